@@ -1,0 +1,53 @@
+-- Everything that 0001 made, taken away again; the extensions stay, for others may use them.
+
+DROP VIEW gis_grids, gis_units, gis_places, gis_incidents, gis_findings, gis_roads, gis_barriers;
+
+DROP TABLE staffing_rule;
+DROP TABLE plan_op;
+DROP TABLE override;
+DROP TABLE lineage;
+DROP TABLE incident_event;
+DROP TABLE incident;
+DROP TABLE grid_version;
+DROP TABLE grid_cell;
+DROP TABLE duty_event;
+DROP TABLE cover;
+DROP TABLE assignment;
+DROP TABLE unit_version;
+DROP TABLE unit_link;
+DROP TABLE token;
+DROP TABLE team_version;
+DROP TABLE team_state;
+DROP TABLE team_member;
+DROP TABLE shift;
+DROP TABLE role_grant;
+DROP TABLE road_edge;
+DROP TABLE responsibility;
+DROP TABLE response_step;
+DROP TABLE plan;
+DROP TABLE place_version;
+DROP TABLE officer_version;
+DROP TABLE measure;
+DROP TABLE leave;
+DROP TABLE incident_key;
+DROP TABLE grid;
+DROP TABLE finding;
+DROP TABLE unit;
+DROP TABLE team;
+DROP TABLE source;
+DROP TABLE road_node;
+DROP TABLE principal;
+DROP TABLE place;
+DROP TABLE officer;
+DROP TABLE layer;
+DROP TABLE job;
+DROP TABLE deployment;
+DROP TABLE dataset_version;
+DROP TABLE category;
+DROP TABLE calendar_day;
+DROP TABLE barrier;
+DROP TABLE audit;
+DROP TABLE address;
+
+DROP FUNCTION ensure_incident_months, cover_within_shift, part_within_shift, append_only, history_stays, open_version,
+    domain_lock;

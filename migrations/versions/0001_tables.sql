@@ -1,0 +1,713 @@
+-- The tables. CGCS2000 longitude/latitude (4490); valid = in force in the world, recorded = known to the system.
+
+CREATE TABLE address (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    text TEXT NOT NULL,
+    point geometry(POINT,4490) NOT NULL,
+    dwellings BIGINT NOT NULL,
+    CONSTRAINT pk_address PRIMARY KEY (id),
+    CONSTRAINT ck_address_dwellings_not_negative CHECK (dwellings >= 0)
+);
+CREATE INDEX ix_address_point ON address USING gist (point);
+
+CREATE TABLE audit (
+    id BIGINT NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    object TEXT NOT NULL,
+    detail JSONB NOT NULL,
+    previous_hash BYTEA NOT NULL,
+    hash BYTEA NOT NULL,
+    CONSTRAINT pk_audit PRIMARY KEY (id)
+);
+CREATE INDEX ix_audit_actor ON audit (actor);
+CREATE INDEX ix_audit_at ON audit (at);
+CREATE INDEX ix_audit_object ON audit (object);
+
+CREATE TABLE barrier (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    kind TEXT NOT NULL,
+    name TEXT,
+    geom geometry(MULTILINESTRING,4490) NOT NULL,
+    CONSTRAINT pk_barrier PRIMARY KEY (id)
+);
+CREATE INDEX ix_barrier_geom ON barrier USING gist (geom);
+
+CREATE TABLE calendar_day (
+    day DATE NOT NULL,
+    kind TEXT NOT NULL,
+    title JSONB,
+    CONSTRAINT pk_calendar_day PRIMARY KEY (day),
+    CONSTRAINT ck_calendar_day_kind_known CHECK (kind IN ('workday', 'weekend', 'holiday', 'make_up_workday'))
+);
+
+CREATE TABLE category (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    code TEXT COLLATE "C" NOT NULL,
+    title JSONB NOT NULL,
+    parent_id BIGINT,
+    police_matter BOOLEAN NOT NULL,
+    priority BIGINT NOT NULL,
+    handling_minutes BIGINT NOT NULL,
+    CONSTRAINT pk_category PRIMARY KEY (id),
+    CONSTRAINT ck_category_priority_range CHECK (priority BETWEEN 1 AND 5),
+    CONSTRAINT uq_category_code UNIQUE (code),
+    CONSTRAINT fk_category_parent_id FOREIGN KEY(parent_id) REFERENCES category (id)
+);
+
+CREATE TABLE dataset_version (
+    domain TEXT NOT NULL,
+    n BIGINT NOT NULL,
+    recorded_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_dataset_version PRIMARY KEY (domain, n),
+    CONSTRAINT uq_dataset_version_domain_recorded_at UNIQUE (domain, recorded_at),
+    CONSTRAINT ck_dataset_version_domain_known CHECK (domain IN ('areas', 'duty', 'incidents', 'roads', 'access'))
+);
+
+CREATE TABLE deployment (
+    id BIGINT NOT NULL,
+    lon_0 DOUBLE PRECISION NOT NULL,
+    timezone TEXT NOT NULL,
+    synthetic JSONB,
+    installed_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_deployment PRIMARY KEY (id),
+    CONSTRAINT ck_deployment_one_row CHECK (id = 1)
+);
+
+CREATE TABLE job (
+    id UUID NOT NULL,
+    kind TEXT NOT NULL,
+    params JSONB NOT NULL,
+    state TEXT DEFAULT 'queued' NOT NULL,
+    progress DOUBLE PRECISION DEFAULT '0' NOT NULL,
+    message TEXT,
+    attempts BIGINT DEFAULT '0' NOT NULL,
+    max_attempts BIGINT DEFAULT '3' NOT NULL,
+    run_after TIMESTAMP WITH TIME ZONE NOT NULL,
+    heartbeat TIMESTAMP WITH TIME ZONE,
+    cancel_requested BOOLEAN DEFAULT false NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    created_by TEXT NOT NULL,
+    finished_at TIMESTAMP WITH TIME ZONE,
+    result JSONB,
+    error TEXT,
+    CONSTRAINT pk_job PRIMARY KEY (id),
+    CONSTRAINT ck_job_state_known CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled')),
+    CONSTRAINT ck_job_progress_range CHECK (progress BETWEEN 0 AND 1)
+);
+CREATE INDEX ix_job_state_run_after ON job (state, run_after);
+
+CREATE TABLE layer (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    code TEXT COLLATE "C" NOT NULL,
+    title JSONB NOT NULL,
+    kind TEXT NOT NULL,
+    visibility TEXT NOT NULL,
+    code_scheme TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    parent_layer_id BIGINT,
+    built_from_id BIGINT,
+    CONSTRAINT pk_layer PRIMARY KEY (id),
+    CONSTRAINT ck_layer_kind_known CHECK (kind IN ('tiling', 'free')),
+    CONSTRAINT ck_layer_visibility_known CHECK (visibility IN ('public', 'internal')),
+    CONSTRAINT uq_layer_code UNIQUE (code),
+    CONSTRAINT fk_layer_parent_layer_id FOREIGN KEY(parent_layer_id) REFERENCES layer (id),
+    CONSTRAINT fk_layer_built_from_id FOREIGN KEY(built_from_id) REFERENCES layer (id)
+);
+
+CREATE TABLE officer (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    number TEXT COLLATE "C" NOT NULL,
+    CONSTRAINT pk_officer PRIMARY KEY (id),
+    CONSTRAINT uq_officer_number UNIQUE (number)
+);
+
+CREATE TABLE place (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    code TEXT COLLATE "C" NOT NULL,
+    CONSTRAINT pk_place PRIMARY KEY (id),
+    CONSTRAINT uq_place_code UNIQUE (code)
+);
+
+CREATE TABLE principal (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    name TEXT COLLATE "C" NOT NULL,
+    title JSONB NOT NULL,
+    is_demo BOOLEAN DEFAULT false NOT NULL,
+    disabled_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_principal PRIMARY KEY (id),
+    CONSTRAINT uq_principal_name UNIQUE (name)
+);
+
+CREATE TABLE road_node (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    point geometry(POINT,4490) NOT NULL,
+    CONSTRAINT pk_road_node PRIMARY KEY (id)
+);
+CREATE INDEX ix_road_node_point ON road_node USING gist (point);
+
+CREATE TABLE source (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    code TEXT COLLATE "C" NOT NULL,
+    title JSONB NOT NULL,
+    expected_interval INTERVAL,
+    last_received TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_source PRIMARY KEY (id),
+    CONSTRAINT uq_source_code UNIQUE (code)
+);
+
+CREATE TABLE team (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    code TEXT COLLATE "C" NOT NULL,
+    CONSTRAINT pk_team PRIMARY KEY (id),
+    CONSTRAINT uq_team_code UNIQUE (code)
+);
+
+CREATE TABLE unit (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    tree TEXT NOT NULL,
+    CONSTRAINT pk_unit PRIMARY KEY (id),
+    CONSTRAINT ck_unit_tree_known CHECK (tree IN ('police', 'governance', 'agency'))
+);
+
+CREATE TABLE finding (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    layer_id BIGINT,
+    kind TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    geom geometry(GEOMETRY,4490),
+    area_m2 DOUBLE PRECISION,
+    grids TEXT[] COLLATE "C" DEFAULT '{}' NOT NULL,
+    detail JSONB DEFAULT '{}' NOT NULL,
+    valid TSTZRANGE NOT NULL,
+    acknowledged_until TIMESTAMP WITH TIME ZONE,
+    acknowledged_reason TEXT,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_finding PRIMARY KEY (id),
+    CONSTRAINT ck_finding_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_finding_severity_known CHECK (severity IN ('info', 'warning', 'fault')),
+    CONSTRAINT fk_finding_layer_id FOREIGN KEY(layer_id) REFERENCES layer (id)
+);
+CREATE INDEX ix_finding_geom ON finding USING gist (geom) WHERE upper_inf(recorded);
+CREATE INDEX ix_finding_layer_id ON finding (layer_id);
+
+CREATE TABLE grid (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    layer_id BIGINT NOT NULL,
+    CONSTRAINT pk_grid PRIMARY KEY (id),
+    CONSTRAINT uq_grid_id_layer_id UNIQUE (id, layer_id),
+    CONSTRAINT fk_grid_layer_id FOREIGN KEY(layer_id) REFERENCES layer (id)
+);
+
+CREATE TABLE incident_key (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    source_id BIGINT NOT NULL,
+    external_id TEXT COLLATE "C" NOT NULL,
+    CONSTRAINT pk_incident_key PRIMARY KEY (id),
+    CONSTRAINT uq_incident_key_source_id_external_id UNIQUE (source_id, external_id),
+    CONSTRAINT fk_incident_key_source_id FOREIGN KEY(source_id) REFERENCES source (id)
+);
+
+CREATE TABLE leave (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    officer_id BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    valid TSTZRANGE NOT NULL,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_leave PRIMARY KEY (id),
+    CONSTRAINT ck_leave_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
+    CONSTRAINT ck_leave_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_leave_kind_known CHECK (kind IN ('annual', 'sick', 'training', 'secondment', 'other')),
+    CONSTRAINT one_leave_of_an_officer EXCLUDE USING gist (officer_id WITH =, valid WITH &&, recorded WITH &&),
+    CONSTRAINT fk_leave_officer_id FOREIGN KEY(officer_id) REFERENCES officer (id)
+);
+
+CREATE TABLE measure (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    subject_kind TEXT NOT NULL,
+    subject_id BIGINT NOT NULL,
+    key TEXT COLLATE "C" NOT NULL,
+    value DOUBLE PRECISION NOT NULL,
+    unit TEXT NOT NULL,
+    period TSTZRANGE NOT NULL,
+    source_id BIGINT,
+    CONSTRAINT pk_measure PRIMARY KEY (id),
+    CONSTRAINT uq_measure_subject_kind_subject_id_key_period UNIQUE (subject_kind, subject_id, key, period),
+    CONSTRAINT ck_measure_period_honest CHECK (NOT isempty(period) AND (lower_inf(period) OR isfinite(lower(period)) AND lower_inc(period)) AND (upper_inf(period) OR isfinite(upper(period)) AND NOT upper_inc(period))),
+    CONSTRAINT ck_measure_subject_kind_known CHECK (subject_kind IN ('grid', 'unit', 'place', 'layer')),
+    CONSTRAINT fk_measure_source_id FOREIGN KEY(source_id) REFERENCES source (id)
+);
+
+CREATE TABLE officer_version (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    officer_id BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    unit_id BIGINT NOT NULL,
+    duty_phone TEXT,
+    valid TSTZRANGE NOT NULL,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_officer_version PRIMARY KEY (id),
+    CONSTRAINT ck_officer_version_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
+    CONSTRAINT ck_officer_version_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_officer_version_kind_known CHECK (kind IN ('community_officer', 'duty_police', 'auxiliary', 'grid_leader', 'grid_worker', 'enforcement', 'mediator', 'volunteer')),
+    CONSTRAINT one_version_of_an_officer EXCLUDE USING gist (officer_id WITH =, valid WITH &&, recorded WITH &&),
+    CONSTRAINT fk_officer_version_officer_id FOREIGN KEY(officer_id) REFERENCES officer (id),
+    CONSTRAINT fk_officer_version_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id)
+);
+CREATE INDEX ix_officer_version_unit_id ON officer_version (unit_id);
+
+CREATE TABLE place_version (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    place_id BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    class TEXT NOT NULL,
+    point geometry(POINT,4490) NOT NULL,
+    unit_id BIGINT,
+    parent_place_id BIGINT,
+    floors BIGINT,
+    valid TSTZRANGE NOT NULL,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_place_version PRIMARY KEY (id),
+    CONSTRAINT ck_place_version_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
+    CONSTRAINT ck_place_version_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_place_version_point_valid CHECK (ST_IsValid(point) AND NOT ST_IsEmpty(point)),
+    CONSTRAINT one_version_of_a_place EXCLUDE USING gist (place_id WITH =, valid WITH &&, recorded WITH &&),
+    CONSTRAINT fk_place_version_place_id FOREIGN KEY(place_id) REFERENCES place (id),
+    CONSTRAINT fk_place_version_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id),
+    CONSTRAINT fk_place_version_parent_place_id FOREIGN KEY(parent_place_id) REFERENCES place (id)
+);
+CREATE INDEX ix_place_version_point ON place_version USING gist (point) WHERE upper_inf(recorded);
+
+CREATE TABLE plan (
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    state TEXT NOT NULL,
+    base_version BIGINT NOT NULL,
+    revision BIGINT DEFAULT '0' NOT NULL,
+    effective TIMESTAMP WITH TIME ZONE,
+    document_number TEXT,
+    created_by BIGINT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    approved_by BIGINT,
+    sha256 TEXT,
+    CONSTRAINT pk_plan PRIMARY KEY (id),
+    CONSTRAINT ck_plan_state_known CHECK (state IN ('draft', 'submitted', 'returned', 'approved', 'scheduled', 'in_force', 'superseded')),
+    CONSTRAINT fk_plan_created_by FOREIGN KEY(created_by) REFERENCES principal (id),
+    CONSTRAINT fk_plan_approved_by FOREIGN KEY(approved_by) REFERENCES principal (id)
+);
+
+CREATE TABLE response_step (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    layer_id BIGINT NOT NULL,
+    position BIGINT NOT NULL,
+    key TEXT NOT NULL,
+    title JSONB NOT NULL,
+    source TEXT NOT NULL,
+    unit_path TEXT[] DEFAULT '{}' NOT NULL,
+    shift_kinds TEXT[] DEFAULT '{}' NOT NULL,
+    roles TEXT[] DEFAULT '{}' NOT NULL,
+    officer_kinds TEXT[] DEFAULT '{}' NOT NULL,
+    teams_only BOOLEAN DEFAULT false NOT NULL,
+    is_cover BOOLEAN NOT NULL,
+    CONSTRAINT pk_response_step PRIMARY KEY (id),
+    CONSTRAINT uq_response_step_layer_id_position UNIQUE (layer_id, position),
+    CONSTRAINT ck_response_step_source_known CHECK (source IN ('grid_shift', 'neighbour_shift', 'unit_shift', 'unit_desk', 'assignment')),
+    CONSTRAINT fk_response_step_layer_id FOREIGN KEY(layer_id) REFERENCES layer (id)
+);
+
+CREATE TABLE responsibility (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    category_id BIGINT NOT NULL,
+    unit_kind TEXT NOT NULL,
+    role TEXT NOT NULL,
+    deadline INTERVAL,
+    CONSTRAINT pk_responsibility PRIMARY KEY (id),
+    CONSTRAINT uq_responsibility_category_id_unit_kind UNIQUE (category_id, unit_kind),
+    CONSTRAINT ck_responsibility_role_known CHECK (role IN ('lead', 'joint')),
+    CONSTRAINT fk_responsibility_category_id FOREIGN KEY(category_id) REFERENCES category (id)
+);
+
+CREATE TABLE road_edge (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    from_node_id BIGINT NOT NULL,
+    to_node_id BIGINT NOT NULL,
+    class TEXT NOT NULL,
+    name TEXT,
+    is_bridge BOOLEAN DEFAULT false NOT NULL,
+    geom geometry(LINESTRING,4490) NOT NULL,
+    CONSTRAINT pk_road_edge PRIMARY KEY (id),
+    CONSTRAINT fk_road_edge_from_node_id FOREIGN KEY(from_node_id) REFERENCES road_node (id),
+    CONSTRAINT fk_road_edge_to_node_id FOREIGN KEY(to_node_id) REFERENCES road_node (id)
+);
+CREATE INDEX ix_road_edge_from_node_id ON road_edge (from_node_id);
+CREATE INDEX ix_road_edge_geom ON road_edge USING gist (geom);
+
+CREATE TABLE role_grant (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    principal_id BIGINT NOT NULL,
+    role TEXT NOT NULL,
+    unit_id BIGINT,
+    layers TEXT[],
+    fields TEXT[] DEFAULT '{}' NOT NULL,
+    granted_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    granted_by BIGINT,
+    revoked_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_role_grant PRIMARY KEY (id),
+    CONSTRAINT ck_role_grant_role_known CHECK (role IN ('viewer', 'dispatcher', 'planner', 'approver', 'duty_officer', 'analyst', 'system_admin', 'security_admin', 'audit_admin')),
+    CONSTRAINT fk_role_grant_principal_id FOREIGN KEY(principal_id) REFERENCES principal (id),
+    CONSTRAINT fk_role_grant_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id),
+    CONSTRAINT fk_role_grant_granted_by FOREIGN KEY(granted_by) REFERENCES principal (id)
+);
+CREATE INDEX ix_role_grant_principal_id ON role_grant (principal_id);
+
+CREATE TABLE shift (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    uuid UUID NOT NULL,
+    kind TEXT NOT NULL,
+    unit_id BIGINT NOT NULL,
+    officer_id BIGINT,
+    team_id BIGINT,
+    planned TSTZRANGE NOT NULL,
+    actual TSTZRANGE,
+    state TEXT DEFAULT 'planned' NOT NULL,
+    parent_shift BIGINT,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_shift PRIMARY KEY (id),
+    CONSTRAINT ck_shift_planned_honest CHECK (NOT isempty(planned) AND (lower_inf(planned) OR isfinite(lower(planned)) AND lower_inc(planned)) AND (upper_inf(planned) OR isfinite(upper(planned)) AND NOT upper_inc(planned))),
+    CONSTRAINT ck_shift_actual_honest CHECK (NOT isempty(actual) AND (lower_inf(actual) OR isfinite(lower(actual)) AND lower_inc(actual)) AND (upper_inf(actual) OR isfinite(upper(actual)) AND NOT upper_inc(actual))),
+    CONSTRAINT ck_shift_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_shift_one_subject CHECK (num_nonnulls(officer_id, team_id) = 1),
+    CONSTRAINT ck_shift_kind_known CHECK (kind IN ('grid', 'duty', 'standby', 'leader', 'patrol', 'desk')),
+    CONSTRAINT ck_shift_state_known CHECK (state IN ('planned', 'confirmed', 'done', 'cancelled')),
+    CONSTRAINT ck_shift_planned_bounded CHECK (NOT lower_inf(planned) AND NOT upper_inf(planned)),
+    CONSTRAINT one_version_of_a_shift EXCLUDE USING gist (uuid WITH =, recorded WITH &&),
+    CONSTRAINT one_shift_of_an_officer EXCLUDE USING gist (officer_id WITH =, planned WITH &&) WHERE (parent_shift IS NULL AND upper_inf(recorded) AND state <> 'cancelled'),
+    CONSTRAINT one_part_of_a_shift EXCLUDE USING gist (officer_id WITH =, parent_shift WITH =, planned WITH &&) WHERE (parent_shift IS NOT NULL AND upper_inf(recorded) AND state <> 'cancelled'),
+    CONSTRAINT one_shift_of_a_team EXCLUDE USING gist (team_id WITH =, planned WITH &&) WHERE (upper_inf(recorded) AND state <> 'cancelled'),
+    CONSTRAINT fk_shift_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id),
+    CONSTRAINT fk_shift_officer_id FOREIGN KEY(officer_id) REFERENCES officer (id),
+    CONSTRAINT fk_shift_team_id FOREIGN KEY(team_id) REFERENCES team (id),
+    CONSTRAINT fk_shift_parent_shift FOREIGN KEY(parent_shift) REFERENCES shift (id)
+);
+CREATE INDEX ix_shift_unit_id_planned ON shift USING gist (unit_id, planned);
+
+CREATE TABLE team_member (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    team_id BIGINT NOT NULL,
+    officer_id BIGINT NOT NULL,
+    valid TSTZRANGE NOT NULL,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_team_member PRIMARY KEY (id),
+    CONSTRAINT ck_team_member_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
+    CONSTRAINT ck_team_member_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT one_place_in_a_team EXCLUDE USING gist (team_id WITH =, officer_id WITH =, valid WITH &&, recorded WITH &&),
+    CONSTRAINT fk_team_member_team_id FOREIGN KEY(team_id) REFERENCES team (id),
+    CONSTRAINT fk_team_member_officer_id FOREIGN KEY(officer_id) REFERENCES officer (id)
+);
+CREATE INDEX ix_team_member_team_id ON team_member (team_id);
+
+CREATE TABLE team_state (
+    team_id BIGINT NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    state TEXT NOT NULL,
+    last_position geometry(POINT,4490) NOT NULL,
+    CONSTRAINT pk_team_state PRIMARY KEY (team_id, at),
+    CONSTRAINT fk_team_state_team_id FOREIGN KEY(team_id) REFERENCES team (id)
+);
+
+CREATE TABLE team_version (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    team_id BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    call_sign TEXT NOT NULL,
+    radio_group TEXT,
+    vehicle TEXT,
+    unit_id BIGINT NOT NULL,
+    valid TSTZRANGE NOT NULL,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_team_version PRIMARY KEY (id),
+    CONSTRAINT ck_team_version_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
+    CONSTRAINT ck_team_version_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT one_version_of_a_team EXCLUDE USING gist (team_id WITH =, valid WITH &&, recorded WITH &&),
+    CONSTRAINT fk_team_version_team_id FOREIGN KEY(team_id) REFERENCES team (id),
+    CONSTRAINT fk_team_version_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id)
+);
+CREATE INDEX ix_team_version_unit_id ON team_version (unit_id);
+
+CREATE TABLE token (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    principal_id BIGINT NOT NULL,
+    sha256 BYTEA NOT NULL,
+    label TEXT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    revoked_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_token PRIMARY KEY (id),
+    CONSTRAINT ck_token_sha256_length CHECK (octet_length(sha256) = 32),
+    CONSTRAINT fk_token_principal_id FOREIGN KEY(principal_id) REFERENCES principal (id),
+    CONSTRAINT uq_token_sha256 UNIQUE (sha256)
+);
+
+CREATE TABLE unit_link (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    unit_id BIGINT NOT NULL,
+    to_unit_id BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    valid TSTZRANGE NOT NULL,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_unit_link PRIMARY KEY (id),
+    CONSTRAINT ck_unit_link_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
+    CONSTRAINT ck_unit_link_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_unit_link_kind_known CHECK (kind IN ('command', 'administers', 'serves', 'resident', 'on_call')),
+    CONSTRAINT ck_unit_link_not_itself CHECK (unit_id <> to_unit_id),
+    CONSTRAINT one_link_of_a_kind EXCLUDE USING gist (unit_id WITH =, to_unit_id WITH =, kind WITH =, valid WITH &&, recorded WITH &&),
+    CONSTRAINT one_parent_of_a_unit EXCLUDE USING gist (unit_id WITH =, kind WITH =, valid WITH &&, recorded WITH &&) WHERE (kind IN ('command', 'administers')),
+    CONSTRAINT fk_unit_link_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id),
+    CONSTRAINT fk_unit_link_to_unit_id FOREIGN KEY(to_unit_id) REFERENCES unit (id)
+);
+CREATE INDEX ix_unit_link_to_unit_id ON unit_link (to_unit_id, kind);
+
+CREATE TABLE unit_version (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    unit_id BIGINT NOT NULL,
+    code TEXT COLLATE "C" NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    geom geometry(MULTIPOLYGON,4490),
+    contacts JSONB DEFAULT '{}' NOT NULL,
+    valid TSTZRANGE NOT NULL,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_unit_version PRIMARY KEY (id),
+    CONSTRAINT ck_unit_version_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
+    CONSTRAINT ck_unit_version_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_unit_version_geom_valid CHECK (ST_IsValid(geom) AND NOT ST_IsEmpty(geom)),
+    CONSTRAINT one_version_of_a_unit EXCLUDE USING gist (unit_id WITH =, valid WITH &&, recorded WITH &&),
+    CONSTRAINT one_unit_of_a_code EXCLUDE USING gist (code WITH =, valid WITH &&, recorded WITH &&),
+    CONSTRAINT fk_unit_version_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id)
+);
+CREATE INDEX ix_unit_version_geom ON unit_version USING gist (geom) WHERE upper_inf(recorded);
+
+CREATE TABLE assignment (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    officer_id BIGINT NOT NULL,
+    grid_id BIGINT NOT NULL,
+    role TEXT NOT NULL,
+    valid TSTZRANGE NOT NULL,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_assignment PRIMARY KEY (id),
+    CONSTRAINT ck_assignment_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
+    CONSTRAINT ck_assignment_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_assignment_role_known CHECK (role IN ('lead', 'deputy', 'assist')),
+    CONSTRAINT one_lead_of_a_grid EXCLUDE USING gist (grid_id WITH =, valid WITH &&, recorded WITH &&) WHERE (role = 'lead'),
+    CONSTRAINT one_role_in_a_grid EXCLUDE USING gist (officer_id WITH =, grid_id WITH =, valid WITH &&, recorded WITH &&),
+    CONSTRAINT fk_assignment_officer_id FOREIGN KEY(officer_id) REFERENCES officer (id),
+    CONSTRAINT fk_assignment_grid_id FOREIGN KEY(grid_id) REFERENCES grid (id)
+);
+CREATE INDEX ix_assignment_grid_id ON assignment (grid_id);
+
+CREATE TABLE cover (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    shift_id BIGINT NOT NULL,
+    grid_id BIGINT,
+    unit_id BIGINT,
+    place_id BIGINT,
+    span TSTZRANGE NOT NULL,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_cover PRIMARY KEY (id),
+    CONSTRAINT ck_cover_span_honest CHECK (NOT isempty(span) AND (lower_inf(span) OR isfinite(lower(span)) AND lower_inc(span)) AND (upper_inf(span) OR isfinite(upper(span)) AND NOT upper_inc(span))),
+    CONSTRAINT ck_cover_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_cover_one_subject CHECK (num_nonnulls(grid_id, unit_id, place_id) = 1),
+    CONSTRAINT fk_cover_shift_id FOREIGN KEY(shift_id) REFERENCES shift (id),
+    CONSTRAINT fk_cover_grid_id FOREIGN KEY(grid_id) REFERENCES grid (id),
+    CONSTRAINT fk_cover_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id),
+    CONSTRAINT fk_cover_place_id FOREIGN KEY(place_id) REFERENCES place (id)
+);
+CREATE INDEX ix_cover_grid_id ON cover USING gist (grid_id, span) WHERE grid_id IS NOT NULL;
+CREATE INDEX ix_cover_place_id ON cover USING gist (place_id, span) WHERE place_id IS NOT NULL;
+CREATE INDEX ix_cover_shift_id ON cover (shift_id);
+CREATE INDEX ix_cover_unit_id ON cover USING gist (unit_id, span) WHERE unit_id IS NOT NULL;
+
+CREATE TABLE duty_event (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    shift_id BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    span TSTZRANGE NOT NULL,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_duty_event PRIMARY KEY (id),
+    CONSTRAINT ck_duty_event_span_honest CHECK (NOT isempty(span) AND (lower_inf(span) OR isfinite(lower(span)) AND lower_inc(span)) AND (upper_inf(span) OR isfinite(upper(span)) AND NOT upper_inc(span))),
+    CONSTRAINT ck_duty_event_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_duty_event_kind_known CHECK (kind IN ('present', 'no_show', 'committed', 'unreachable')),
+    CONSTRAINT fk_duty_event_shift_id FOREIGN KEY(shift_id) REFERENCES shift (id)
+);
+CREATE INDEX ix_duty_event_shift_id ON duty_event (shift_id);
+
+CREATE TABLE grid_cell (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    grid_id BIGINT NOT NULL,
+    layer_id BIGINT NOT NULL,
+    cell_id BIGINT NOT NULL,
+    valid TSTZRANGE NOT NULL,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_grid_cell PRIMARY KEY (id),
+    CONSTRAINT ck_grid_cell_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
+    CONSTRAINT ck_grid_cell_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT fk_grid_cell_grid_id_layer_id FOREIGN KEY(grid_id, layer_id) REFERENCES grid (id, layer_id),
+    CONSTRAINT one_grid_of_a_cell EXCLUDE USING gist (layer_id WITH =, cell_id WITH =, valid WITH &&, recorded WITH &&),
+    CONSTRAINT fk_grid_cell_cell_id FOREIGN KEY(cell_id) REFERENCES grid (id)
+);
+CREATE INDEX ix_grid_cell_grid_id ON grid_cell (grid_id);
+
+CREATE TABLE grid_version (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    grid_id BIGINT NOT NULL,
+    layer_id BIGINT NOT NULL,
+    code TEXT COLLATE "C" NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT DEFAULT 'regular' NOT NULL,
+    unit_id BIGINT,
+    geom geometry(MULTIPOLYGON,4490) NOT NULL,
+    attributes JSONB DEFAULT '{}' NOT NULL,
+    valid TSTZRANGE NOT NULL,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_grid_version PRIMARY KEY (id),
+    CONSTRAINT ck_grid_version_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
+    CONSTRAINT ck_grid_version_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_grid_version_geom_valid CHECK (ST_IsValid(geom) AND NOT ST_IsEmpty(geom)),
+    CONSTRAINT ck_grid_version_kind_known CHECK (kind IN ('regular', 'dedicated', 'micro')),
+    CONSTRAINT fk_grid_version_grid_id_layer_id FOREIGN KEY(grid_id, layer_id) REFERENCES grid (id, layer_id),
+    CONSTRAINT one_version_of_a_grid EXCLUDE USING gist (grid_id WITH =, valid WITH &&, recorded WITH &&),
+    CONSTRAINT one_grid_of_a_code EXCLUDE USING gist (layer_id WITH =, code WITH =, grid_id WITH <>),
+    CONSTRAINT fk_grid_version_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id)
+);
+CREATE INDEX ix_grid_version_geom ON grid_version USING gist (geom) WHERE upper_inf(recorded);
+CREATE INDEX ix_grid_version_layer_id_code ON grid_version (layer_id, code);
+
+CREATE TABLE incident (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    incident_key_id BIGINT NOT NULL,
+    category_id BIGINT NOT NULL,
+    span TSTZRANGE,
+    point geometry(POINT,4490) NOT NULL,
+    precision_m DOUBLE PRECISION,
+    masked_text TEXT,
+    dispatched_at TIMESTAMP WITH TIME ZONE,
+    arrived_at TIMESTAMP WITH TIME ZONE,
+    closed_at TIMESTAMP WITH TIME ZONE,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_incident PRIMARY KEY (id, at),
+    CONSTRAINT ck_incident_span_honest CHECK (NOT isempty(span) AND (lower_inf(span) OR isfinite(lower(span)) AND lower_inc(span)) AND (upper_inf(span) OR isfinite(upper(span)) AND NOT upper_inc(span))),
+    CONSTRAINT ck_incident_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_incident_point_valid CHECK (ST_IsValid(point) AND NOT ST_IsEmpty(point)),
+    CONSTRAINT ck_incident_in_order CHECK (at <= dispatched_at AND dispatched_at <= arrived_at AND arrived_at <= closed_at),
+    CONSTRAINT fk_incident_incident_key_id FOREIGN KEY(incident_key_id) REFERENCES incident_key (id),
+    CONSTRAINT fk_incident_category_id FOREIGN KEY(category_id) REFERENCES category (id)
+)
+ PARTITION BY RANGE (at);
+CREATE INDEX ix_incident_at ON incident (at);
+CREATE INDEX ix_incident_incident_key_id ON incident (incident_key_id);
+CREATE INDEX ix_incident_point ON incident USING gist (point);
+CREATE UNIQUE INDEX uq_incident_current ON incident (incident_key_id, at) WHERE upper_inf(recorded);
+
+CREATE TABLE incident_event (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    incident_key_id BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    from_unit_id BIGINT,
+    to_unit_id BIGINT,
+    team_id BIGINT,
+    reason TEXT,
+    deadline TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT pk_incident_event PRIMARY KEY (id),
+    CONSTRAINT fk_incident_event_incident_key_id FOREIGN KEY(incident_key_id) REFERENCES incident_key (id),
+    CONSTRAINT fk_incident_event_from_unit_id FOREIGN KEY(from_unit_id) REFERENCES unit (id),
+    CONSTRAINT fk_incident_event_to_unit_id FOREIGN KEY(to_unit_id) REFERENCES unit (id),
+    CONSTRAINT fk_incident_event_team_id FOREIGN KEY(team_id) REFERENCES team (id)
+);
+CREATE INDEX ix_incident_event_incident_key_id ON incident_event (incident_key_id);
+
+CREATE TABLE lineage (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    pred_id BIGINT NOT NULL,
+    succ_id BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    area_share DOUBLE PRECISION NOT NULL,
+    workload_share DOUBLE PRECISION,
+    CONSTRAINT pk_lineage PRIMARY KEY (id),
+    CONSTRAINT uq_lineage_pred_id_succ_id_at UNIQUE (pred_id, succ_id, at),
+    CONSTRAINT ck_lineage_kind_known CHECK (kind IN ('reshape', 'split', 'merge', 'renumber', 'create', 'dissolve')),
+    CONSTRAINT ck_lineage_area_share_range CHECK (area_share BETWEEN 0 AND 1),
+    CONSTRAINT ck_lineage_workload_share_range CHECK (workload_share BETWEEN 0 AND 1),
+    CONSTRAINT fk_lineage_pred_id FOREIGN KEY(pred_id) REFERENCES grid (id),
+    CONSTRAINT fk_lineage_succ_id FOREIGN KEY(succ_id) REFERENCES grid (id)
+);
+
+CREATE TABLE override (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    code TEXT COLLATE "C" NOT NULL,
+    layer_id BIGINT NOT NULL,
+    grid_id BIGINT NOT NULL,
+    name TEXT NOT NULL,
+    geom geometry(MULTIPOLYGON,4490) NOT NULL,
+    priority BIGINT NOT NULL,
+    authority TEXT NOT NULL,
+    document_number TEXT NOT NULL,
+    valid TSTZRANGE NOT NULL,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_override PRIMARY KEY (id),
+    CONSTRAINT ck_override_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
+    CONSTRAINT ck_override_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_override_geom_valid CHECK (ST_IsValid(geom) AND NOT ST_IsEmpty(geom)),
+    CONSTRAINT fk_override_grid_id_layer_id FOREIGN KEY(grid_id, layer_id) REFERENCES grid (id, layer_id),
+    CONSTRAINT one_override_of_a_code EXCLUDE USING gist (code WITH =, valid WITH &&, recorded WITH &&)
+);
+CREATE INDEX ix_override_geom ON override USING gist (geom) WHERE upper_inf(recorded);
+
+CREATE TABLE plan_op (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    plan_id UUID NOT NULL,
+    n BIGINT NOT NULL,
+    parent_n BIGINT,
+    kind TEXT NOT NULL,
+    body JSONB NOT NULL,
+    inverse JSONB NOT NULL,
+    touched BIGINT[] NOT NULL,
+    made_by BIGINT NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_plan_op PRIMARY KEY (id),
+    CONSTRAINT uq_plan_op_plan_id_n UNIQUE (plan_id, n),
+    CONSTRAINT fk_plan_op_plan_id FOREIGN KEY(plan_id) REFERENCES plan (id),
+    CONSTRAINT fk_plan_op_made_by FOREIGN KEY(made_by) REFERENCES principal (id)
+);
+
+CREATE TABLE staffing_rule (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    grid_id BIGINT,
+    unit_id BIGINT,
+    place_id BIGINT,
+    layer_id BIGINT,
+    officer_kind TEXT,
+    required BIGINT NOT NULL,
+    weekdays SMALLINT DEFAULT '127' NOT NULL,
+    minute_from SMALLINT DEFAULT '0' NOT NULL,
+    minute_to SMALLINT DEFAULT '1440' NOT NULL,
+    auxiliaries_suffice BOOLEAN DEFAULT false NOT NULL,
+    valid TSTZRANGE NOT NULL,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_staffing_rule PRIMARY KEY (id),
+    CONSTRAINT ck_staffing_rule_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
+    CONSTRAINT ck_staffing_rule_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_staffing_rule_one_subject CHECK (num_nonnulls(grid_id, unit_id, place_id, layer_id) = 1),
+    CONSTRAINT ck_staffing_rule_required_not_negative CHECK (required >= 0),
+    CONSTRAINT ck_staffing_rule_weekdays_mask CHECK (weekdays BETWEEN 1 AND 127),
+    CONSTRAINT ck_staffing_rule_minutes_range CHECK (minute_from BETWEEN 0 AND 1439 AND minute_to BETWEEN 1 AND 2880),
+    CONSTRAINT fk_staffing_rule_grid_id FOREIGN KEY(grid_id) REFERENCES grid (id),
+    CONSTRAINT fk_staffing_rule_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id),
+    CONSTRAINT fk_staffing_rule_place_id FOREIGN KEY(place_id) REFERENCES place (id),
+    CONSTRAINT fk_staffing_rule_layer_id FOREIGN KEY(layer_id) REFERENCES layer (id)
+);

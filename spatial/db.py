@@ -1,0 +1,155 @@
+"""The database: engines, sessions, versions, and the only `commit()` of the product."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+
+import orjson
+from sqlalchemy import Engine, create_engine, event, func, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from spatial.errors import Busy, Conflict, SetupError
+from spatial.settings import settings
+from spatial.tables import DOMAINS, DatasetVersion
+
+OLDEST_POSTGRESQL = 14
+
+
+def driver_url(url: str) -> str:
+    """Return a database URL with the psycopg2 driver named."""
+    parsed = make_url(url)
+    if parsed.drivername in {"postgres", "postgresql"}:
+        parsed = parsed.set(drivername="postgresql+psycopg2")
+    return parsed.render_as_string(hide_password=False)
+
+
+def make_engine(url: str) -> Engine:
+    """Return an engine whose sessions speak UTC and whose statements are bounded in time."""
+    engine = create_engine(
+        driver_url(url),
+        pool_size=10,
+        max_overflow=20,
+        pool_pre_ping=True,
+        pool_timeout=10,
+        json_serializer=lambda value: orjson.dumps(value).decode(),
+        json_deserializer=orjson.loads,
+        connect_args={
+            "application_name": "twingrid",
+            "connect_timeout": 10,
+            "options": f"-c timezone=UTC -c statement_timeout={settings().statement_timeout_s}s -c jit=off",
+        },
+    )
+    event.listen(engine, "handle_error", _translate)
+    return engine
+
+
+def _translate(context: object) -> None:
+    """Turn what the database refuses on purpose into our own errors; its text never leaves this module."""
+    error = getattr(context, "original_exception", None)
+    code = getattr(error, "pgcode", None)
+    constraint = getattr(getattr(error, "diag", None), "constraint_name", None)
+    if code in {"23P01", "23505"}:  # exclusion, uniqueness
+        raise Conflict("stored-state-forbids", rule=constraint) from error
+    if code in {"40001", "40P01", "55P03", "57014"}:  # serialisation, deadlock, lock, time-out
+        raise Busy("database-busy") from error
+    if code in {"57P01", "57P02", "57P03", "53300"} or (code is None and isinstance(error, _driver_gone())):
+        raise Busy("database-away") from error
+
+
+@lru_cache(maxsize=1)
+def _driver_gone() -> tuple[type[Exception], ...]:
+    import psycopg2
+
+    return (psycopg2.OperationalError, psycopg2.InterfaceError)
+
+
+@dataclass
+class Database:
+    """One PostGIS: writes through `engine`, reads through a read-only, REPEATABLE READ view of it."""
+
+    engine: Engine
+    reader: Engine = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Yield a session that sees one state of the database and cannot change it."""
+        with Session(self.reader) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Yield a session whose work is committed at the end, or not at all."""
+        with Session(self.engine) as session:
+            yield session
+            session.commit()
+
+    def settle(self, known_at: datetime) -> None:
+        """Wait until no writer is left that could still commit rows recorded before `known_at`.
+
+        Without this, a `known_at` younger than a running transaction would answer the old state now and the new
+        state later. Versions stamped after this returns are younger than any `known_at` in the past.
+        """
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            newest = connection.scalar(select(func.max(DatasetVersion.recorded_at)))
+            if newest is not None and known_at <= newest:
+                return
+            for domain in DOMAINS:
+                connection.execute(text("SELECT pg_advisory_lock_shared(domain_lock(:domain))"), {"domain": domain})
+                connection.execute(text("SELECT pg_advisory_unlock_shared(domain_lock(:domain))"), {"domain": domain})
+
+
+def open_version(session: Session, domain: str) -> datetime:
+    """Take the domain's lock and return the instant to stamp on every row this transaction writes in it.
+
+    One version per domain and transaction. Instants of a domain strictly increase, whatever the clock does.
+    Domains are to be opened in alphabetical order, so that two writers cannot wait for each other.
+    """
+    stamps: dict[str, datetime] = session.info.setdefault("versions", {})
+    if domain not in stamps:
+        stamps[domain] = session.execute(text("SELECT open_version(:domain)"), {"domain": domain}).scalar_one()
+    return stamps[domain]
+
+
+def versions(session: Session) -> dict[str, int]:
+    """Return the newest version number of each domain."""
+    rows = session.execute(select(DatasetVersion.domain, func.max(DatasetVersion.n)).group_by(DatasetVersion.domain))
+    return dict.fromkeys(DOMAINS, 0) | {domain: n for domain, n in rows.tuples()}
+
+
+def require_fit(engine: Engine) -> None:
+    """Refuse a database that is too old, lacks PostGIS, or cannot index Chinese text."""
+    with engine.connect() as connection:
+        number = int(connection.scalar(text("SHOW server_version_num")) or 0)
+        if number < OLDEST_POSTGRESQL * 10000:
+            raise SetupError("postgresql-too-old", found=number // 10000, needed=OLDEST_POSTGRESQL)
+        ctype = connection.scalar(text("SELECT datctype FROM pg_database WHERE datname = current_database()"))
+        if ctype in {"C", "POSIX"}:
+            raise SetupError("database-ctype-c", found=ctype)
+        postgis = connection.scalar(text("SELECT default_version FROM pg_available_extensions WHERE name = 'postgis'"))
+        if postgis is None:
+            raise SetupError("postgis-missing")
+        if tuple(int(part) for part in postgis.split(".")[:2]) < (3, 3):
+            raise SetupError("postgis-too-old", found=postgis, needed="3.3")
+
+
+def wait_for(engine: Engine, seconds: float = 30) -> None:
+    """Wait until the database answers, or raise `SetupError`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with engine.connect() as connection:
+                connection.scalar(text("SELECT 1"))
+        except (Busy, OperationalError):
+            if time.monotonic() > deadline:
+                raise SetupError("database-unreachable", seconds=seconds) from None
+            time.sleep(0.2)
+        else:
+            return

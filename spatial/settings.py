@@ -1,0 +1,55 @@
+"""Every setting, in one class: environment variables `TWINGRID_*`, each described in the README."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """What an operator may set; the defaults are a demo on this machine."""
+
+    model_config = SettingsConfigDict(env_prefix="TWINGRID_", frozen=True)
+
+    host: str = Field("127.0.0.1", description="address the service listens on")
+    port: int = Field(8000, ge=0, le=65535, description="port the service listens on")
+    data_dir: Path = Field(ROOT / ".data", description="folder of the embedded PostGIS and of all other files")
+    database_url: str | None = Field(None, description="an external PostgreSQL ≥ 14 with PostGIS ≥ 3.3")
+    size: Literal["none", "town"] = Field("town", description="demo data loaded by `up`; none starts empty")
+    seed: int = Field(1, ge=0, description="seed of the generated demo data")
+    timezone: str = Field("Asia/Shanghai", description="IANA zone of the deployment")
+    reporting_day_start: str = Field("08:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="start of a duty day")
+    language: Literal["zh-CN", "en"] = Field("zh-CN", description="language where a request names none")
+    base_map_url: str | None = Field(None, description="tile URL of a base map; none by default")
+    output_gcj02: bool = Field(default=False, description="allow answers and exports in GCJ-02 and BD-09")
+    repair_limit: float = Field(
+        0.001, ge=0, le=1, description="largest share of a shape's area an import may change while repairing it"
+    )
+    statement_timeout_s: int = Field(30, ge=1, description="longest a query of a request may run")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        ZoneInfo(name)
+        return name
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The deployment's time zone."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the service can be reached from this machine only."""
+        return self.host in {"127.0.0.1", "::1", "localhost"}
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Return the settings, read once per process."""
+    return Settings()

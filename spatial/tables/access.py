@@ -1,0 +1,109 @@
+"""Who may do what, what was done, and long work: the domain `access`."""
+
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import Text
+
+from .base import Base, Code, Id, Instant, Json, Texts, one_of
+
+ROLES = (
+    "viewer", "dispatcher", "planner", "approver", "duty_officer", "analyst",
+    "system_admin", "security_admin", "audit_admin",
+)  # fmt: skip
+DOMAINS = ("areas", "duty", "incidents", "roads", "access")
+
+
+class Principal(Base):
+    """A person or a system that may ask."""
+
+    __tablename__ = "principal"
+    id: Mapped[Id]
+    name: Mapped[Code] = mapped_column(unique=True)
+    title: Mapped[Texts]
+    is_demo: Mapped[bool] = mapped_column(server_default=text("false"))
+    disabled_at: Mapped[Instant | None]
+
+
+class RoleGrant(Base):
+    """A role of a principal, within a unit's subtree, for layers and fields."""
+
+    __tablename__ = "role_grant"
+    __table_args__ = (one_of("role", *ROLES), Index("ix_role_grant_principal_id", "principal_id"))
+    id: Mapped[Id]
+    principal_id: Mapped[int] = mapped_column(ForeignKey("principal.id"))
+    role: Mapped[str]
+    unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"))  # none: the whole deployment
+    layers: Mapped[list[str] | None] = mapped_column(ARRAY(Text))  # none: all
+    fields: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    granted_at: Mapped[Instant]
+    granted_by: Mapped[int | None] = mapped_column(ForeignKey("principal.id"))
+    revoked_at: Mapped[Instant | None]
+
+
+class Token(Base):
+    """A bearer token, stored as its SHA-256."""
+
+    __tablename__ = "token"
+    __table_args__ = (CheckConstraint("octet_length(sha256) = 32", name="sha256_length"),)
+    id: Mapped[Id]
+    principal_id: Mapped[int] = mapped_column(ForeignKey("principal.id"))
+    sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    label: Mapped[str]
+    created_at: Mapped[Instant]
+    expires_at: Mapped[Instant]
+    revoked_at: Mapped[Instant | None]
+
+
+class Audit(Base):
+    """What was done by whom: append-only, each row holding the hash of the one before."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_at", "at"), Index("ix_audit_actor", "actor"), Index("ix_audit_object", "object"))
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # without gaps
+    at: Mapped[Instant]
+    actor: Mapped[str]
+    action: Mapped[str]
+    object: Mapped[str]
+    detail: Mapped[Json]
+    previous_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Job(Base):
+    """Long work, run by a worker."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        one_of("state", "queued", "running", "done", "failed", "cancelled"),
+        CheckConstraint("progress BETWEEN 0 AND 1", name="progress_range"),
+        Index("ix_job_state_run_after", "state", "run_after"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    params: Mapped[Json]
+    state: Mapped[str] = mapped_column(server_default="queued")
+    progress: Mapped[float] = mapped_column(server_default="0")
+    message: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    max_attempts: Mapped[int] = mapped_column(server_default="3")
+    run_after: Mapped[Instant]
+    heartbeat: Mapped[Instant | None]
+    cancel_requested: Mapped[bool] = mapped_column(server_default=text("false"))
+    created_at: Mapped[Instant]
+    created_by: Mapped[str]
+    finished_at: Mapped[Instant | None]
+    result: Mapped[Json | None]
+    error: Mapped[str | None]
+
+
+class DatasetVersion(Base):
+    """One committed change of a domain: its number and the instant stamped on the rows it wrote."""
+
+    __tablename__ = "dataset_version"
+    __table_args__ = (UniqueConstraint("domain", "recorded_at"), one_of("domain", *DOMAINS))
+    domain: Mapped[str] = mapped_column(primary_key=True)
+    n: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    recorded_at: Mapped[Instant]

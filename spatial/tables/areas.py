@@ -1,0 +1,333 @@
+"""Layers, grids, units, places: the domain `areas`."""
+
+from uuid import UUID
+
+from geoalchemy2 import Geometry, WKBElement
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import Text
+
+from .base import (
+    SRID,
+    Areas,
+    Base,
+    Code,
+    Id,
+    Instant,
+    Json,
+    Point,
+    Range_,
+    Recorded,
+    Texts,
+    Versioned,
+    at_most_one,
+    honest_spans,
+    one_of,
+    valid_shape,
+)
+
+CURRENT = text("upper_inf(recorded)")
+
+
+class Layer(Base):
+    """A network of grids."""
+
+    __tablename__ = "layer"
+    __table_args__ = (one_of("kind", "tiling", "free"), one_of("visibility", "public", "internal"))
+    id: Mapped[Id]
+    code: Mapped[Code] = mapped_column(unique=True)
+    title: Mapped[Texts]
+    kind: Mapped[str]
+    visibility: Mapped[str]
+    code_scheme: Mapped[str]  # free, unit15, or a regular expression
+    position: Mapped[int]  # order of display
+    parent_layer_id: Mapped[int | None] = mapped_column(ForeignKey("layer.id"))
+    built_from_id: Mapped[int | None] = mapped_column(ForeignKey("layer.id"))
+
+
+class ResponseStep(Base):
+    """One step of a layer's chain of response: whom to call, in which order, and what counts as cover."""
+
+    __tablename__ = "response_step"
+    __table_args__ = (
+        UniqueConstraint("layer_id", "position"),
+        one_of("source", "grid_shift", "neighbour_shift", "unit_shift", "unit_desk", "assignment"),
+    )
+    id: Mapped[Id]
+    layer_id: Mapped[int] = mapped_column(ForeignKey("layer.id"))
+    position: Mapped[int]
+    key: Mapped[str]
+    title: Mapped[Texts]
+    source: Mapped[str]
+    # from the grid's unit up this path of links; serves is followed backwards, from the served to its server
+    unit_path: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    shift_kinds: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")  # empty: any
+    roles: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")  # of assignments; empty: any
+    officer_kinds: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")  # empty: any
+    teams_only: Mapped[bool] = mapped_column(server_default=text("false"))
+    is_cover: Mapped[bool]
+
+
+class Unit(Base):
+    """An organisation, whatever its name and code at a time."""
+
+    __tablename__ = "unit"
+    __table_args__ = (one_of("tree", "police", "governance", "agency"),)
+    id: Mapped[Id]
+    tree: Mapped[str]
+
+
+class UnitVersion(Versioned, Base):
+    """A unit's code, name, outline and contacts over time."""
+
+    __tablename__ = "unit_version"
+    __table_args__ = (
+        *honest_spans("valid", "recorded"),
+        valid_shape(),
+        at_most_one("unit_id", name="one_version_of_a_unit"),
+        at_most_one("code", name="one_unit_of_a_code"),
+        Index("ix_unit_version_geom", "geom", postgresql_using="gist", postgresql_where=CURRENT),
+    )
+    id: Mapped[Id]
+    unit_id: Mapped[int] = mapped_column(ForeignKey("unit.id"))
+    code: Mapped[Code]
+    name: Mapped[str]
+    kind: Mapped[str]  # bureau branch station … city district street community … agency
+    geom: Mapped[Areas | None]
+    contacts: Mapped[Json] = mapped_column(server_default="{}")  # {"desk": …, "phone": …, "radio": …}
+
+
+class UnitLink(Versioned, Base):
+    """A dated relation between units: `unit_id` is under, serves or sits in `to_unit_id`."""
+
+    __tablename__ = "unit_link"
+    __table_args__ = (
+        *honest_spans("valid", "recorded"),
+        one_of("kind", "command", "administers", "serves", "resident", "on_call"),
+        CheckConstraint("unit_id <> to_unit_id", name="not_itself"),
+        at_most_one("unit_id", "to_unit_id", "kind", name="one_link_of_a_kind"),
+        at_most_one("unit_id", "kind", name="one_parent_of_a_unit", where="kind IN ('command', 'administers')"),
+        Index("ix_unit_link_to_unit_id", "to_unit_id", "kind"),
+    )
+    id: Mapped[Id]
+    unit_id: Mapped[int] = mapped_column(ForeignKey("unit.id"))
+    to_unit_id: Mapped[int] = mapped_column(ForeignKey("unit.id"))
+    kind: Mapped[str]
+
+
+class Grid(Base):
+    """One area of a layer, the same through all of its redrawings."""
+
+    __tablename__ = "grid"
+    __table_args__ = (UniqueConstraint("id", "layer_id"),)
+    id: Mapped[Id]
+    layer_id: Mapped[int] = mapped_column(ForeignKey("layer.id"))
+
+
+class GridVersion(Versioned, Base):
+    """A grid's code, name, unit and shape over time."""
+
+    __tablename__ = "grid_version"
+    __table_args__ = (
+        *honest_spans("valid", "recorded"),
+        valid_shape(),
+        one_of("kind", "regular", "dedicated", "micro"),
+        ForeignKeyConstraint(["grid_id", "layer_id"], ["grid.id", "grid.layer_id"]),
+        at_most_one("grid_id", name="one_version_of_a_grid"),
+        # a code once given is never another grid's, at any time
+        ExcludeConstraint(("layer_id", "="), ("code", "="), ("grid_id", "<>"), name="one_grid_of_a_code", using="gist"),
+        Index("ix_grid_version_geom", "geom", postgresql_using="gist", postgresql_where=CURRENT),
+        Index("ix_grid_version_layer_id_code", "layer_id", "code"),
+    )
+    id: Mapped[Id]
+    grid_id: Mapped[int]
+    layer_id: Mapped[int]
+    code: Mapped[Code]
+    name: Mapped[str]
+    kind: Mapped[str] = mapped_column(server_default="regular")
+    unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"))
+    geom: Mapped[Areas]
+    attributes: Mapped[Json] = mapped_column(server_default="{}")  # columns of an import that have no own place
+
+
+class GridCell(Versioned, Base):
+    """Embed mode: `cell_id`, a grid of the layer built from, belongs to `grid_id`."""
+
+    __tablename__ = "grid_cell"
+    __table_args__ = (
+        *honest_spans("valid", "recorded"),
+        ForeignKeyConstraint(["grid_id", "layer_id"], ["grid.id", "grid.layer_id"]),
+        at_most_one("layer_id", "cell_id", name="one_grid_of_a_cell"),
+        Index("ix_grid_cell_grid_id", "grid_id"),
+    )
+    id: Mapped[Id]
+    grid_id: Mapped[int]
+    layer_id: Mapped[int]
+    cell_id: Mapped[int] = mapped_column(ForeignKey("grid.id"))
+
+
+class Lineage(Base):
+    """Where a grid came from, with shares, so that time series survive a redraw."""
+
+    __tablename__ = "lineage"
+    __table_args__ = (
+        UniqueConstraint("pred_id", "succ_id", "at"),
+        one_of("kind", "reshape", "split", "merge", "renumber", "create", "dissolve"),
+        CheckConstraint("area_share BETWEEN 0 AND 1", name="area_share_range"),
+        CheckConstraint("workload_share BETWEEN 0 AND 1", name="workload_share_range"),
+    )
+    id: Mapped[Id]
+    pred_id: Mapped[int] = mapped_column(ForeignKey("grid.id"))
+    succ_id: Mapped[int] = mapped_column(ForeignKey("grid.id"))
+    kind: Mapped[str]
+    at: Mapped[Instant]
+    area_share: Mapped[float]
+    workload_share: Mapped[float | None]
+
+
+class Override(Versioned, Base):
+    """An area whose owner differs from the plain rule: a bridge, a park, a venue."""
+
+    __tablename__ = "override"
+    __table_args__ = (
+        *honest_spans("valid", "recorded"),
+        valid_shape(),
+        ForeignKeyConstraint(["grid_id", "layer_id"], ["grid.id", "grid.layer_id"]),
+        at_most_one("code", name="one_override_of_a_code"),
+        Index("ix_override_geom", "geom", postgresql_using="gist", postgresql_where=CURRENT),
+    )
+    id: Mapped[Id]
+    code: Mapped[Code]
+    layer_id: Mapped[int]
+    grid_id: Mapped[int]
+    name: Mapped[str]
+    geom: Mapped[Areas]
+    priority: Mapped[int]
+    authority: Mapped[str]
+    document_number: Mapped[str]
+
+
+class Place(Base):
+    """A station, post, window, mast, building or site, whatever its name at a time."""
+
+    __tablename__ = "place"
+    id: Mapped[Id]
+    code: Mapped[Code] = mapped_column(unique=True)
+
+
+class PlaceVersion(Versioned, Base):
+    """A place's name, class and position over time."""
+
+    __tablename__ = "place_version"
+    __table_args__ = (
+        *honest_spans("valid", "recorded"),
+        valid_shape("point"),
+        at_most_one("place_id", name="one_version_of_a_place"),
+        Index("ix_place_version_point", "point", postgresql_using="gist", postgresql_where=CURRENT),
+    )
+    id: Mapped[Id]
+    place_id: Mapped[int] = mapped_column(ForeignKey("place.id"))
+    name: Mapped[str]
+    klass: Mapped[str] = mapped_column("class")
+    point: Mapped[Point]
+    unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"))
+    parent_place_id: Mapped[int | None] = mapped_column(ForeignKey("place.id"))
+    floors: Mapped[int | None]
+
+
+class Address(Base):
+    """A street address with its number of dwellings; never who lives there."""
+
+    __tablename__ = "address"
+    __table_args__ = (
+        CheckConstraint("dwellings >= 0", name="dwellings_not_negative"),
+        Index("ix_address_point", "point", postgresql_using="gist"),
+    )
+    id: Mapped[Id]
+    text: Mapped[str]
+    point: Mapped[Point]
+    dwellings: Mapped[int]
+
+
+class Barrier(Base):
+    """A line that people and patrols do not cross: a river, a railway, an expressway."""
+
+    __tablename__ = "barrier"
+    __table_args__ = (Index("ix_barrier_geom", "geom", postgresql_using="gist"),)
+    id: Mapped[Id]
+    kind: Mapped[str]
+    name: Mapped[str | None]
+    geom: Mapped[WKBElement] = mapped_column(Geometry("MULTILINESTRING", srid=SRID, spatial_index=False))
+
+
+class Finding(Recorded, Base):
+    """A fault in a tiling or a roster, with its place and size, since when it is known."""
+
+    __tablename__ = "finding"
+    __table_args__ = (
+        *honest_spans("recorded"),
+        one_of("severity", "info", "warning", "fault"),
+        Index("ix_finding_geom", "geom", postgresql_using="gist", postgresql_where=CURRENT),
+        Index("ix_finding_layer_id", "layer_id"),
+    )
+    id: Mapped[Id]
+    layer_id: Mapped[int | None] = mapped_column(ForeignKey("layer.id"))
+    kind: Mapped[str]  # gap overlap invalid sliver disconnected …
+    severity: Mapped[str]
+    geom: Mapped[WKBElement | None] = mapped_column(Geometry("GEOMETRY", srid=SRID, spatial_index=False))
+    area_m2: Mapped[float | None]
+    grids: Mapped[list[str]] = mapped_column(ARRAY(Text(collation="C")), server_default="{}")  # codes concerned
+    detail: Mapped[Json] = mapped_column(server_default="{}")
+    valid: Mapped[Range_]  # of the faulty state
+    acknowledged_until: Mapped[Instant | None]
+    acknowledged_reason: Mapped[str | None]
+
+
+class Plan(Base):
+    """A draft redraw over a base version."""
+
+    __tablename__ = "plan"
+    __table_args__ = (
+        one_of("state", "draft", "submitted", "returned", "approved", "scheduled", "in_force", "superseded"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    state: Mapped[str]
+    base_version: Mapped[int]
+    revision: Mapped[int] = mapped_column(server_default="0")
+    effective: Mapped[Instant | None]
+    document_number: Mapped[str | None]
+    created_by: Mapped[int] = mapped_column(ForeignKey("principal.id"))
+    created_at: Mapped[Instant]
+    approved_by: Mapped[int | None] = mapped_column(ForeignKey("principal.id"))
+    sha256: Mapped[str | None]
+
+
+class PlanOp(Base):
+    """One operation of a plan, with its inverse and the grids it touches; append-only."""
+
+    __tablename__ = "plan_op"
+    __table_args__ = (UniqueConstraint("plan_id", "n"),)
+    id: Mapped[Id]
+    plan_id: Mapped[UUID] = mapped_column(ForeignKey("plan.id"))
+    n: Mapped[int]
+    parent_n: Mapped[int | None]  # undo and redo form a tree
+    kind: Mapped[str]
+    body: Mapped[Json]
+    inverse: Mapped[Json]
+    touched: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    made_by: Mapped[int] = mapped_column(ForeignKey("principal.id"))
+    at: Mapped[Instant]
+
+
+class Deployment(Base):
+    """The one row that says where and for whom this installation is."""
+
+    __tablename__ = "deployment"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    lon_0: Mapped[float]  # central meridian of the planar projection, a multiple of 3°
+    timezone: Mapped[str]
+    synthetic: Mapped[Texts | None]  # what to print on every map of generated data
+    installed_at: Mapped[Instant]

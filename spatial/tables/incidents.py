@@ -1,0 +1,147 @@
+"""Matters, incidents, roads and measures: the domains `incidents` and `roads`."""
+
+from datetime import timedelta
+
+from geoalchemy2 import Geometry, WKBElement
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import Interval
+
+from .base import SRID, Base, Code, Id, Instant, Point, Range_, Recorded, Texts, honest_spans, one_of, valid_shape
+
+
+class Category(Base):
+    """A kind of matter, in a tree."""
+
+    __tablename__ = "category"
+    __table_args__ = (CheckConstraint("priority BETWEEN 1 AND 5", name="priority_range"),)
+    id: Mapped[Id]
+    code: Mapped[Code] = mapped_column(unique=True)
+    title: Mapped[Texts]
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("category.id"))
+    police_matter: Mapped[bool]
+    priority: Mapped[int]  # 1 is the most urgent
+    handling_minutes: Mapped[int]
+
+
+class Responsibility(Base):
+    """Which kind of unit answers for a category, alone or jointly, by when."""
+
+    __tablename__ = "responsibility"
+    __table_args__ = (UniqueConstraint("category_id", "unit_kind"), one_of("role", "lead", "joint"))
+    id: Mapped[Id]
+    category_id: Mapped[int] = mapped_column(ForeignKey("category.id"))
+    unit_kind: Mapped[str]
+    role: Mapped[str]
+    deadline: Mapped[timedelta | None] = mapped_column(Interval)
+
+
+class Source(Base):
+    """A feed of incidents, and when it was last heard."""
+
+    __tablename__ = "source"
+    id: Mapped[Id]
+    code: Mapped[Code] = mapped_column(unique=True)
+    title: Mapped[Texts]
+    expected_interval: Mapped[timedelta | None] = mapped_column(Interval)
+    last_received: Mapped[Instant | None]
+
+
+class IncidentKey(Base):
+    """The public name of an incident: its source and the source's own number."""
+
+    __tablename__ = "incident_key"
+    __table_args__ = (UniqueConstraint("source_id", "external_id"),)
+    id: Mapped[Id]
+    source_id: Mapped[int] = mapped_column(ForeignKey("source.id"))
+    external_id: Mapped[Code]
+
+
+class Incident(Recorded, Base):
+    """A located event: what, when, where; never who. Partitioned by month of `at`."""
+
+    __tablename__ = "incident"
+    __table_args__ = (
+        *honest_spans("span", "recorded"),
+        valid_shape("point"),
+        CheckConstraint("at <= dispatched_at AND dispatched_at <= arrived_at AND arrived_at <= closed_at", name="in_order"),
+        Index("ix_incident_point", "point", postgresql_using="gist"),
+        Index("ix_incident_incident_key_id", "incident_key_id"),
+        Index("ix_incident_at", "at"),
+        Index(
+            "uq_incident_current", "incident_key_id", "at", unique=True, postgresql_where=text("upper_inf(recorded)")
+        ),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )  # fmt: skip
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    at: Mapped[Instant] = mapped_column(primary_key=True)  # reported
+    incident_key_id: Mapped[int] = mapped_column(ForeignKey("incident_key.id"))
+    category_id: Mapped[int] = mapped_column(ForeignKey("category.id"))
+    span: Mapped[Range_ | None]  # when it happened, where only an interval is known
+    point: Mapped[Point]
+    precision_m: Mapped[float | None]
+    masked_text: Mapped[str | None]
+    dispatched_at: Mapped[Instant | None]
+    arrived_at: Mapped[Instant | None]
+    closed_at: Mapped[Instant | None]
+
+
+class IncidentEvent(Base):
+    """A step in the handling of an incident: assigned, handed over, returned, closed."""
+
+    __tablename__ = "incident_event"
+    __table_args__ = (Index("ix_incident_event_incident_key_id", "incident_key_id"),)
+    id: Mapped[Id]
+    incident_key_id: Mapped[int] = mapped_column(ForeignKey("incident_key.id"))
+    kind: Mapped[str]
+    at: Mapped[Instant]
+    from_unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"))
+    to_unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"))
+    team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
+    reason: Mapped[str | None]
+    deadline: Mapped[Instant | None]
+
+
+class Measure(Base):
+    """A figure about a grid, unit or place over a period: dwellings, checks due, visits done."""
+
+    __tablename__ = "measure"
+    __table_args__ = (
+        UniqueConstraint("subject_kind", "subject_id", "key", "period"),
+        *honest_spans("period"),
+        one_of("subject_kind", "grid", "unit", "place", "layer"),
+    )
+    id: Mapped[Id]
+    subject_kind: Mapped[str]
+    subject_id: Mapped[int]
+    key: Mapped[Code]
+    value: Mapped[float]
+    unit: Mapped[str]
+    period: Mapped[Range_]
+    source_id: Mapped[int | None] = mapped_column(ForeignKey("source.id"))
+
+
+class RoadNode(Base):
+    """A junction or end of the road network."""
+
+    __tablename__ = "road_node"
+    __table_args__ = (Index("ix_road_node_point", "point", postgresql_using="gist"),)
+    id: Mapped[Id]
+    point: Mapped[Point]
+
+
+class RoadEdge(Base):
+    """A piece of road in its direction of travel; a two-way road is two edges."""
+
+    __tablename__ = "road_edge"
+    __table_args__ = (
+        Index("ix_road_edge_geom", "geom", postgresql_using="gist"),
+        Index("ix_road_edge_from_node_id", "from_node_id"),
+    )
+    id: Mapped[Id]
+    from_node_id: Mapped[int] = mapped_column(ForeignKey("road_node.id"))
+    to_node_id: Mapped[int] = mapped_column(ForeignKey("road_node.id"))
+    klass: Mapped[str] = mapped_column("class")
+    name: Mapped[str | None]
+    is_bridge: Mapped[bool] = mapped_column(server_default=text("false"))
+    geom: Mapped[WKBElement] = mapped_column(Geometry("LINESTRING", srid=SRID, spatial_index=False))

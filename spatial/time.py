@@ -1,0 +1,43 @@
+"""Instants, spans and days: UTC inside, one IANA zone per deployment outside."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.dialects.postgresql import Range
+
+from spatial.errors import invalid
+
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+
+Span = Range[datetime]
+
+
+def now() -> datetime:
+    """Return the present instant in UTC; only faces call this, rules take `now` as an argument."""
+    return datetime.now(UTC)
+
+
+def parse_instant(text: str, where: str) -> datetime:
+    """Read an RFC 3339 instant; a time without an offset, or outside 1900–2200, is an `InputError` at `where`."""
+    try:
+        # a "+" of an offset arrives as a blank where a client forgot to escape it in a URL
+        at = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text)
+    except ValueError:
+        raise invalid(where, "not-a-time", value=text) from None
+    if at.tzinfo is None:
+        raise invalid(where, "time-without-offset", value=text)
+    if not EARLIEST <= at < LATEST:
+        raise invalid(where, "time-out-of-range", value=text)
+    return at.astimezone(UTC)
+
+
+def since(start: datetime | None, end: datetime | None = None) -> Span:
+    """Return the span `[start, end)`; None is open."""
+    return Range(start, end, bounds="[)")
+
+
+def local_span(day: date, start: time, minutes: int, zone: ZoneInfo) -> Span:
+    """Return the span that begins at a local wall-clock time and lasts `minutes` of real time."""
+    begin = datetime.combine(day, start, tzinfo=zone).astimezone(UTC)
+    return since(begin, begin + timedelta(minutes=minutes))
