@@ -1,0 +1,1 @@
+"""Whose is this point, who answers now, and when does that change."""

@@ -1,0 +1,98 @@
+"""A question about a place, and its answer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shapely.geometry.base import BaseGeometry
+
+from spatial.roster.model import Assigned, Response, Texts, UnitRef
+
+
+@dataclass(frozen=True)
+class Question:
+    """A place (CGCS2000 degrees), how well it is known, and the two instants it is asked for."""
+
+    lon: float
+    lat: float
+    at: datetime
+    known_at: datetime | None = None
+    accuracy_m: float = 1.0
+    layers: tuple[str, ...] | None = None  # codes; none asks all
+
+
+@dataclass(frozen=True)
+class GridRef:
+    """A grid as of an instant."""
+
+    id: int
+    code: str
+    name: str
+    kind: str
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """Another grid of the layer near the place: how far in metres, and on which side (`overlaps`: the place is in it)."""
+
+    grid: GridRef
+    distance_m: float
+    overlaps: bool = False
+
+
+@dataclass(frozen=True)
+class LayerAnswer:
+    """What one layer says of a place.
+
+    `status`: `owned`, `overlap` (inside several grids; the smallest code owns it), `gap` (a hole inside the tiling),
+    `outside`, or `empty` (the layer has no grids then). Without an owner, `beyond` names the nearest grid.
+    `edge_m` is the distance to the nearest border of the owner, or of the nearest grid.
+    """
+
+    layer: str
+    title: Texts
+    status: str
+    grid: GridRef | None
+    units: tuple[UnitRef, ...]  # the owner's unit and the units above it
+    serving: tuple[UnitRef, ...]  # units of the other tree that serve one of them
+    on_boundary: bool
+    near_border: bool
+    edge_m: float | None
+    beyond: tuple[Beyond, ...]
+    responsible: tuple[Assigned, ...]
+    response: Response | None
+    finding: Mapping[str, object] | None  # the recorded fault of the tiling, for a gap or an overlap
+
+    @property
+    def on_duty(self) -> bool:
+        """Whether anybody covers the grid now."""
+        return self.response is not None and self.response.covering is not None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What all layers say of a place, from which versions, and the instant at which any of it may change."""
+
+    question: Question
+    layers: tuple[LayerAnswer, ...]
+    next_change_at: datetime | None
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class GridState:
+    """A grid with its shape (degrees) and its duty state at an instant: one row of a map."""
+
+    layer: str
+    grid: GridRef
+    unit: UnitRef | None
+    shape: BaseGeometry
+    responsible: tuple[Assigned, ...]
+    response: Response
+
+    @property
+    def on_duty(self) -> bool:
+        """Whether anybody covers the grid."""
+        return self.response.covering is not None
