@@ -1,0 +1,350 @@
+"""Embedded PostGIS: a private cluster of its own, so that one command is enough and no password exists.
+
+    <home>/            <data_dir>/postgis, or /var/lib/twingrid/<hash> where the system user cannot reach that
+        turn           lock: one process at a time creates, starts or stops
+        users          lock: shared by every process that uses the cluster; the last one out stops it
+        cluster/       PostgreSQL's data; put here in one rename, so that half of a cluster is never seen
+        run/           the Unix socket, for the cluster's user and root alone
+        log/           one file per weekday, and that of the last start
+
+PostgreSQL refuses to run as root, so root hands the cluster to a system user; anyone else runs it as oneself.
+"""
+
+import errno
+import fcntl
+import hashlib
+import logging
+import os
+import pwd
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Protocol, Self
+from urllib.parse import quote
+
+import psycopg2
+from psycopg2 import sql
+
+from spatial.errors import SetupError
+from spatial.postgresql import Binaries, find_binaries, run_as, system_user
+
+ROLE = DATABASE = "twingrid"
+PORT = 5432  # only a part of the socket's name: nothing listens on the network
+ELSEWHERE = Path("/var/lib/twingrid")
+LOG_LINES = 12
+LONGEST_SOCKET_PATH = 107  # sockaddr_un.sun_path without its final zero
+START_TIMEOUT_S = 120
+DISK_FULL_BELOW = 32 << 20  # bytes: a segment of PostgreSQL's log of changes takes 16 MiB, and always a new one
+MIB = 1 << 20
+
+SETTINGS = """\
+# Written by Twingrid at each start. Settings of one's own: ALTER SYSTEM SET ... (they win, and stay).
+# The log is kept terse and without statements, so that no row's content gets there.
+listen_addresses = ''
+port = {port}
+unix_socket_directories = '{sockets}'
+unix_socket_permissions = 0700
+max_connections = 100
+shared_buffers = {shared_mb}MB
+effective_cache_size = {cache_mb}MB
+work_mem = 16MB
+maintenance_work_mem = 128MB
+random_page_cost = 1.1
+jit = off
+timezone = 'UTC'
+log_timezone = 'UTC'
+lc_messages = 'C.UTF-8'
+logging_collector = on
+log_directory = '../log'
+log_filename = 'postgresql-%a.log'
+log_truncate_on_rotation = on
+log_rotation_age = 1d
+log_rotation_size = 0
+log_error_verbosity = terse
+log_min_error_statement = panic
+"""
+NOT_DURABLE = """\
+fsync = off
+synchronous_commit = off
+full_page_writes = off
+wal_level = minimal
+max_wal_senders = 0
+"""
+
+
+class Notice(Protocol):
+    """Where a line for the operator goes: a text key and values, as those of an error."""
+
+    def __call__(self, text: str, **values: object) -> None:
+        """Show or log the line."""
+
+
+def _log(text: str, **values: object) -> None:
+    logging.getLogger(__name__).info("%s %s", text, values)
+
+
+class LocalPostgis:
+    """One private cluster: made when first started, used through `url()`, stopped when its last user leaves.
+
+    `durable=False` trades safety against a crash of the machine for speed, and is for tests.
+    """
+
+    def __init__(self, data_dir: Path, *, durable: bool = True, notice: Notice = _log) -> None:
+        self.data_dir = data_dir.absolute()
+        self.durable = durable
+        self.started_here = False
+        self._notice = notice
+        self._use: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+    @cached_property
+    def user(self) -> pwd.struct_passwd:
+        """The system user the cluster belongs to: oneself, but never root."""
+        for home in (self._beside_data, self._elsewhere):
+            if os.geteuid() == 0 and (home / "cluster").exists() and (owner := home.stat().st_uid) != 0:
+                return pwd.getpwuid(owner)
+        return system_user()
+
+    @cached_property
+    def home(self) -> Path:
+        """The folder of the cluster, its socket, logs and locks: in the data folder if the user can get there."""
+        with self._file_faults():
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+        if run_as(self.user, ["test", "-x", str(self.data_dir)], Path("/")).returncode == 0:
+            return self._beside_data
+        self._notice("postgis-elsewhere", folder=str(self._elsewhere), user=self.user.pw_name)
+        return self._elsewhere
+
+    @property
+    def _beside_data(self) -> Path:
+        return self.data_dir / "postgis"
+
+    @property
+    def _elsewhere(self) -> Path:
+        return ELSEWHERE / hashlib.sha256(str(self.data_dir.resolve()).encode()).hexdigest()[:12]
+
+    @property
+    def cluster(self) -> Path:
+        """PostgreSQL's data folder."""
+        return self.home / "cluster"
+
+    @property
+    def sockets(self) -> Path:
+        """The folder of the Unix socket."""
+        return self.home / "run"
+
+    def url(self, database: str = DATABASE) -> str:
+        """Return the address of a database of the cluster, as SQLAlchemy reads it."""
+        return f"postgresql+psycopg2://{ROLE}@/{quote(database)}?host={quote(str(self.sockets))}&port={PORT}"
+
+    def is_running(self) -> bool:
+        """Whether the cluster answers."""
+        try:
+            self._connect().close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def start(self) -> str:
+        """Start the cluster, creating it when there is none, and return its URL; cheap when it is running."""
+        self._make_folders()
+        with self._turn():
+            if self._use is None:
+                self._use = (self.home / "users").open("wb")
+                fcntl.flock(self._use, fcntl.LOCK_SH)
+            if not self.is_running():
+                self._start()
+        return self.url()
+
+    def stop(self) -> None:
+        """Leave the cluster, and stop it if no other process is using it."""
+        if not (self.home / "turn").exists():
+            return
+        with self._turn(), self._use or (self.home / "users").open("wb") as users:
+            self._use = None
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            if self._postmaster():
+                self._run("pg_ctl", "stop", "-s", "-w", "-m", "fast", "-D", ".", folder=self.cluster)
+
+    def create_database(self, name: str, *, template: str = "template0") -> str:
+        """Create a database, as a copy of `template`, and return its URL."""
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        self._execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database if it is there, ending whatever is connected to it."""
+        self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def _execute(self, statement: sql.Composed) -> None:
+        connection = self._connect()
+        try:
+            connection.autocommit = True
+            connection.cursor().execute(statement)
+        finally:
+            connection.close()
+
+    def _connect(self) -> psycopg2.extensions.connection:
+        return psycopg2.connect(host=str(self.sockets), port=PORT, user=ROLE, dbname="postgres", connect_timeout=10)
+
+    def _start(self) -> None:
+        socket = self.sockets / f".s.PGSQL.{PORT}"
+        if (length := len(os.fsencode(socket))) > LONGEST_SOCKET_PATH:
+            raise SetupError("socket-path-too-long", path=str(socket), bytes=length, longest=LONGEST_SOCKET_PATH)
+        if "," in str(socket):  # the client library would read it as a list of two
+            raise SetupError("socket-path-with-comma", path=str(socket))
+        if not self.cluster.exists():
+            self._create()
+        if self._postmaster() is None:
+            self._clear_leftovers()
+            self._configure()
+            self._launch()
+        else:  # somebody was killed while it recovered
+            self._await("recovery", self.is_running)
+        self.started_here = True
+
+    @cached_property
+    def binaries(self) -> Binaries:
+        """The programs that fit the cluster, or the newest when there is no cluster yet."""
+        with suppress(FileNotFoundError):
+            major = int((self.cluster / "PG_VERSION").read_text())
+            return find_binaries(major)
+        return find_binaries()
+
+    def _create(self) -> None:
+        """Make the cluster and its database in a folder of its own, then put it in place by one rename."""
+        for half in self.home.glob("new-*"):
+            shutil.rmtree(half, ignore_errors=True)
+        self._notice("postgis-creating", folder=str(self.cluster), major=self.binaries.major)
+        new = Path(tempfile.mkdtemp(prefix="new-", dir=self.home))
+        self._give(new)
+        try:
+            speed = ["--data-checksums"] if self.durable else ["--no-sync"]
+            how = ["--encoding=UTF8", "--locale=C.UTF-8", f"--username={ROLE}", "--auth=reject", "--no-clean"]
+            self._run("initdb", "-D", str(new), *how, *speed)
+            single_user = ["--single", "-D", str(new), "-c", "exit_on_error=on", "template1"]
+            self._run("postgres", *single_user, stdin=f"CREATE DATABASE {DATABASE} TEMPLATE template0;\n")
+            new.rename(self.cluster)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+
+    def _postmaster(self) -> int | None:
+        """Return the process of the running server; the number in its file alone may by now be anybody's."""
+        try:
+            pid = int((self.cluster / "postmaster.pid").read_text().split("\n", 1)[0])
+        except (FileNotFoundError, ValueError):
+            return None
+        return pid if pid in self._processes() else None
+
+    def _processes(self) -> list[int]:
+        """Return the processes of the cluster: those of PostgreSQL that run in its folder."""
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                in_folder = (process / "cwd").readlink() == self.cluster.resolve()
+                if in_folder and (process / "comm").read_text() == "postgres\n":
+                    found.append(int(process.name))
+        return found
+
+    def _clear_leftovers(self) -> None:
+        """End what outlived a killed server, and remove the files that name it: PostgreSQL would refuse to start."""
+        for pid in self._processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._await("end what a killed server left", lambda: not self._processes())
+        for stale in (self.cluster / "postmaster.pid", self.sockets / f".s.PGSQL.{PORT}.lock"):
+            stale.unlink(missing_ok=True)
+
+    def _configure(self) -> None:
+        """Write the settings, and who may come in: the cluster's user, root, and whoever starts it."""
+        ram_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MIB
+        shared_mb = min(max(ram_mb // 8, 64), 1024)
+        sockets = str(self.sockets).replace("\\", "\\\\").replace("'", "''")
+        settings = SETTINGS.format(port=PORT, sockets=sockets, shared_mb=shared_mb, cache_mb=ram_mb // 2)
+        names = sorted({self.user.pw_name, pwd.getpwuid(0).pw_name, pwd.getpwuid(os.geteuid()).pw_name})
+        files = {
+            "postgresql.conf": settings if self.durable else settings + NOT_DURABLE,
+            "pg_hba.conf": f"local all {ROLE} peer map={ROLE}\n",
+            "pg_ident.conf": "".join(f'{ROLE} "{name}" {ROLE}\n' for name in names),
+        }
+        with self._file_faults():
+            for name, text in files.items():
+                new = self.cluster / f"{name}.new"
+                new.write_text(text)
+                self._give(new)
+                new.replace(self.cluster / name)
+
+    def _launch(self) -> None:
+        log = self.home / "log" / "start.log"
+        log.unlink(missing_ok=True)
+        here = ["-D", ".", "-l", "../log/start.log"]  # not absolute: pg_ctl hands them to a shell, half quoted
+        self._run("pg_ctl", "start", "-s", "-w", "-t", str(START_TIMEOUT_S), *here, folder=self.cluster)
+
+    def _run(self, program: str, *arguments: str, folder: Path = Path("/"), stdin: str = "") -> None:
+        done = run_as(self.user, [str(self.binaries.folder / program), *arguments], folder, stdin)
+        if done.returncode:
+            raise self._fault(program, done.stdout + done.stderr)
+
+    def _await(self, step: str, is_done: Callable[[], bool]) -> None:
+        end = time.monotonic() + START_TIMEOUT_S
+        while not is_done():
+            if time.monotonic() > end:
+                raise self._fault(step, f"{START_TIMEOUT_S} s")
+            time.sleep(0.05)
+
+    def _fault(self, step: str, output: str) -> SetupError:
+        """Say what went wrong: the disk is full, or else the last lines that PostgreSQL wrote."""
+        if shutil.disk_usage(self.home).free < DISK_FULL_BELOW:
+            return SetupError("disk-full", folder=str(self.home), needed_mib=DISK_FULL_BELOW // MIB)
+        logs = sorted((self.home / "log").glob("*.log"), key=lambda log: log.stat().st_mtime)
+        lines = [line for log in logs[-2:] for line in log.read_text(errors="replace").splitlines()]
+        return SetupError("postgis-failed", step=step, log="\n".join([*lines, *output.splitlines()][-LOG_LINES:]))
+
+    def _make_folders(self) -> None:
+        with self._file_faults():
+            if self.home.parent == ELSEWHERE:
+                ELSEWHERE.mkdir(parents=True, exist_ok=True)
+                ELSEWHERE.chmod(0o755)
+            for folder in (self.home, self.sockets, self.home / "log"):
+                folder.mkdir(parents=True, exist_ok=True)
+                folder.chmod(0o700)
+                self._give(folder)
+
+    def _give(self, path: Path) -> None:
+        if os.geteuid() == 0:
+            os.chown(path, self.user.pw_uid, self.user.pw_gid)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait until no other process creates, starts or stops the cluster."""
+        with self._file_faults():
+            lock = (self.home / "turn").open("wb")
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def _file_faults(self) -> Iterator[None]:
+        try:
+            yield
+        except PermissionError as error:
+            raise SetupError("data-dir-not-writable", folder=str(error.filename)) from error
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+            raise SetupError("disk-full", folder=str(self.data_dir), needed_mib=DISK_FULL_BELOW // MIB) from error
