@@ -89,7 +89,11 @@ class Database:
         """Yield a session whose work is committed at the end, or not at all."""
         with Session(self.engine) as session:
             yield session
-            session.commit()
+            self.finish(session)
+
+    def finish(self, session: Session) -> None:
+        """Commit: the only place that does."""
+        session.commit()
 
     def settle(self, known_at: datetime) -> None:
         """Wait until no writer is left that could still commit rows recorded before `known_at`.

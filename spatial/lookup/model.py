@@ -6,7 +6,8 @@ from datetime import datetime
 
 from shapely.geometry.base import BaseGeometry
 
-from spatial.roster.model import Assigned, Response, Texts, UnitRef
+from spatial.grids.units import UnitRef
+from spatial.roster.model import Assigned, Response, Texts
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class GridRef:
 
 @dataclass(frozen=True)
 class Beyond:
-    """Another grid of the layer near the place: how far in metres, and on which side (`overlaps`: the place is in it)."""
+    """Another grid of the layer near the place, and how far; `overlaps` when the place lies in it too."""
 
     grid: GridRef
     distance_m: float
@@ -46,9 +47,10 @@ class Beyond:
 class LayerAnswer:
     """What one layer says of a place.
 
-    `status`: `owned`, `overlap` (inside several grids; the smallest code owns it), `gap` (a hole inside the tiling),
-    `outside`, or `empty` (the layer has no grids then). Without an owner, `beyond` names the nearest grid.
-    `edge_m` is the distance to the nearest border of the owner, or of the nearest grid.
+    `status`: `owned`, `overlap` (inside several grids; the smallest code owns it), `gap` (a hole inside the tiling, for
+    which the nearest grid answers), `outside` (`beyond` names the nearest grid), or `empty` (no grids then).
+    `edge_m` is the distance to the nearest border of the owner or, without one, to the nearest grid; `beyond` lists
+    the grids within the accuracy asked for, and those on the other side of that border.
     """
 
     layer: str

@@ -1,21 +1,12 @@
 """The words of the roster as values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
+from spatial.grids.units import UnitRef
+
 Texts = Mapping[str, str]  # {"zh-CN": …, "en": …}
-
-
-@dataclass(frozen=True)
-class UnitRef:
-    """A unit as of an instant; `contacts` holds its desk's name, phone and radio group."""
-
-    id: int
-    code: str
-    name: str
-    kind: str
-    contacts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,7 +95,7 @@ class StepOutcome:
     step: Step
     unit: UnitRef | None  # the unit that the step's path leads to
     responders: tuple[Responder, ...]
-    reason: str  # on-duty, contact, nobody-on-shift, auxiliaries-alone, no-unit, no-desk, nobody-assigned
+    reason: str  # on-duty contact nobody-on-shift auxiliaries-alone on-leave nobody-assigned no-unit no-desk
 
 
 @dataclass(frozen=True)

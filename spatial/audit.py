@@ -1,0 +1,52 @@
+"""What was done, by whom: append-only rows, each holding the hash of the one before."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import func, insert, select
+from sqlalchemy.orm import Session
+
+from spatial.tables import Audit
+
+START = bytes(32)  # what the first row holds as the hash before it
+
+
+def record(session: Session, actor: str, action: str, subject: str, detail: dict[str, Any]) -> None:
+    """Add one row, in the caller's transaction; writers take turns, so that the chain has no branch."""
+    session.execute(select(func.pg_advisory_xact_lock(func.domain_lock("audit"))))
+    last = session.execute(select(Audit.id, Audit.hash).order_by(Audit.id.desc()).limit(1)).one_or_none()
+    number, before = (last.id + 1, last.hash) if last else (1, START)
+    at = session.execute(select(func.clock_timestamp())).scalar_one()
+    session.execute(
+        insert(Audit).values(
+            id=number,
+            at=at,
+            actor=actor,
+            action=action,
+            object=subject,
+            detail=detail,
+            previous_hash=before,
+            hash=link(before, number, at, actor, action, subject, detail),
+        )
+    )
+
+
+def link(
+    before: bytes, number: int, at: datetime, actor: str, action: str, subject: str, detail: dict[str, Any]
+) -> bytes:
+    """Return the SHA-256 that binds a row to the one before it."""
+    body = [number, at.astimezone(UTC).isoformat(), actor, action, subject, detail]
+    return hashlib.sha256(before + orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).digest()
+
+
+def first_broken_link(session: Session) -> int | None:
+    """Return the number of the first row that does not follow from the one before it; None when all do."""
+    before, expected = START, 1
+    for row in session.scalars(select(Audit).order_by(Audit.id).execution_options(yield_per=1000)):
+        proper = link(before, row.id, row.at, row.actor, row.action, row.object, row.detail)
+        if row.id != expected or row.previous_hash != before or row.hash != proper:
+            return row.id
+        before, expected = row.hash, expected + 1
+    return None

@@ -1,0 +1,159 @@
+"""The SQL of look-up."""
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+from sqlalchemy import ColumnElement, Select, func, select, text
+from sqlalchemy.orm import Session, aliased
+
+from spatial.geometry import Plane
+from spatial.history import in_force, known
+from spatial.lookup.model import GridRef, Question
+from spatial.roster.queries import Moment, Subjects
+from spatial.tables import SRID, Deployment, Finding, GridVersion, Layer
+
+NEXT_CHANGE = (Path(__file__).parent / "next_change.sql").read_text(encoding="utf-8")
+METRES_PER_DEGREE = 110_500.0  # a little less than anywhere, so that boxes are a little too large
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A grid that may have to do with a place: its shape in degrees, its unit."""
+
+    grid: GridRef
+    layer_id: int
+    unit_id: int | None
+    shape: BaseGeometry
+
+
+def layers(session: Session, codes: Collection[str] | None = None) -> list[Layer]:
+    """Return layers in their order of display; `codes` picks some."""
+    wanted = select(Layer).order_by(Layer.position, Layer.code)
+    return list(session.scalars(wanted if codes is None else wanted.where(Layer.code.in_(codes))))
+
+
+def plane(session: Session) -> Plane | None:
+    """Return the deployment's plane; None before anything is loaded."""
+    lon_0 = session.scalar(select(Deployment.lon_0))
+    return None if lon_0 is None else Plane(lon_0)
+
+
+def containing(session: Session, question: Question) -> list[Candidate]:
+    """Return the grids of all layers that contain the place or touch it."""
+    touches = func.ST_Intersects(GridVersion.geom, _point(question))
+    return _candidates(session, _grids(_moment(question)).where(touches))
+
+
+def about(session: Session, question: Question, layer_id: int, radius_m: float) -> list[Candidate]:
+    """Return the grids of a layer whose boxes come within some metres of the place."""
+    dx, dy = box_degrees(question.lat, radius_m)
+    box = func.ST_Expand(_point(question), dx, dy)
+    wanted = _grids(_moment(question)).where(GridVersion.layer_id == layer_id, GridVersion.geom.op("&&")(box))
+    return _candidates(session, wanted)
+
+
+def nearest(session: Session, question: Question, layer_id: int) -> Candidate | None:
+    """Return the grid of a layer that is nearest in degrees: a first guess at the nearest in metres."""
+    by_distance = GridVersion.geom.op("<->")(_point(question))
+    wanted = _grids(_moment(question)).where(GridVersion.layer_id == layer_id).order_by(by_distance).limit(1)
+    return next(iter(_candidates(session, wanted)), None)
+
+
+def neighbours(session: Session, grid_ids: Collection[int], moment: Moment) -> dict[int, frozenset[int]]:
+    """Return, for some grids, the grids of the same layer that touch them."""
+    other = aliased(GridVersion)
+    rows = session.execute(
+        select(GridVersion.grid_id, other.grid_id.label("other_id"))
+        .join(other, (other.layer_id == GridVersion.layer_id) & func.ST_Intersects(other.geom, GridVersion.geom))
+        .where(
+            GridVersion.grid_id.in_(grid_ids),
+            other.grid_id != GridVersion.grid_id,
+            in_force(GridVersion, moment.at, moment.known_at),
+            in_force(other, moment.at, moment.known_at),
+        )
+    )
+    found: dict[int, set[int]] = defaultdict(set)
+    for row in rows:
+        found[row.grid_id].add(row.other_id)
+    return {grid_id: frozenset(others) for grid_id, others in found.items()}
+
+
+def faults_at(session: Session, question: Question) -> dict[int, Finding]:
+    """Return the recorded gap or overlap in which the place lies, by layer id."""
+    wanted = select(Finding).where(
+        Finding.kind.in_(("gap", "overlap")),
+        Finding.valid.op("@>")(question.at),
+        known(Finding, question.known_at),
+        func.ST_Intersects(Finding.geom, _point(question)),
+    )
+    return {finding.layer_id: finding for finding in session.scalars(wanted) if finding.layer_id is not None}
+
+
+def grids_in_force(session: Session, layer_ids: Sequence[int], moment: Moment) -> list[Candidate]:
+    """Return all grids of some layers."""
+    wanted = _grids(moment).where(GridVersion.layer_id.in_(layer_ids)).order_by(GridVersion.layer_id, GridVersion.code)
+    return _candidates(session, wanted)
+
+
+def next_change(session: Session, question: Question, subjects: Subjects, radius_m: float) -> datetime | None:
+    """Return the first instant after the question's at which its answer may change; None: nothing is planned."""
+    dx, dy = box_degrees(question.lat, radius_m)
+    recorded = (
+        "upper_inf({0}recorded)" if question.known_at is None else "{0}recorded @> CAST(:known_at AS timestamptz)"
+    )
+    sql = NEXT_CHANGE.format(known=recorded.format(""), known_c=recorded.format("c."), known_s=recorded.format("s."))
+    values: dict[str, Any] = {"lon": question.lon, "lat": question.lat, "dx": dx, "dy": dy, "at": question.at}
+    values |= {"grids": list(subjects.grids), "units": list(subjects.units)}
+    if question.known_at is not None:
+        values["known_at"] = question.known_at
+    found: datetime | None = session.scalar(text(sql), values)
+    return found
+
+
+def box_degrees(lat: float, radius_m: float) -> tuple[float, float]:
+    """Return half the width and height, in degrees, of a box that holds a circle of some metres."""
+    dy = radius_m / METRES_PER_DEGREE
+    return dy / max(math.cos(math.radians(min(abs(lat) + dy, 89.0))), 0.01), dy
+
+
+def _moment(question: Question) -> Moment:
+    return Moment(question.at, question.known_at)
+
+
+def _point(question: Question) -> ColumnElement[Any]:
+    return func.ST_SetSRID(func.ST_MakePoint(question.lon, question.lat), SRID)
+
+
+def _grids(moment: Moment) -> Select[*tuple[Any, ...]]:
+    version = GridVersion
+    return select(
+        version.grid_id,
+        version.layer_id,
+        version.unit_id,
+        version.code,
+        version.name,
+        version.kind,
+        version.valid,
+        func.ST_AsBinary(version.geom).label("wkb"),
+    ).where(in_force(version, moment.at, moment.known_at))
+
+
+def _candidates(session: Session, wanted: Select[*tuple[Any, ...]]) -> list[Candidate]:
+    rows = session.execute(wanted).all()
+    shapes = shapely.from_wkb([bytes(row.wkb) for row in rows])
+    return [
+        Candidate(
+            GridRef(row.grid_id, row.code, row.name, row.kind, row.valid.lower, row.valid.upper),
+            row.layer_id,
+            row.unit_id,
+            shape,
+        )
+        for row, shape in zip(rows, shapes, strict=True)
+    ]

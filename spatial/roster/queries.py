@@ -1,0 +1,256 @@
+"""The SQL of the roster."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, any_, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Session
+from sqlalchemy.types import BigInteger
+
+from spatial.grids.units import units
+from spatial.history import in_force, known
+from spatial.roster.model import Assigned, OfficerRef, OnShift, Step, TeamRef
+from spatial.tables import (
+    Assignment,
+    Cover,
+    DutyEvent,
+    Leave,
+    OfficerVersion,
+    ResponseStep,
+    Shift,
+    Span,
+    StaffingRule,
+    TeamMember,
+    TeamVersion,
+)
+from spatial.tables.duty import Officer, Team
+
+ABSENT = ("no_show", "committed", "unreachable")
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """Whose roster is asked for: grids and units, by id."""
+
+    grids: Collection[int]
+    units: Collection[int]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The two instants of a question."""
+
+    at: datetime
+    known_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Away:
+    """A leave: its kind and span."""
+
+    kind: str
+    span: Span
+
+
+def steps(session: Session) -> dict[int, tuple[Step, ...]]:
+    """Return every layer's chain of response, by layer id."""
+    chains: dict[int, list[Step]] = defaultdict(list)
+    for row in session.scalars(select(ResponseStep).order_by(ResponseStep.layer_id, ResponseStep.position)):
+        chains[row.layer_id].append(
+            Step(
+                layer_id=row.layer_id,
+                position=row.position,
+                key=row.key,
+                title=row.title,
+                source=row.source,
+                unit_path=tuple(row.unit_path),
+                shift_kinds=frozenset(row.shift_kinds),
+                roles=frozenset(row.roles),
+                officer_kinds=frozenset(row.officer_kinds),
+                teams_only=row.teams_only,
+                is_cover=row.is_cover,
+            )
+        )
+    return {layer_id: tuple(chain) for layer_id, chain in chains.items()}
+
+
+def assigned(session: Session, grid_ids: Collection[int], moment: Moment) -> dict[int, list[Assigned]]:
+    """Return who is responsible for some grids: lead, then deputies, then assistants, by number."""
+    rows = session.execute(
+        select(Assignment.grid_id, Assignment.role, Assignment.officer_id, Assignment.valid).where(
+            Assignment.grid_id.in_(grid_ids), in_force(Assignment, moment.at, moment.known_at)
+        )
+    ).all()
+    people = officers(session, {row.officer_id for row in rows}, moment)
+    away = leaves(session, people, moment)
+    found: dict[int, list[Assigned]] = defaultdict(list)
+    for row in rows:
+        if officer := people.get(row.officer_id):
+            kind = next((leave.kind for leave in away[officer.id] if moment.at in leave.span), None)
+            held = Assigned(row.grid_id, row.role, officer, kind, row.valid.lower, row.valid.upper)
+            found[row.grid_id].append(held)
+    order = {"lead": 0, "deputy": 1, "assist": 2}
+    for held_by in found.values():
+        held_by.sort(key=lambda one: (order[one.role], one.officer.number))
+    return found
+
+
+def officers(session: Session, ids: Collection[int], moment: Moment) -> dict[int, OfficerRef]:
+    """Return officers by id."""
+    rows = session.execute(
+        select(Officer.id, Officer.number, OfficerVersion)
+        .join(OfficerVersion, OfficerVersion.officer_id == Officer.id)
+        .where(Officer.id.in_(ids), in_force(OfficerVersion, moment.at, moment.known_at))
+    ).all()
+    of_units = units(session, {row.OfficerVersion.unit_id for row in rows}, moment.at, moment.known_at)
+    return {
+        row.id: OfficerRef(
+            id=row.id,
+            number=row.number,
+            name=row.OfficerVersion.name,
+            kind=row.OfficerVersion.kind,
+            unit=of_units[row.OfficerVersion.unit_id],
+            duty_phone=row.OfficerVersion.duty_phone,
+        )
+        for row in rows
+        if row.OfficerVersion.unit_id in of_units
+    }
+
+
+def leaves(session: Session, officer_ids: Iterable[int], moment: Moment) -> dict[int, list[Away]]:
+    """Return the leaves of some officers that end after the moment, by officer, soonest first."""
+    found: dict[int, list[Away]] = defaultdict(list)
+    rows = session.execute(
+        select(Leave.officer_id, Leave.kind, Leave.valid)
+        .where(
+            Leave.officer_id.in_(list(officer_ids)),
+            known(Leave, moment.known_at),
+            func.coalesce(func.upper(Leave.valid) > moment.at, True),
+        )
+        .order_by(Leave.valid)
+    )
+    for row in rows:
+        found[row.officer_id].append(Away(row.kind, row.valid))
+    return found
+
+
+def on_shift(session: Session, subjects: Subjects, moment: Moment) -> list[OnShift]:
+    """Return everyone on duty at the moment for some grids or units: present, not on leave, not committed elsewhere.
+
+    A team is on duty while at least one member is. `until` is the first of: end of shift, end of cover, next leave.
+    """
+    rows = session.execute(_shifts_covering(subjects, moment)).all()
+    teams = _teams(session, {row.team_id for row in rows if row.team_id}, moment)
+    people = officers(session, {row.officer_id for row in rows if row.officer_id}, moment)
+    away = leaves(session, people, moment)
+    events = _absences(session, [row.id for row in rows], moment)
+    found = []
+    for row in rows:
+        who = people.get(row.officer_id) if row.officer_id else teams.get(row.team_id)
+        spans = [leave.span for leave in away[row.officer_id]] + events[row.id]
+        if who is None or any(moment.at in span for span in spans) or (isinstance(who, TeamRef) and not who.members):
+            continue
+        ends = [row.shift_end, row.cover_end, *(span.lower for span in spans)]
+        until = min((end for end in ends if end is not None), default=None)
+        covers = (frozenset(filter(None, row.grids)), frozenset(filter(None, row.units)))
+        found.append(OnShift(row.id, row.kind, who, until, *covers, row.unit_id))
+    return found
+
+
+def suffice_rules(session: Session, moment: Moment) -> list[StaffingRule]:
+    """Return the staffing rules in force by which auxiliaries alone are cover."""
+    wanted = (StaffingRule.auxiliaries_suffice, in_force(StaffingRule, moment.at, moment.known_at))
+    return list(session.scalars(select(StaffingRule).where(*wanted)))
+
+
+def _shifts_covering(subjects: Subjects, moment: Moment) -> Select[*tuple[Any, ...]]:
+    span = func.coalesce(Shift.actual, Shift.planned)
+    grid_ids = any_(literal(list(subjects.grids), ARRAY(BigInteger)))
+    unit_ids = any_(literal(list(subjects.units), ARRAY(BigInteger)))
+    return (
+        select(
+            Shift.id,
+            Shift.kind,
+            Shift.unit_id,
+            Shift.officer_id,
+            Shift.team_id,
+            func.upper(span).label("shift_end"),
+            func.max(func.upper(Cover.span)).label("cover_end"),
+            func.array_agg(Cover.grid_id).label("grids"),
+            func.array_agg(Cover.unit_id).label("units"),
+        )
+        .join(Cover, Cover.shift_id == Shift.id)
+        .where(
+            Cover.span.op("@>")(moment.at),
+            span.op("@>")(moment.at),
+            Shift.state != "cancelled",
+            known(Shift, moment.known_at),
+            known(Cover, moment.known_at),
+            or_(Cover.grid_id == grid_ids, Cover.unit_id == unit_ids),
+        )
+        .group_by(Shift.id)
+        .order_by(Shift.id)
+    )
+
+
+def _teams(session: Session, ids: Collection[int], moment: Moment) -> dict[int, TeamRef]:
+    rows = session.execute(
+        select(Team.id, Team.code, TeamVersion)
+        .join(TeamVersion, TeamVersion.team_id == Team.id)
+        .where(Team.id.in_(ids), in_force(TeamVersion, moment.at, moment.known_at))
+    ).all()
+    members = _members(session, ids, moment)
+    of_units = units(session, {row.TeamVersion.unit_id for row in rows}, moment.at, moment.known_at)
+    found = {}
+    for row in rows:
+        version = row.TeamVersion
+        if unit := of_units.get(version.unit_id):
+            found[row.id] = TeamRef(
+                id=row.id,
+                code=row.code,
+                name=version.name,
+                kind=version.kind,
+                call_sign=version.call_sign,
+                radio_group=version.radio_group,
+                vehicle=version.vehicle,
+                unit=unit,
+                members=tuple(members.get(row.id, ())),
+            )
+    return found
+
+
+def _members(session: Session, team_ids: Collection[int], moment: Moment) -> Mapping[int, list[OfficerRef]]:
+    rows = session.execute(
+        select(TeamMember.team_id, TeamMember.officer_id).where(
+            TeamMember.team_id.in_(team_ids), in_force(TeamMember, moment.at, moment.known_at)
+        )
+    ).all()
+    people = officers(session, {row.officer_id for row in rows}, moment)
+    away = leaves(session, people, moment)
+    found: dict[int, list[OfficerRef]] = defaultdict(list)
+    for row in rows:
+        officer = people.get(row.officer_id)
+        if officer and not any(moment.at in leave.span for leave in away[officer.id]):
+            found[row.team_id].append(officer)
+    for crew in found.values():
+        crew.sort(key=lambda one: one.number)
+    return found
+
+
+def _absences(session: Session, shift_ids: Collection[int], moment: Moment) -> dict[int, list[Span]]:
+    found: dict[int, list[Span]] = defaultdict(list)
+    rows = session.execute(
+        select(DutyEvent.shift_id, DutyEvent.span).where(
+            DutyEvent.shift_id.in_(shift_ids),
+            DutyEvent.kind.in_(ABSENT),
+            known(DutyEvent, moment.known_at),
+            func.coalesce(func.upper(DutyEvent.span) > moment.at, True),
+        )
+    )
+    for row in rows:
+        found[row.shift_id].append(row.span)
+    return found
