@@ -125,7 +125,7 @@ def open_version(session: Session, domain: str) -> datetime:
 def versions(session: Session) -> dict[str, int]:
     """Return the newest version number of each domain."""
     rows = session.execute(select(DatasetVersion.domain, func.max(DatasetVersion.n)).group_by(DatasetVersion.domain))
-    return dict.fromkeys(DOMAINS, 0) | {domain: n for domain, n in rows.tuples()}
+    return dict.fromkeys(DOMAINS, 0) | dict(rows.tuples().all())
 
 
 def require_fit(engine: Engine) -> None:

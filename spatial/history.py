@@ -1,11 +1,20 @@
 """Reading and writing the two times: `valid` in the world, `recorded` in the system."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func
 
 from spatial.tables.base import Recorded, Versioned
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The two instants of a question: in the world, and (none: now) of what the system knew."""
+
+    at: datetime
+    known_at: datetime | None = None
 
 
 def known(table: type[Recorded], known_at: datetime | None) -> ColumnElement[bool]:

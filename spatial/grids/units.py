@@ -4,12 +4,14 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Row, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
-from spatial.history import in_force
-from spatial.tables import UnitLink, UnitVersion
+from spatial.history import Moment, in_force
+from spatial.paging import Page, Paged, paged
+from spatial.tables import Unit, UnitLink, UnitVersion
 
 PARENT_LINKS = ("command", "administers")
 
@@ -96,3 +98,27 @@ def units(
         )
     )
     return {row.unit_id: UnitRef(row.unit_id, row.code, row.name, row.kind, row.contacts) for row in rows}
+
+
+def unit_rows(
+    session: Session, moment: Moment, page: Page, *, code: str | None = None, kind: str | None = None
+) -> Paged[Row[Any]]:
+    """Return a page of units by code, with outline as WKB and the code of the unit above."""
+    parent = aliased(UnitVersion)
+    link = (
+        select(UnitLink.unit_id, UnitLink.to_unit_id)
+        .where(UnitLink.kind.in_(PARENT_LINKS), in_force(UnitLink, moment.at, moment.known_at))
+        .subquery()
+    )
+    wanted = (
+        select(UnitVersion, Unit.tree, parent.code.label("parent"), func.ST_AsBinary(UnitVersion.geom).label("wkb"))
+        .join(Unit, Unit.id == UnitVersion.unit_id)
+        .outerjoin(link, link.c.unit_id == UnitVersion.unit_id)
+        .outerjoin(parent, (parent.unit_id == link.c.to_unit_id) & in_force(parent, moment.at, moment.known_at))
+        .where(in_force(UnitVersion, moment.at, moment.known_at))
+    )
+    if code is not None:
+        wanted = wanted.where(UnitVersion.code == code)
+    if kind is not None:
+        wanted = wanted.where(UnitVersion.kind == kind)
+    return paged(session, wanted, UnitVersion.code, page)

@@ -11,12 +11,13 @@ from spatial.db import versions
 from spatial.errors import NotFound
 from spatial.geometry import Plane
 from spatial.grids.units import UnitTree, unit_tree
+from spatial.history import Moment
 from spatial.lookup import queries, rules
 from spatial.lookup.model import Answer, Beyond, GridState, LayerAnswer, Question
 from spatial.lookup.queries import Candidate
 from spatial.roster import queries as roster
 from spatial.roster.model import Assigned, Response, Step
-from spatial.roster.queries import Moment, Subjects
+from spatial.roster.queries import Subjects
 from spatial.roster.rules import Facts, Subject, respond
 from spatial.tables import Finding, Layer
 

@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, Select, func, select, text
 from sqlalchemy.orm import Session, aliased
 
 from spatial.geometry import Plane
-from spatial.history import in_force, known
+from spatial.history import Moment, in_force, known
 from spatial.lookup.model import GridRef, Question
-from spatial.roster.queries import Moment, Subjects
+from spatial.roster.queries import Subjects
 from spatial.tables import SRID, Deployment, Finding, GridVersion, Layer
 
 NEXT_CHANGE = (Path(__file__).parent / "next_change.sql").read_text(encoding="utf-8")

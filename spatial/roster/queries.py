@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, any_, func, literal, or_, select
@@ -12,7 +11,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import BigInteger
 
 from spatial.grids.units import units
-from spatial.history import in_force, known
+from spatial.history import Moment, in_force, known
 from spatial.roster.model import Assigned, OfficerRef, OnShift, Step, TeamRef
 from spatial.tables import (
     Assignment,
@@ -38,14 +37,6 @@ class Subjects:
 
     grids: Collection[int]
     units: Collection[int]
-
-
-@dataclass(frozen=True)
-class Moment:
-    """The two instants of a question."""
-
-    at: datetime
-    known_at: datetime | None = None
 
 
 @dataclass(frozen=True)

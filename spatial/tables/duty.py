@@ -24,8 +24,15 @@ from .base import (
 )
 
 OFFICER_KINDS = (
-    "community_officer", "duty_police", "auxiliary", "grid_leader", "grid_worker", "enforcement", "mediator", "volunteer",
-)  # fmt: skip
+    "community_officer",
+    "duty_police",
+    "auxiliary",
+    "grid_leader",
+    "grid_worker",
+    "enforcement",
+    "mediator",
+    "volunteer",
+)
 
 
 class Officer(Base):
@@ -140,7 +147,8 @@ class Shift(Recorded, Base):
             where="parent_shift IS NULL AND upper_inf(recorded) AND state <> 'cancelled'",
         ),
         at_most_one(
-            "officer_id", "parent_shift",
+            "officer_id",
+            "parent_shift",
             name="one_part_of_a_shift",
             spans=("planned",),
             where="parent_shift IS NOT NULL AND upper_inf(recorded) AND state <> 'cancelled'",
@@ -152,7 +160,7 @@ class Shift(Recorded, Base):
             where="upper_inf(recorded) AND state <> 'cancelled'",
         ),
         Index("ix_shift_unit_id_planned", "unit_id", "planned", postgresql_using="gist"),
-    )  # fmt: skip
+    )
     id: Mapped[Id]
     uuid: Mapped[UUID]
     kind: Mapped[str]
@@ -173,10 +181,20 @@ class Cover(Recorded, Base):
         *honest_spans("span", "recorded"),
         exactly_one("grid_id", "unit_id", "place_id"),
         Index("ix_cover_shift_id", "shift_id"),
-        Index("ix_cover_grid_id", "grid_id", "span", postgresql_using="gist", postgresql_where=text("grid_id IS NOT NULL")),
-        Index("ix_cover_unit_id", "unit_id", "span", postgresql_using="gist", postgresql_where=text("unit_id IS NOT NULL")),
-        Index("ix_cover_place_id", "place_id", "span", postgresql_using="gist", postgresql_where=text("place_id IS NOT NULL")),
-    )  # fmt: skip
+        Index(
+            "ix_cover_grid_id", "grid_id", "span", postgresql_using="gist", postgresql_where=text("grid_id IS NOT NULL")
+        ),
+        Index(
+            "ix_cover_unit_id", "unit_id", "span", postgresql_using="gist", postgresql_where=text("unit_id IS NOT NULL")
+        ),
+        Index(
+            "ix_cover_place_id",
+            "place_id",
+            "span",
+            postgresql_using="gist",
+            postgresql_where=text("place_id IS NOT NULL"),
+        ),
+    )
     id: Mapped[Id]
     shift_id: Mapped[int] = mapped_column(ForeignKey("shift.id"))
     grid_id: Mapped[int | None] = mapped_column(ForeignKey("grid.id"))

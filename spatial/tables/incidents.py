@@ -64,7 +64,10 @@ class Incident(Recorded, Base):
     __table_args__ = (
         *honest_spans("span", "recorded"),
         valid_shape("point"),
-        CheckConstraint("at <= dispatched_at AND dispatched_at <= arrived_at AND arrived_at <= closed_at", name="in_order"),
+        CheckConstraint(
+            "at <= dispatched_at AND dispatched_at <= arrived_at AND arrived_at <= closed_at",
+            name="in_order",
+        ),
         Index("ix_incident_point", "point", postgresql_using="gist"),
         Index("ix_incident_incident_key_id", "incident_key_id"),
         Index("ix_incident_at", "at"),
@@ -72,7 +75,7 @@ class Incident(Recorded, Base):
             "uq_incident_current", "incident_key_id", "at", unique=True, postgresql_where=text("upper_inf(recorded)")
         ),
         {"postgresql_partition_by": "RANGE (at)"},
-    )  # fmt: skip
+    )
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     at: Mapped[Instant] = mapped_column(primary_key=True)  # reported
     incident_key_id: Mapped[int] = mapped_column(ForeignKey("incident_key.id"))

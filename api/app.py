@@ -1,0 +1,30 @@
+"""The HTTP service: every slice's routes, one error mapping, one rule for unknown parameters."""
+
+from fastapi import Depends, FastAPI
+
+from api import demo, duty, errors, grids, health, incidents, jobs, lookup, pages, units
+from api.deps import refuse_unknown_parameters
+from spatial.db import Database
+from spatial.settings import Settings
+
+VERSION = "0.1.0"
+DESCRIPTION = "Spatial grid management for cities: whose is a place, who is on duty there, where is cover missing."
+
+
+def create_app(database: Database, settings: Settings) -> FastAPI:
+    """Return the service over a database that is ready."""
+    app = FastAPI(
+        title="Twingrid 双网",
+        version=VERSION,
+        description=DESCRIPTION,
+        docs_url=None,  # served by api.pages, without the internet
+        redoc_url=None,
+        dependencies=[Depends(refuse_unknown_parameters)],
+    )
+    app.state.database = database
+    app.state.settings = settings
+    errors.install(app)
+    for slice_ in (lookup, grids, units, duty, incidents, jobs, demo, health, pages):
+        app.include_router(slice_.router)
+    pages.mount_static(app)
+    return app

@@ -1,0 +1,161 @@
+"""What routes ask for, by name: a session, the actor, the language, the instants, a page."""
+
+import base64
+import binascii
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Cookie, Depends, Header, Query, Request
+from sqlalchemy.orm import Session
+
+from maps.texts import LANGUAGES, negotiate
+from spatial import access
+from spatial.access import Actor as Actor_
+from spatial.db import Database as Database_
+from spatial.errors import Fault, InputError, Unauthenticated, invalid
+from spatial.history import Moment
+from spatial.paging import Page as Page_
+from spatial.settings import Settings
+from spatial.time import now, parse_instant
+
+DEMO_COOKIE = "twingrid_demo"
+LOOPBACK = {"127.0.0.1", "::1"}
+
+
+def get_database(request: Request) -> Database_:
+    """Return the app's database."""
+    database: Database_ = request.app.state.database
+    return database
+
+
+def get_settings(request: Request) -> Settings:
+    """Return the app's settings."""
+    found: Settings = request.app.state.settings
+    return found
+
+
+Database = Annotated[Database_, Depends(get_database)]
+AppSettings = Annotated[Settings, Depends(get_settings)]
+
+
+def _read(database: Database) -> Iterator[Session]:
+    with database.read() as session:
+        yield session
+
+
+def _write(database: Database) -> Iterator[Session]:
+    with database.write() as session:
+        yield session
+
+
+ReadSession = Annotated[Session, Depends(_read, scope="function")]
+WriteSession = Annotated[Session, Depends(_write, scope="function")]
+
+
+def get_language(
+    config: AppSettings,
+    lang: Annotated[str | None, Query(description="zh-CN or en; else by Accept-Language")] = None,
+    accept_language: Annotated[str | None, Header()] = None,
+) -> str:
+    """Return the language to answer in; one that we do not speak is an error where it was asked for by name."""
+    if lang is not None and lang not in LANGUAGES:
+        raise invalid("lang", "unknown-language", value=lang, known=list(LANGUAGES))
+    return negotiate(accept_language, lang, config.language)
+
+
+Language = Annotated[str, Depends(get_language)]
+
+
+def get_actor(
+    request: Request,
+    database: Database,
+    config: AppSettings,
+    authorization: Annotated[str | None, Header(description="Bearer token", include_in_schema=False)] = None,
+    twingrid_demo: Annotated[str | None, Cookie(include_in_schema=False)] = None,
+) -> Actor_:
+    """Return who is asking: the holder of a bearer token, or on loopback one of the demo's principals."""
+    with database.read() as session:
+        if authorization is not None:
+            scheme, _, token = authorization.partition(" ")
+            actor = access.actor_of_token(session, token.strip(), now()) if scheme.lower() == "bearer" else None
+            if actor is None:
+                raise Unauthenticated("token-refused")
+            return actor
+        if may_demo(request, config):
+            name = twingrid_demo or f"demo-{access.DEFAULT_DEMO_ROLE}"
+            actor = access.actor_named(session, name, demo_only=True)
+            if actor is not None:
+                return actor
+    raise Unauthenticated("token-missing")
+
+
+def may_demo(request: Request, config: Settings) -> bool:
+    """Whether the demo's principals are open: only while we listen on loopback, and to callers from there."""
+    return config.is_loopback and request.client is not None and request.client.host in LOOPBACK
+
+
+SignedIn = Depends(get_actor)
+Actor = Annotated[Actor_, SignedIn]
+
+
+def get_moment(
+    database: Database,
+    at: Annotated[
+        str | None,
+        Query(description="RFC 3339 instant in the world; default now", examples=["2025-03-03T08:30:00+08:00"]),
+    ] = None,
+    known_at: Annotated[
+        str | None, Query(description="RFC 3339 instant: answer as the system knew it then; default now")
+    ] = None,
+) -> Moment:
+    """Return the two instants, all faults of both at once; what will be known in the future cannot be asked."""
+    present = now()
+    faults: list[Fault] = []
+    found: dict[str, datetime | None] = {"at": present, "known_at": None}
+    for where, text in (("at", at), ("known_at", known_at)):
+        if text is not None:
+            try:
+                found[where] = parse_instant(text, where)
+            except InputError as error:
+                faults += error.faults
+    if found["known_at"] is not None and found["known_at"] > present:
+        faults.append(Fault("known_at", "known-at-in-future"))
+    if faults:
+        raise InputError(faults)
+    if found["known_at"] is not None:
+        database.settle(found["known_at"])  # before the route's session sees its first row
+    return Moment(found["at"] or present, found["known_at"])
+
+
+AskedMoment = Annotated[Moment, Depends(get_moment)]
+
+
+def get_page(
+    limit: Annotated[int, Query(ge=1, le=1000, description="rows in one page")] = 100,
+    cursor: Annotated[str | None, Query(description="`next` of the page before", max_length=500)] = None,
+) -> Page_:
+    """Return which page of a list is asked for."""
+    if cursor is None:
+        return Page_(limit, None)
+    try:
+        return Page_(limit, base64.urlsafe_b64decode(cursor.encode()).decode())
+    except (binascii.Error, ValueError):
+        raise invalid("cursor", "malformed-cursor") from None
+
+
+Page = Annotated[Page_, Depends(get_page)]
+
+
+def refuse_unknown_parameters(request: Request) -> None:
+    """Refuse query parameters that a route does not declare: a misspelt `at` must not be answered for now."""
+    declared = _declared(request)
+    unknown = [name for name in request.query_params if name not in declared]
+    if unknown:
+        raise InputError([Fault(name, "unknown-parameter", {"known": sorted(declared)}) for name in unknown])
+
+
+def _declared(request: Request) -> set[str]:
+    route = request.scope["route"]
+    operation = request.app.openapi()["paths"].get(route.path, {}).get(request.method.lower(), {})
+    return {one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"}

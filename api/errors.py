@@ -1,0 +1,125 @@
+"""Every error as an RFC 9457 problem: one table from class to status, one shape, all faults at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from maps.texts import negotiate, say
+from spatial import errors
+from spatial.settings import settings
+
+STATUS: dict[type[errors.TwingridError], int] = {
+    errors.GeometryFault: 422,
+    errors.InputError: 400,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.Denied: 403,
+    errors.Unauthenticated: 401,
+    errors.Gone: 410,
+    errors.Busy: 503,
+    errors.SetupError: 500,
+}
+HTTP_SLUGS = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
+
+
+class FaultOut(BaseModel):
+    """One thing wrong with the input, and where."""
+
+    where: str = Field(description="a parameter, a field, or a row and column", examples=["lat"])
+    fault: str = Field(description="a stable word for programs", examples=["latitude-out-of-range"])
+    detail: str = Field(description="a sentence for people, in the language asked for")
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem."""
+
+    type: str = Field(examples=["urn:twingrid:problem:invalid-input"])
+    title: str
+    status: int
+    detail: str
+    faults: list[FaultOut] = []
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the declaration of a route's errors; 400, 401 and 503 may come from any route."""
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"model": Problem, "content": content} for status in sorted({400, 401, 503, *statuses})}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of an app with a problem."""
+
+    @app.exception_handler(errors.TwingridError)
+    def ours(request: Request, error: errors.TwingridError) -> Response:
+        status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+        headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.Busy) else {}
+        if status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        faults = error.faults if isinstance(error, errors.InputError) else ()
+        return problem(request, status, error.slug, error.text, error.values, faults, headers)
+
+    @app.exception_handler(RequestValidationError)
+    def malformed(request: Request, error: RequestValidationError) -> Response:
+        faults = [_fault(one) for one in error.errors()]
+        return problem(request, 400, "invalid-input", "invalid-input", {}, faults)
+
+    @app.exception_handler(HTTPException)
+    def http(request: Request, error: HTTPException) -> Response:
+        slug = HTTP_SLUGS.get(error.status_code, "http")
+        return problem(request, error.status_code, slug, f"http-{slug}", {}, headers=dict(error.headers or {}))
+
+    @app.exception_handler(Exception)
+    def unforeseen(request: Request, _error: Exception) -> Response:
+        return problem(request, 500, "internal", "internal", {})
+
+
+def problem(
+    request: Request,
+    status: int,
+    slug: str,
+    text: str,
+    values: dict[str, Any],
+    faults: Sequence[errors.Fault] = (),
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """Return a problem in the language of the request."""
+    accept, wish = request.headers.get("accept-language"), request.query_params.get("lang")
+    lang = negotiate(accept, wish, settings().language)
+    body = Problem(
+        type=f"urn:twingrid:problem:{slug}",
+        title=say(f"problem.{slug}", lang),
+        status=status,
+        detail=say(f"fault.{text}", lang, **values),
+        faults=[
+            FaultOut(where=one.where, fault=one.text, detail=say(f"fault.{one.text}", lang, **one.values))
+            for one in faults
+        ],
+    )
+    made = {**(headers or {}), "Content-Language": lang, "Cache-Control": "no-store"}
+    return JSONResponse(body.model_dump(), status, made, media_type="application/problem+json")
+
+
+def _fault(error: dict[str, Any]) -> errors.Fault:
+    """Turn one of pydantic's faults into one of ours."""
+    place = [str(part) for part in error["loc"]]
+    where = ".".join(place[1:] if place[0] in {"query", "path", "header", "cookie"} else place)
+    kind = error["type"]
+    limits = {key: value for key, value in error.get("ctx", {}).items() if key in {"ge", "gt", "le", "lt", "expected"}}
+    match kind:
+        case "missing":
+            return errors.Fault(where, "missing")
+        case "finite_number":
+            return errors.Fault(where, "not-finite")
+        case "float_parsing" | "float_type" | "int_parsing" | "int_type" | "int_from_float":
+            return errors.Fault(where, "not-a-number")
+        case "json_invalid":
+            return errors.Fault(where, "not-json")
+        case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
+            return errors.Fault(where, "number-out-of-range", {"limit": next(iter(limits.values()))})
+        case _:
+            return errors.Fault(where, "malformed", {"expected": limits.get("expected", kind.replace("_", " "))})

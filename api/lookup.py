@@ -1,0 +1,42 @@
+"""`GET /lookup`: a place in; responsible, responders and grids out."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from api.deps import Actor, AskedMoment, Database, Language, ReadSession
+from api.errors import problem_responses
+from api.lookup_out import AnswerOut, answer_out
+from api.places import read_place
+from spatial import access
+from spatial.lookup.ask import ask
+from spatial.lookup.model import Question
+
+router = APIRouter(tags=["look-up"])
+
+
+@router.get(
+    "/lookup",
+    summary="Whose is this place, who is on duty there, when does that change",
+    responses=problem_responses(403, 404),
+)
+def lookup(
+    session: ReadSession,
+    database: Database,
+    actor: Actor,
+    moment: AskedMoment,
+    lang: Language,
+    response: Response,
+    lon: Annotated[float, Query(allow_inf_nan=False, description="longitude, or x in `crs`", examples=[120.27])],
+    lat: Annotated[float, Query(allow_inf_nan=False, description="latitude, or y in `crs`", examples=[30.3])],
+    crs: Annotated[str, Query(max_length=4000, description="EPSG code, WKT, PROJ string, gcj02 or bd09")] = "EPSG:4490",
+    accuracy_m: Annotated[float, Query(ge=0, le=10_000, allow_inf_nan=False, description="how well it is known")] = 1.0,
+    layer: Annotated[list[str] | None, Query(description="codes of layers; default all")] = None,
+) -> AnswerOut:
+    """Return, per layer, the owning grid, who is responsible, who responds now and in which order, and the border."""
+    place = read_place(lon, lat, crs)
+    layers = tuple(layer) if layer else None
+    answer = ask(session, Question(*place, moment.at, moment.known_at, accuracy_m, layers))
+    phones = actor.sees_phones and access.show_phones(database, actor, f"lookup/{place[0]},{place[1]}")
+    response.headers["Cache-Control"] = "private, no-cache"
+    return answer_out(answer, lang, phones=phones)

@@ -1,0 +1,232 @@
+"""The shape of a look-up's answer."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, Field
+
+from maps.texts import say
+from spatial.grids.units import UnitRef
+from spatial.lookup.model import Answer, Beyond, GridRef, LayerAnswer
+from spatial.roster.model import Assigned, OfficerRef, Responder, StepOutcome, TeamRef
+
+
+class UnitOut(BaseModel):
+    """A unit; `desk`, `phone` and `radio` are those of its desk."""
+
+    code: str
+    name: str
+    kind: str = Field(examples=["station"])
+    desk: str | None = None
+    phone: str | None = None
+    radio: str | None = None
+
+
+class GridOut(BaseModel):
+    """A grid as of the instant asked for."""
+
+    code: str
+    name: str
+    kind: str
+    in_force_from: datetime | None
+    in_force_until: datetime | None
+
+
+class BeyondOut(BaseModel):
+    """Another grid of the layer near the place."""
+
+    code: str
+    name: str
+    distance_m: float
+    overlaps: bool
+
+
+class OfficerOut(BaseModel):
+    """An officer; the duty phone is shown to dispatchers, and each showing is recorded."""
+
+    number: str
+    name: str
+    kind: str
+    unit: str
+    duty_phone: str | None
+
+
+class ResponsibleOut(BaseModel):
+    """Who is responsible for the grid, on duty or not."""
+
+    role: str = Field(description="lead, deputy or assist")
+    officer: OfficerOut
+    away: str | None = Field(description="the kind of leave the officer is on")
+    until: datetime | None
+
+
+class ResponderOut(BaseModel):
+    """Who answers: an officer, a team or a desk."""
+
+    kind: str = Field(description="officer, team or desk")
+    name: str
+    number: str | None = Field(description="officer number or team code")
+    call_sign: str | None
+    radio: str | None
+    vehicle: str | None
+    phone: str | None
+    unit: str
+    shift: str | None
+    on_duty: bool
+    until: datetime | None
+    members: list[OfficerOut]
+
+
+class StepOut(BaseModel):
+    """One step of the chain of response, with its outcome and the reason for it."""
+
+    step: str
+    title: str
+    is_cover: bool
+    unit: str | None
+    outcome: str
+    reason: str = Field(description="the outcome as a sentence")
+    responders: list[ResponderOut]
+
+
+class LayerOut(BaseModel):
+    """What one layer says of the place."""
+
+    layer: str
+    title: str
+    status: str = Field(description="owned, overlap, gap, outside or empty")
+    grid: GridOut | None
+    units: list[UnitOut] = Field(description="the grid's unit, then those above it")
+    serving: list[UnitOut] = Field(description="units of other trees that serve one of them")
+    on_boundary: bool
+    near_border: bool
+    edge_m: float | None
+    beyond: list[BeyondOut]
+    responsible: list[ResponsibleOut]
+    on_duty: bool = Field(description="whether anybody covers the grid now")
+    responds_now: str | None = Field(description="the step of the chain to call first")
+    chain: list[StepOut]
+    warnings: list[str] = Field(description="what must not be overlooked, as sentences")
+
+
+class PlaceOut(BaseModel):
+    """The place that was answered for, in CGCS2000 degrees."""
+
+    lon: float
+    lat: float
+    accuracy_m: float
+
+
+class AnswerOut(BaseModel):
+    """What all layers say of the place."""
+
+    place: PlaceOut
+    at: datetime
+    known_at: datetime | None
+    next_change_at: datetime | None = Field(description="first instant at which any of this may change")
+    versions: dict[str, int] = Field(description="newest version of each domain the answer stands on")
+    layers: list[LayerOut]
+
+
+def answer_out(answer: Answer, lang: str, *, phones: bool) -> AnswerOut:
+    """Return the answer as it is sent; duty phones only where `phones`."""
+    asked = answer.question
+    return AnswerOut(
+        place=PlaceOut(lon=asked.lon, lat=asked.lat, accuracy_m=asked.accuracy_m),
+        at=asked.at,
+        known_at=asked.known_at,
+        next_change_at=answer.next_change_at,
+        versions=dict(answer.versions),
+        layers=[_layer(one, lang, phones) for one in answer.layers],
+    )
+
+
+def _layer(one: LayerAnswer, lang: str, phones: bool) -> LayerOut:
+    first = one.response.first if one.response else None
+    return LayerOut(
+        layer=one.layer,
+        title=one.title[lang],
+        status=one.status,
+        grid=one.grid and _grid(one.grid),
+        units=[unit_out(unit) for unit in one.units],
+        serving=[unit_out(unit) for unit in one.serving],
+        on_boundary=one.on_boundary,
+        near_border=one.near_border,
+        edge_m=None if one.edge_m is None else round(one.edge_m, 3),
+        beyond=[_beyond(other) for other in one.beyond],
+        responsible=[_responsible(held, phones) for held in one.responsible],
+        on_duty=one.on_duty,
+        responds_now=first.step.key if first else None,
+        chain=[_step(outcome, lang, phones) for outcome in one.response.steps] if one.response else [],
+        warnings=_warnings(one, lang),
+    )
+
+
+def _warnings(one: LayerAnswer, lang: str) -> list[str]:
+    found = []
+    if one.status in {"gap", "overlap", "outside", "empty"}:
+        others = [other.grid.code for other in one.beyond if one.status != "overlap" or other.overlaps]
+        nearest = one.beyond[0].distance_m if one.beyond else one.edge_m
+        found.append(say(f"lookup.status.{one.status}", lang, grids=others, distance_m=round(nearest or 0.0, 1)))
+    if one.near_border and one.status in {"owned", "overlap"}:
+        codes = [other.grid.code for other in one.beyond]
+        found.append(say("lookup.near-border", lang, edge_m=round(one.edge_m or 0.0, 2), grids=codes))
+    if one.grid and not any(held.role == "lead" for held in one.responsible):
+        found.append(say("lookup.no-lead", lang, grid=one.grid.code))
+    if one.response and one.response.steps and not one.on_duty:
+        found.append(say("lookup.nobody-on-duty", lang))
+    return found
+
+
+def _grid(grid: GridRef) -> GridOut:
+    span = {"in_force_from": grid.since, "in_force_until": grid.until}
+    return GridOut(code=grid.code, name=grid.name, kind=grid.kind, **span)
+
+
+def unit_out(unit: UnitRef) -> UnitOut:
+    """Return a unit with the contacts of its desk."""
+    contacts = {key: unit.contacts.get(key) for key in ("desk", "phone", "radio")}
+    return UnitOut(code=unit.code, name=unit.name, kind=unit.kind, **contacts)
+
+
+def _beyond(one: Beyond) -> BeyondOut:
+    return BeyondOut(code=one.grid.code, name=one.grid.name, distance_m=round(one.distance_m, 3), overlaps=one.overlaps)
+
+
+def _officer(one: OfficerRef, phones: bool) -> OfficerOut:
+    phone = one.duty_phone if phones else None
+    return OfficerOut(number=one.number, name=one.name, kind=one.kind, unit=one.unit.name, duty_phone=phone)
+
+
+def _responsible(held: Assigned, phones: bool) -> ResponsibleOut:
+    return ResponsibleOut(role=held.role, officer=_officer(held.officer, phones), away=held.away, until=held.until)
+
+
+def _step(outcome: StepOutcome, lang: str, phones: bool) -> StepOut:
+    unit = outcome.unit.name if outcome.unit else None
+    return StepOut(
+        step=outcome.step.key,
+        title=outcome.step.title[lang],
+        is_cover=outcome.step.is_cover,
+        unit=unit,
+        outcome=outcome.reason,
+        reason=say(f"lookup.outcome.{outcome.reason}", lang, n=len(outcome.responders), unit=unit or "—"),
+        responders=[_responder(one, phones) for one in outcome.responders],
+    )
+
+
+def _responder(one: Responder, phones: bool) -> ResponderOut:
+    who = one.who
+    base = {"name": who.name, "shift": one.shift_kind, "on_duty": one.on_duty, "until": one.until}
+    none = dict.fromkeys(("number", "call_sign", "radio", "vehicle", "phone"))
+    match who:
+        case OfficerRef():
+            own = {"number": who.number, "phone": who.duty_phone if phones else None}
+            return ResponderOut(kind="officer", unit=who.unit.name, members=[], **base, **(none | own))
+        case TeamRef():
+            own = {"number": who.code, "call_sign": who.call_sign, "radio": who.radio_group, "vehicle": who.vehicle}
+            members = [_officer(member, phones) for member in who.members]
+            return ResponderOut(kind="team", unit=who.unit.name, members=members, **base, **(none | own))
+        case UnitRef():
+            own = {"radio": who.contacts.get("radio"), "phone": who.contacts.get("phone")}
+            desk = base | {"name": who.contacts.get("desk", who.name)}
+            return ResponderOut(kind="desk", unit=who.name, members=[], **desk, **(none | own))

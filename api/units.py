@@ -1,0 +1,68 @@
+"""Organisations and their outlines."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel
+
+from api.deps import AskedMoment, Page, ReadSession, SignedIn
+from api.errors import problem_responses
+from api.shapes import Feature, FeatureCollection, SpanOut, features, geojson, span_out
+from spatial import paging
+from spatial.errors import NotFound
+from spatial.grids.units import unit_rows
+
+router = APIRouter(tags=["units"], dependencies=[SignedIn])
+
+
+class UnitDetails(BaseModel):
+    """A unit as of an instant."""
+
+    code: str
+    name: str
+    tree: str
+    kind: str
+    parent: str | None
+    contacts: dict[str, str]
+    in_force: SpanOut
+
+
+@router.get("/units", summary="Organisations, by code", responses=problem_responses())
+def units(
+    session: ReadSession,
+    moment: AskedMoment,
+    page: Page,
+    kind: Annotated[str | None, Query(max_length=40, description="station, community, agency …")] = None,
+) -> FeatureCollection[UnitDetails]:
+    """Return units with their outlines, as GeoJSON; a unit without an outline has a null geometry."""
+    return features(unit_rows(session, moment, page, kind=kind), _details, _code, _geometry)
+
+
+@router.get("/units/{code}", summary="One organisation", responses=problem_responses(404))
+def unit(session: ReadSession, moment: AskedMoment, code: Annotated[str, Path(max_length=100)]) -> Feature[UnitDetails]:
+    """Return a unit by its code."""
+    found = unit_rows(session, moment, paging.Page(1, None), code=code).rows
+    if not found:
+        raise NotFound("no-such-unit", code=code)
+    return Feature(id=code, geometry=_geometry(found[0]), properties=_details(found[0]))
+
+
+def _details(row: Any) -> UnitDetails:
+    version = row.UnitVersion
+    return UnitDetails(
+        code=version.code,
+        name=version.name,
+        tree=row.tree,
+        kind=version.kind,
+        parent=row.parent,
+        contacts=version.contacts,
+        in_force=span_out(version.valid),
+    )
+
+
+def _code(row: Any) -> str:
+    return str(row.UnitVersion.code)
+
+
+def _geometry(row: Any) -> Any:
+    return geojson(row.wkb)

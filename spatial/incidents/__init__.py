@@ -1,0 +1,1 @@
+"""Located events: what, when, where; never who."""

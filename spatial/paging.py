@@ -1,0 +1,44 @@
+"""Lists in pages, by the last key of the page before: stable while rows come and go."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Select, func, literal_column
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+Row_ = TypeVar("Row_")
+
+
+@dataclass(frozen=True)
+class Page:
+    """How many rows, after which key."""
+
+    limit: int
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Paged(Generic[Row_]):
+    """The rows of a page, and the key to ask the next one with; None: this was the last."""
+
+    rows: Sequence[Row_]
+    next_after: str | None
+
+
+def by_time(instant: Any, name: Any) -> ColumnElement[str]:
+    """Return a unique key in the order of time: the instant in UTC, then a name."""
+    digits = func.to_char(func.timezone("UTC", instant), literal_column("'YYYY-MM-DD HH24:MI:SS.US'"))
+    return func.concat(digits, " ", name).collate("C")
+
+
+def paged(
+    session: Session, wanted: Select[*tuple[Any, ...]], key: ColumnElement[str] | InstrumentedAttribute[str], page: Page
+) -> Paged[Any]:
+    """Return one page of a select, in the order of `key`, a unique text column."""
+    keyed = wanted.add_columns(key.label("page_key")).order_by(key).limit(page.limit + 1)
+    if page.after is not None:
+        keyed = keyed.where(key > page.after)
+    rows = session.execute(keyed).all()
+    more = len(rows) > page.limit
+    return Paged(rows[: page.limit], rows[page.limit - 1].page_key if more else None)

@@ -1,0 +1,137 @@
+"""What tests share: a cluster, databases copied from templates, the real data, clients."""
+
+import fcntl
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+import migrations
+from api.app import create_app
+from spatial.db import Database, make_engine
+from spatial.local_postgis import LocalPostgis
+from spatial.settings import ROOT, Settings
+from spatial.tables import SRID
+
+REALDATA = Path(os.environ.get("TWINGRID_REALDATA", ROOT.parent / "shared" / "realdata"))
+ANCHOR = date(2025, 3, 3)
+TEST_DATA = Path(os.environ.get("TWINGRID_TEST_DATA", ROOT / ".data" / "test"))
+assert SRID == 4490
+
+
+@pytest.fixture(scope="session")
+def realdata() -> Path:
+    """Return the folder of real cities; without it tests are skipped, unless it is required."""
+    if not REALDATA.is_dir():
+        reason = f"no real data at {REALDATA}; set TWINGRID_REALDATA"
+        if os.environ.get("TWINGRID_REALDATA_REQUIRED") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return REALDATA
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[LocalPostgis]:
+    """Yield a PostGIS of the tests' own, without fsync."""
+    with LocalPostgis(TEST_DATA, durable=False) as postgis:
+        yield postgis
+
+
+def _fingerprint(*folders: str) -> str:
+    files = sorted(file for folder in folders for file in (ROOT / folder).rglob("*") if file.suffix in {".py", ".sql"})
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+def _template(cluster: LocalPostgis, name: str, fill: Callable[[Database], None]) -> str:
+    """Return a template database, made once for all workers and runs of the same code."""
+    with (cluster.home / f"{name}.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = cluster.home / f"{name}.done"
+        if not done.exists():
+            cluster.drop_database(name)
+            database = Database(make_engine(cluster.create_database(name)))
+            fill(database)
+            database.engine.dispose()
+            done.touch()
+    return name
+
+
+@pytest.fixture(scope="session")
+def empty_template(cluster: LocalPostgis) -> str:
+    """Return the name of a database with today's schema and nothing in it."""
+    return _template(cluster, f"empty_{_fingerprint('migrations')}", lambda database: migrations.upgrade(database.engine))
+
+
+@pytest.fixture(scope="session")
+def town_template(cluster: LocalPostgis) -> str:
+    """Return the name of a database that holds the generated town, anchored to 2025-03-03."""
+    import fixtures
+
+    def fill(database: Database) -> None:
+        migrations.upgrade(database.engine)
+        fixtures.load(database, size="town", seed=1, anchor=ANCHOR, truth_file=TEST_DATA / "truth.json", progress=_quiet)
+
+    return _template(cluster, f"town_{_fingerprint('migrations', 'fixtures', 'spatial')}", fill)
+
+
+def _quiet(_share: float, _message: str) -> None:
+    """Say nothing of the progress."""
+
+
+@contextmanager
+def _copy(cluster: LocalPostgis, template: str) -> Iterator[Database]:
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    with (cluster.home / f"{template}.copy").open("wb") as lock:  # two copies at once of one template collide
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        url = cluster.create_database(name, template=template)
+    database = Database(make_engine(url))
+    yield database
+    database.engine.dispose()
+    cluster.drop_database(name)
+
+
+@pytest.fixture
+def empty_database(cluster: LocalPostgis, empty_template: str) -> Iterator[Database]:
+    """Yield a database with today's schema and nothing in it, for one test."""
+    with _copy(cluster, empty_template) as database:
+        yield database
+
+
+@pytest.fixture
+def town_copy(cluster: LocalPostgis, town_template: str) -> Iterator[Database]:
+    """Yield a town that one test may change."""
+    with _copy(cluster, town_template) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def town(cluster: LocalPostgis, town_template: str) -> Iterator[Database]:
+    """Yield a town that tests only read."""
+    with _copy(cluster, town_template) as database:
+        yield database
+
+
+ClientAs = Callable[..., TestClient]
+
+
+@pytest.fixture
+def client_as() -> Iterator[Callable[[Database, str], TestClient]]:
+    """Return a maker of clients: `client_as(database, role)` asks as the demo's principal of that role."""
+    opened: list[TestClient] = []
+
+    def make(database: Database, role: str = "dispatcher") -> TestClient:
+        app = create_app(database, Settings(language="en"))
+        client = TestClient(app, client=("127.0.0.1", 50000), raise_server_exceptions=False)
+        client.cookies.set("twingrid_demo", f"demo-{role}")
+        opened.append(client)
+        return client
+
+    yield make
+    for client in opened:
+        client.close()
