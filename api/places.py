@@ -1,12 +1,14 @@
 """Reading a place from a request."""
 
-from spatial.crs import to_stored_point
+import numpy as np
+
+from spatial import crs as systems
 from spatial.errors import Fault, InputError
 
 
-def read_place(lon: float, lat: float, crs: str = "EPSG:4490") -> tuple[float, float]:
+def read_place(lon: float, lat: float, crs: str = systems.STORED) -> tuple[float, float]:
     """Return stored degrees of a place in any CRS; one that cannot be on Earth, or is swapped, is an `InputError`."""
-    if crs.upper() in {"EPSG:4490", "EPSG:4326", "CRS84", "GCJ02", "BD09"}:
+    if crs.lower() in systems.SHIFTED or systems.parse(crs).is_geographic:
         faults = []
         if not -180 <= lon <= 180:
             faults.append(Fault("lon", "longitude-out-of-range", {"value": lon}))
@@ -15,4 +17,5 @@ def read_place(lon: float, lat: float, crs: str = "EPSG:4490") -> tuple[float, f
             faults.append(Fault("lat", "latitude-swapped" if swapped else "latitude-out-of-range", {"value": lat}))
         if faults:
             raise InputError(faults)
-    return to_stored_point(lon, lat, crs)
+    ((x, y),) = systems.to_stored(np.array([[lon, lat]]), crs)
+    return float(x), float(y)

@@ -1,0 +1,180 @@
+"""Layers and grids: what is in force, what was, who is next door, what is wrong."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import numpy as np
+import shapely
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, Field
+
+from api.deps import AskedMoment, Language, Page, ReadSession, SignedIn
+from api.errors import problem_responses
+from api.shapes import Feature, FeatureCollection, SpanOut, features, geojson, span_out
+from spatial.geometry import area_m2
+from spatial.grids import listing
+from spatial.paging import Paged
+
+router = APIRouter(tags=["grids"], dependencies=[SignedIn])
+LayerCode = Annotated[str, Path(max_length=100, description="code of a layer", examples=["police"])]
+GridCode = Annotated[str, Path(max_length=100, description="code of a grid")]
+
+
+class LayerDetails(BaseModel):
+    """A network of grids."""
+
+    code: str
+    title: str
+    kind: str = Field(description="tiling: each place has one owner; free: grids may overlap and leave gaps")
+    visibility: str
+    code_scheme: str
+    parent: str | None
+    built_from: str | None = Field(description="embed mode: the layer whose grids this one's are unions of")
+    grids: int
+
+
+class GridDetails(BaseModel):
+    """A grid over the span in which it was so."""
+
+    layer: str
+    code: str
+    name: str
+    kind: str
+    unit: str | None
+    unit_name: str | None
+    area_m2: float = Field(description="authalic, GRS80")
+    in_force: SpanOut
+    attributes: dict[str, Any]
+
+
+class NeighbourDetails(GridDetails):
+    """A grid that touches another, and along how much border; 0: at a corner."""
+
+    border_m: float
+
+
+class FindingDetails(BaseModel):
+    """A fault in a tiling."""
+
+    layer: str | None
+    kind: str
+    severity: str
+    area_m2: float | None
+    grids: list[str]
+    known_since: datetime | None
+    detail: dict[str, Any]
+
+
+@router.get("/layers", summary="The networks of grids", responses=problem_responses())
+def layers(session: ReadSession, moment: AskedMoment, lang: Language) -> list[LayerDetails]:
+    """Return all layers in their order of display."""
+    return [_layer(row, lang) for row in listing.layer_rows(session, moment)]
+
+
+@router.get("/grids/{layer}", summary="The grids of a layer", responses=problem_responses(404))
+def grids(
+    session: ReadSession,
+    moment: AskedMoment,
+    page: Page,
+    layer: LayerCode,
+    unit: Annotated[str | None, Query(max_length=100, description="code of the grids' unit")] = None,
+) -> FeatureCollection[GridDetails]:
+    """Return the grids in force, by code, as GeoJSON."""
+    named = listing.layer_named(session, layer)
+    found = listing.grid_rows(session, named, moment, page, unit=unit)
+    return features(found, lambda row: _details(row, layer), _code, _geometry)
+
+
+@router.get("/grids/{layer}/{code}", summary="One grid", responses=problem_responses(404))
+def grid(session: ReadSession, moment: AskedMoment, layer: LayerCode, code: GridCode) -> Feature[GridDetails]:
+    """Return a grid in force by its code."""
+    row = listing.grid_named(session, listing.layer_named(session, layer), code, moment)
+    return Feature(id=code, geometry=_geometry(row), properties=_details(row, layer))
+
+
+@router.get("/grids/{layer}/{code}/versions", summary="A grid's history", responses=problem_responses(404))
+def versions(
+    session: ReadSession, moment: AskedMoment, layer: LayerCode, code: GridCode
+) -> FeatureCollection[GridDetails]:
+    """Return every version of the grid, oldest first, whatever its code was."""
+    rows = listing.version_rows(session, listing.layer_named(session, layer), code, moment)
+    return features(Paged(rows, None), lambda row: _details(row, layer), _code, _geometry)
+
+
+@router.get("/grids/{layer}/{code}/neighbours", summary="The grids next door", responses=problem_responses(404))
+def neighbours(
+    session: ReadSession, moment: AskedMoment, layer: LayerCode, code: GridCode
+) -> FeatureCollection[NeighbourDetails]:
+    """Return the grids of the layer that touch this one, with the length of the common border."""
+    named = listing.layer_named(session, layer)
+    listing.grid_named(session, named, code, moment)
+    rows = listing.neighbour_rows(session, named, code, moment)
+    return features(Paged(rows, None), lambda row: _neighbour(row, layer), _code, _geometry)
+
+
+@router.get("/findings", summary="Faults of the tilings", responses=problem_responses())
+def findings(
+    session: ReadSession,
+    moment: AskedMoment,
+    page: Page,
+    layer: Annotated[str | None, Query(max_length=100)] = None,
+    kind: Annotated[str | None, Query(max_length=40, description="gap, overlap …")] = None,
+) -> FeatureCollection[FindingDetails]:
+    """Return what was found wrong with the layers and stands at the instant."""
+    found = listing.finding_rows(session, moment, page, layer=layer, kind=kind)
+    return features(found, _finding, lambda row: str(row.Finding.id), _geometry)
+
+
+def _layer(row: Any, lang: str) -> LayerDetails:
+    layer = row.Layer
+    return LayerDetails(
+        code=layer.code,
+        title=layer.title[lang],
+        kind=layer.kind,
+        visibility=layer.visibility,
+        code_scheme=layer.code_scheme,
+        parent=row.parent,
+        built_from=row.built_from,
+        grids=row.grids,
+    )
+
+
+def _details(row: Any, layer: str) -> GridDetails:
+    version = row.GridVersion
+    shape = np.array([shapely.from_wkb(bytes(row.wkb))], dtype=object)
+    return GridDetails(
+        layer=layer,
+        code=version.code,
+        name=version.name,
+        kind=version.kind,
+        unit=row.unit,
+        unit_name=row.unit_name,
+        area_m2=round(float(area_m2(shape)[0]), 2),
+        in_force=span_out(version.valid),
+        attributes=version.attributes,
+    )
+
+
+def _neighbour(row: Any, layer: str) -> NeighbourDetails:
+    return NeighbourDetails(**_details(row, layer).model_dump(), border_m=round(row.border_m, 2))
+
+
+def _finding(row: Any) -> FindingDetails:
+    finding = row.Finding
+    return FindingDetails(
+        layer=row.layer,
+        kind=finding.kind,
+        severity=finding.severity,
+        area_m2=finding.area_m2,
+        grids=finding.grids,
+        known_since=finding.recorded.lower,
+        detail=finding.detail,
+    )
+
+
+def _code(row: Any) -> str:
+    return str(row.GridVersion.code)
+
+
+def _geometry(row: Any) -> Any:
+    return geojson(row.wkb)

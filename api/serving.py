@@ -1,0 +1,90 @@
+"""Serving HTTP, with the demo and the worker beside it when asked for."""
+
+import contextlib
+import signal
+import socket
+import threading
+
+import uvicorn
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+import fixtures
+from api.app import create_app
+from api.worker import work
+from maps.texts import say
+from spatial.db import Database
+from spatial.errors import SetupError
+from spatial.grids.listing import is_empty
+from spatial.local_postgis import Notice
+from spatial.settings import Settings
+from spatial.time import now
+
+LINKS = (("home", "/"), ("map", "/maps/grids"), ("docs", "/docs"), ("lookup", "/lookup?lon=120.27&lat=30.30"))
+
+
+def prepare_demo(database: Database, settings: Settings, console: Console) -> None:
+    """Load the demo into an empty database, and see that its rosters reach into the coming days."""
+    if settings.size == "none":
+        return
+    with database.read() as session:
+        empty = is_empty(session)
+    if empty:
+        load_demo(database, settings, console)
+    fixtures.extend(database, now=now())
+
+
+def load_demo(database: Database, settings: Settings, console: Console) -> None:
+    """Load the generated town, with a progress bar."""
+    anchor = fixtures.this_monday(now(), settings.zone)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(say("cli.loading", settings.language), total=1.0)
+        fixtures.load(
+            database,
+            size="town",
+            seed=settings.seed,
+            anchor=anchor,
+            truth_file=settings.data_dir / "demo" / "truth.json",
+            progress=lambda share, what: bar.update(task, completed=share, description=what),
+        )
+
+
+def run(database: Database, settings: Settings, notice: Notice, *, worker: bool) -> None:
+    """Serve until Ctrl-C or SIGTERM."""
+    listening = _listen(settings)
+    app = create_app(database, settings)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=5, server_header=False
+    )
+    port = listening.getsockname()[1]
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    for name, path in LINKS:
+        notice(f"link-{name}", url=f"http://{host}:{port}{path}")
+    stop = threading.Event()
+    helper = threading.Thread(target=work, args=(database, stop), name="worker")
+    # after its own shutdown uvicorn raises the signal again: let it unwind, so that PostGIS is stopped too
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), listening:
+        if worker:
+            helper.start()
+        try:
+            uvicorn.Server(config).run(sockets=[listening])
+        finally:
+            stop.set()
+            if worker:
+                helper.join()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Take the port before anything is printed, so that a link that is printed works."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        listening.close()
+        raise SetupError("port-in-use", host=settings.host, port=settings.port) from error
+    return listening

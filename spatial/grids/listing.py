@@ -1,0 +1,122 @@
+"""Layers, grids, their versions, neighbours and findings, as lists."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, Select, Text, cast, exists, func, select
+from sqlalchemy.orm import Session, aliased
+
+from spatial.errors import NotFound
+from spatial.history import Moment, in_force, known
+from spatial.paging import Page, Paged, paged
+from spatial.tables import Finding, GridVersion, Layer, Unit, UnitVersion
+
+
+def is_empty(session: Session) -> bool:
+    """Return whether nothing has been loaded yet: no layer, no unit."""
+    return not session.scalar(select(exists(select(Layer.id)) | exists(select(Unit.id))))
+
+
+def layer_rows(session: Session, moment: Moment) -> Sequence[Row[Any]]:
+    """Return all layers in their order of display, with the number of grids in force and the layers related."""
+    parent, cells = aliased(Layer), aliased(Layer)
+    count = (
+        select(func.count())
+        .where(GridVersion.layer_id == Layer.id, in_force(GridVersion, moment.at, moment.known_at))
+        .scalar_subquery()
+    )
+    wanted = (
+        select(Layer, parent.code.label("parent"), cells.code.label("built_from"), count.label("grids"))
+        .outerjoin(parent, parent.id == Layer.parent_layer_id)
+        .outerjoin(cells, cells.id == Layer.built_from_id)
+        .order_by(Layer.position, Layer.code)
+    )
+    return session.execute(wanted).all()
+
+
+def layer_named(session: Session, code: str) -> Layer:
+    """Return a layer by code, or raise `NotFound`."""
+    layer = session.scalars(select(Layer).where(Layer.code == code)).one_or_none()
+    if layer is None:
+        raise NotFound("no-such-layer", layer=code)
+    return layer
+
+
+def grid_rows(
+    session: Session, layer: Layer, moment: Moment, page: Page, *, code: str | None = None, unit: str | None = None
+) -> Paged[Row[Any]]:
+    """Return a page of a layer's grids in force, by code, with shape as WKB and unit."""
+    wanted = _versions(moment).where(
+        GridVersion.layer_id == layer.id, in_force(GridVersion, moment.at, moment.known_at)
+    )
+    if code is not None:
+        wanted = wanted.where(GridVersion.code == code)
+    if unit is not None:
+        wanted = wanted.where(UnitVersion.code == unit)
+    return paged(session, wanted, GridVersion.code, page)
+
+
+def grid_named(session: Session, layer: Layer, code: str, moment: Moment) -> Row[Any]:
+    """Return a grid in force by code, or raise `NotFound`."""
+    found = grid_rows(session, layer, moment, Page(1, None), code=code).rows
+    if not found:
+        raise NotFound("no-such-grid", layer=layer.code, code=code)
+    return found[0]
+
+
+def version_rows(session: Session, layer: Layer, code: str, moment: Moment) -> Sequence[Row[Any]]:
+    """Return every version of the grid that ever had a code, oldest first, as known at the moment."""
+    named = select(GridVersion.grid_id).where(GridVersion.layer_id == layer.id, GridVersion.code == code)
+    wanted = _versions(moment).where(GridVersion.grid_id.in_(named), known(GridVersion, moment.known_at))
+    found = session.execute(wanted.order_by(GridVersion.valid)).all()
+    if not found:
+        raise NotFound("no-such-grid", layer=layer.code, code=code)
+    return found
+
+
+def neighbour_rows(session: Session, layer: Layer, code: str, moment: Moment) -> Sequence[Row[Any]]:
+    """Return the grids that touch a grid, by code, with the length of the common border in metres (0: a corner)."""
+    here = aliased(GridVersion)
+    border = func.ST_Intersection(func.ST_Boundary(here.geom), func.ST_Boundary(GridVersion.geom))
+    length = func.ST_Length(func.geography(func.ST_SetSRID(func.ST_CollectionExtract(border, 2), 4326)))
+    wanted = (
+        _versions(moment)
+        .add_columns(length.label("border_m"))
+        .join(here, (here.layer_id == GridVersion.layer_id) & func.ST_Intersects(here.geom, GridVersion.geom))
+        .where(
+            here.layer_id == layer.id,
+            here.code == code,
+            here.grid_id != GridVersion.grid_id,
+            in_force(here, moment.at, moment.known_at),
+            in_force(GridVersion, moment.at, moment.known_at),
+        )
+        .order_by(GridVersion.code)
+    )
+    return session.execute(wanted).all()
+
+
+def finding_rows(
+    session: Session, moment: Moment, page: Page, *, layer: str | None = None, kind: str | None = None
+) -> Paged[Row[Any]]:
+    """Return a page of the findings that stand at the moment, with place as WKB."""
+    wanted = (
+        select(Finding, Layer.code.label("layer"), func.ST_AsBinary(Finding.geom).label("wkb"))
+        .outerjoin(Layer, Layer.id == Finding.layer_id)
+        .where(Finding.valid.op("@>")(moment.at), known(Finding, moment.known_at))
+    )
+    if layer is not None:
+        wanted = wanted.where(Layer.code == layer)
+    if kind is not None:
+        wanted = wanted.where(Finding.kind == kind)
+    return paged(session, wanted, func.lpad(cast(Finding.id, Text), 19, "0").collate("C"), page)
+
+
+def _versions(moment: Moment) -> Select[*tuple[Any, ...]]:
+    """Return a select of grid versions with shape and unit, the unit as it is called at the moment."""
+    named = (UnitVersion.unit_id == GridVersion.unit_id) & in_force(UnitVersion, moment.at, moment.known_at)
+    return select(
+        GridVersion,
+        UnitVersion.code.label("unit"),
+        UnitVersion.name.label("unit_name"),
+        func.ST_AsBinary(GridVersion.geom).label("wkb"),
+    ).outerjoin(UnitVersion, named)
