@@ -210,12 +210,12 @@ class LocalPostgis:
             raise SetupError("socket-path-with-comma", path=str(socket))
         if not self.cluster.exists():
             self._create()
-        if self._postmaster() is None:
+        if self._postmaster():  # it is still coming up, or going down, for somebody who did not wait for it
+            self._await("recovery", lambda: self.is_running() or not self._postmaster())
+        if not self._postmaster():
             self._clear_leftovers()
             self._configure()
             self._launch()
-        else:  # somebody was killed while it recovered
-            self._await("recovery", self.is_running)
         self.started_here = True
 
     @cached_property
@@ -342,9 +342,9 @@ class LocalPostgis:
     def _file_faults(self) -> Iterator[None]:
         try:
             yield
-        except PermissionError as error:
-            raise SetupError("data-dir-not-writable", folder=str(error.filename)) from error
         except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-                raise
-            raise SetupError("disk-full", folder=str(self.data_dir), needed_mib=DISK_FULL_BELOW // MIB) from error
+            if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+                raise SetupError("data-dir-not-writable", folder=str(error.filename)) from error
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise SetupError("disk-full", folder=str(self.data_dir), needed_mib=DISK_FULL_BELOW // MIB) from error
+            raise

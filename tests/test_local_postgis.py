@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -141,6 +142,18 @@ def test_killed_server_comes_back(local: Callable[..., LocalPostgis]) -> None:
     postgis.start()
     sleeper.wait(timeout=10)
     assert query(postgis, "SELECT count(*) FROM killed") == [(1000,)]
+
+
+def test_start_while_it_goes_down(local: Callable[..., LocalPostgis]) -> None:
+    """A start that meets a server on its way down waits for its end, and starts it again."""
+    postgis = local()
+    last_guest = psycopg2.connect(postgis.start().replace("+psycopg2", ""))
+    os.kill(int((postgis.cluster / "postmaster.pid").read_text().splitlines()[0]), signal.SIGTERM)
+    while postgis.is_running():
+        time.sleep(0.01)
+    threading.Timer(0.5, last_guest.close).start()
+    postgis.start()
+    assert query(postgis, "SELECT 1") == [(1,)]
 
 
 def test_stale_lock_with_a_reused_process_number(local: Callable[..., LocalPostgis]) -> None:
