@@ -208,7 +208,8 @@ def _gcj02(lonlat: Floats) -> Floats:
     curve = 1 - _EE * np.sin(lat) ** 2
     d_lon = np.degrees(east / (_A / np.sqrt(curve) * np.cos(lat)))
     d_lat = np.degrees(north / (_A * (1 - _EE) / (curve * np.sqrt(curve))))
-    return lonlat + np.column_stack([d_lon, d_lat])
+    shift: Floats = np.column_stack([d_lon, d_lat])
+    return lonlat + shift
 
 
 def _bd09(lonlat: Floats) -> Floats:

@@ -1,0 +1,1 @@
+"""Layers and grids: their shapes, versions, units and findings."""
