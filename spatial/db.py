@@ -125,7 +125,7 @@ def open_version(session: Session, domain: str) -> datetime:
 def versions(session: Session) -> dict[str, int]:
     """Return the newest version number of each domain."""
     rows = session.execute(select(DatasetVersion.domain, func.max(DatasetVersion.n)).group_by(DatasetVersion.domain))
-    return dict.fromkeys(DOMAINS, 0) | dict(rows.tuples().all())
+    return dict.fromkeys(DOMAINS, 0) | {row.domain: row[1] for row in rows}
 
 
 def require_fit(engine: Engine) -> None:

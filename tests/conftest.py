@@ -13,7 +13,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 import migrations
-from api.app import create_app
 from spatial.db import Database, make_engine
 from spatial.local_postgis import LocalPostgis
 from spatial.settings import ROOT, Settings
@@ -65,7 +64,9 @@ def _template(cluster: LocalPostgis, name: str, fill: Callable[[Database], None]
 @pytest.fixture(scope="session")
 def empty_template(cluster: LocalPostgis) -> str:
     """Return the name of a database with today's schema and nothing in it."""
-    return _template(cluster, f"empty_{_fingerprint('migrations')}", lambda database: migrations.upgrade(database.engine))
+    return _template(
+        cluster, f"empty_{_fingerprint('migrations')}", lambda database: migrations.upgrade(database.engine)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +76,9 @@ def town_template(cluster: LocalPostgis) -> str:
 
     def fill(database: Database) -> None:
         migrations.upgrade(database.engine)
-        fixtures.load(database, size="town", seed=1, anchor=ANCHOR, truth_file=TEST_DATA / "truth.json", progress=_quiet)
+        fixtures.load(
+            database, size="town", seed=1, anchor=ANCHOR, truth_file=TEST_DATA / "truth.json", progress=_quiet
+        )
 
     return _template(cluster, f"town_{_fingerprint('migrations', 'fixtures', 'spatial')}", fill)
 
@@ -126,6 +129,8 @@ def client_as() -> Iterator[Callable[[Database, str], TestClient]]:
     opened: list[TestClient] = []
 
     def make(database: Database, role: str = "dispatcher") -> TestClient:
+        from api.app import create_app
+
         app = create_app(database, Settings(language="en"))
         client = TestClient(app, client=("127.0.0.1", 50000), raise_server_exceptions=False)
         client.cookies.set("twingrid_demo", f"demo-{role}")

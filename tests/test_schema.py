@@ -1,0 +1,212 @@
+"""What the database itself refuses, whoever writes to it; and that its schema can be taken back."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+import migrations
+from spatial import audit
+from spatial.db import Database, open_version, versions
+from spatial.errors import Conflict
+from spatial.tables import Base
+from spatial.time import since
+from tests.build import HOUR, T0, World, build, cell
+
+REFUSED = (DBAPIError, Conflict)
+
+
+def test_the_schema_goes_up_down_and_up_again(empty_database: Database) -> None:
+    """The migrations are reversible, and end in exactly the tables that the code declares."""
+    engine = empty_database.engine
+    migrations.downgrade(engine)
+    with engine.connect() as connection:
+        left = connection.scalar(text("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"))
+    assert left == 2, "only PostGIS's and alembic's own tables stay"
+    migrations.upgrade(engine)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={"compare_server_default": True, "include_name": lambda name, *_: name != "spatial_ref_sys"},
+        )
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def refuse(database: Database, step: Callable[[World], Any], match: str) -> None:
+    """Expect the database to refuse a step, by the name of a rule."""
+    with pytest.raises(REFUSED) as refused:
+        build(database, step)
+    assert match in str(refused.value), str(refused.value)[:300]
+
+
+@pytest.fixture
+def small(empty_database: Database) -> tuple[Database, dict[str, int]]:
+    """Return a database with one layer, two grids, one station, two officers, and their ids."""
+    ids: dict[str, int] = {}
+
+    def fill(world: World) -> None:
+        world.deployment()
+        ids["layer"] = world.layer("police")
+        ids["unit"] = world.unit("S1")
+        ids["a"] = world.grid(ids["layer"], "A", cell(0, 0), ids["unit"])
+        ids["b"] = world.grid(ids["layer"], "B", cell(1, 0), ids["unit"])
+        ids["ann"] = world.officer("001", ids["unit"])
+        ids["bob"] = world.officer("002", ids["unit"])
+
+    build(empty_database, fill)
+    return empty_database, ids
+
+
+Small = tuple[Database, dict[str, int]]
+
+
+def test_a_grid_has_one_version_at_an_instant(small: Small) -> None:
+    """Two versions of one grid may not be in force at one instant."""
+    database, ids = small
+    refuse(database, lambda w: w.version(ids["a"], ids["layer"], "A", cell(0, 1)), "one_version_of_a_grid")
+
+
+def test_a_code_names_one_grid_for_ever(small: Small) -> None:
+    """A code may not be given to another grid, not even later."""
+    database, ids = small
+    later = since(T0 + timedelta(days=900))
+    refuse(database, lambda w: w.grid(ids["layer"], "A", cell(5, 5), valid=later), "one_grid_of_a_code")
+
+
+def test_an_officer_has_one_shift_at_a_time(small: Small) -> None:
+    """Two shifts of an officer may not overlap, unless one is a part of the other."""
+    database, ids = small
+    whole: dict[str, int] = {}
+
+    def first(world: World) -> None:
+        whole["id"] = world.shift(ids["unit"], T0, T0 + 24 * HOUR, officer=ids["ann"], kind="duty")
+
+    def patrol(start: float, end: float, who: str = "ann") -> Callable[[World], int]:
+        span = (T0 + start * HOUR, T0 + end * HOUR)
+        return lambda w: w.shift(ids["unit"], *span, officer=ids[who], kind="patrol", parent=whole["id"])
+
+    build(database, first)
+    refuse(database, lambda w: w.shift(ids["unit"], T0 + HOUR, T0 + 2 * HOUR, officer=ids["ann"]), "one_shift_of")
+    build(database, patrol(2, 4), patrol(4, 6))
+    refuse(database, patrol(5, 7), "one_part_of_a_shift")
+    refuse(database, patrol(23, 25), "within its shift")
+    refuse(database, patrol(8, 9, who="bob"), "within its shift")
+    build(database, lambda w: w.shift(ids["unit"], T0 + 24 * HOUR, T0 + 30 * HOUR, officer=ids["ann"]))
+    build(database, lambda w: w.shift(ids["unit"], T0, T0 + HOUR, officer=ids["ann"], state="cancelled"))
+
+
+def test_a_grid_has_one_lead(small: Small) -> None:
+    """Two leads of one grid at one instant are refused; a lead after a lead is not."""
+    database, ids = small
+    build(database, lambda w: w.assign(ids["ann"], ids["a"], valid=since(T0, T0 + 24 * HOUR)))
+    refuse(database, lambda w: w.assign(ids["bob"], ids["a"], valid=since(T0 + HOUR)), "one_lead_of_a_grid")
+    build(database, lambda w: w.assign(ids["bob"], ids["a"], valid=since(T0 + 24 * HOUR)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "why"),
+    [
+        ("SRID=4490;MULTIPOLYGON(((0 0,1 1,1 0,0 1,0 0)))", "geom_valid"),
+        ("SRID=4490;MULTIPOLYGON EMPTY", "geom_valid"),
+        ("SRID=4326;MULTIPOLYGON(((0 0,1 0,1 1,0 0)))", "SRID"),
+        ("SRID=4490;POLYGON((0 0,1 0,1 1,0 0))", "Polygon"),
+    ],
+)
+def test_a_shape_is_valid_and_in_the_stored_system(small: Small, shape: str, why: str) -> None:
+    """An invalid or empty shape, another SRID and another type are refused."""
+    database, ids = small
+    sql = text(
+        "INSERT INTO grid_version (grid_id, layer_id, code, name, geom, valid, recorded) VALUES "
+        "(:grid, :layer, 'X', 'x', ST_GeomFromEWKT(:shape), '[1999-01-01,2000-01-01)', '[2020-01-01,)')"
+    )
+    with pytest.raises(REFUSED) as refused, database.write() as session:
+        session.execute(sql, {"grid": ids["a"], "layer": ids["layer"], "shape": shape})
+    assert why in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "span", ["[2025-01-01,infinity)", "[-infinity,2025-01-01)", "empty", "(2025-01-01,2025-02-01]"]
+)
+def test_a_span_is_honest(small: Small, span: str) -> None:
+    """A span that is empty, ends in infinity or is not `[)` is refused."""
+    database, ids = small
+    sql = text(
+        "INSERT INTO assignment (officer_id, grid_id, role, valid, recorded) "
+        "VALUES (:officer, :grid, 'assist', CAST(:span AS tstzrange), '[2020-01-01,)')"
+    )
+    with pytest.raises(REFUSED, match="honest"), database.write() as session:
+        session.execute(sql, {"officer": ids["ann"], "grid": ids["a"], "span": span})
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE grid_version SET name = 'other'",
+        "UPDATE grid_version SET recorded = '[2000-01-01,)'",
+        "UPDATE officer_version SET duty_phone = NULL",
+        "DELETE FROM grid_version",
+        "TRUNCATE grid_version CASCADE",
+    ],
+)
+def test_history_stays(small: Small, sql: str) -> None:
+    """What was recorded can be neither changed nor deleted."""
+    database, _ids = small
+    with pytest.raises(REFUSED), database.write() as session:
+        session.execute(text(sql))
+
+
+def test_history_is_closed_once(small: Small) -> None:
+    """A row may be closed by ending its recorded span, and then not touched again."""
+    database, _ids = small
+    close = text("UPDATE grid_version SET recorded = tstzrange(lower(recorded), clock_timestamp()) WHERE code = 'A'")
+    with database.write() as session:
+        session.execute(close)
+    with pytest.raises(REFUSED), database.write() as session:
+        session.execute(close)
+
+
+@pytest.mark.parametrize("sql", ["UPDATE audit SET actor = 'nobody'", "DELETE FROM audit", "TRUNCATE audit"])
+def test_audit_is_append_only(empty_database: Database, sql: str) -> None:
+    """An audit row can be neither changed nor deleted, and its chain holds."""
+    with empty_database.write() as session:
+        audit.record(session, "ann", "test", "thing/1", {"n": 1})
+        audit.record(session, "bob", "test", "thing/2", {"字": [1.5, None]})
+    with pytest.raises(REFUSED), empty_database.write() as session:
+        session.execute(text(sql))
+    with empty_database.read() as session:
+        assert audit.first_broken_link(session) is None
+
+
+def test_a_forged_audit_row_is_found(empty_database: Database) -> None:
+    """A row changed by a superuser who switched the triggers off breaks the chain at that row."""
+    with empty_database.write() as session:
+        for number in range(5):
+            audit.record(session, "ann", "test", f"thing/{number}", {})
+    with empty_database.write() as session:
+        session.execute(text("SET LOCAL session_replication_role = replica"))
+        session.execute(text("UPDATE audit SET actor = 'eve' WHERE id = 3"))
+    with empty_database.read() as session:
+        assert audit.first_broken_link(session) == 3
+
+
+def test_versions_of_a_domain_strictly_increase(empty_database: Database) -> None:
+    """Each transaction makes one version of a domain, later than the one before, whatever it writes."""
+    stamps = []
+    for _ in range(5):
+        with empty_database.write() as session:
+            stamps += [open_version(session, "areas"), open_version(session, "areas")]
+    assert stamps[::2] == stamps[1::2]
+    assert stamps[::2] == sorted(set(stamps))
+    with empty_database.read() as session:
+        assert versions(session) == {"areas": 5, "duty": 0, "incidents": 0, "roads": 0, "access": 0}
+
+
+def test_reading_sessions_cannot_write(empty_database: Database) -> None:
+    """A session for reading refuses to change anything."""
+    with pytest.raises(REFUSED, match="read-only"), empty_database.read() as session:
+        session.execute(text("INSERT INTO unit (tree) VALUES ('police')"))
