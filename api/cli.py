@@ -1,12 +1,13 @@
 """The command line: `twingrid`. Verbs that change anything are dry runs unless `--commit`."""
 
 import getpass
+import math
 import os
 import signal
 import sys
 import threading
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 import typer
@@ -24,9 +25,9 @@ from api.worker import work
 from maps.texts import LANGUAGES, say
 from spatial import access
 from spatial.db import Database
-from spatial.errors import InputError, TwingridError, invalid
+from spatial.errors import Fault, InputError, TwingridError, invalid
 from spatial.lookup.ask import ask
-from spatial.lookup.model import Question
+from spatial.lookup.model import Answer, Question
 from spatial.settings import settings
 from spatial.time import now, parse_instant
 
@@ -121,7 +122,7 @@ def lookup(
     as_json: Annotated[bool, typer.Option("--json", help="the body that GET /lookup sends")] = False,
 ) -> None:
     """Say whose a place is, who is responsible, who responds now, and how far the border is."""
-    place = read_place(*_numbers(lon=lon, lat=lat), crs)
+    place = read_place(*_numbers(lon, lat), crs)
     instant = parse_instant(at, "at") if at else now()
     known = parse_instant(known_at, "known_at") if known_at else None
     question = Question(*place, instant, known, accuracy_m, tuple(layer) if layer else None)
@@ -133,7 +134,7 @@ def lookup(
         show(out, lang, settings().zone)
 
 
-def _ask(database: Database, question: Question) -> Any:
+def _ask(database: Database, question: Question) -> Answer:
     if question.known_at is not None:
         if question.known_at > now():
             raise invalid("known_at", "known-at-in-future")
@@ -142,20 +143,20 @@ def _ask(database: Database, question: Question) -> Any:
         return ask(session, question)
 
 
-def _numbers(**texts: str) -> list[float]:
-    """Read numbers that may be negative and must be finite; all faults at once."""
-    found, faults = [], []
-    for where, text in texts.items():
+def _numbers(lon: str, lat: str) -> tuple[float, float]:
+    """Read two numbers that may be negative and must be finite; the faults of both at once."""
+    found, faults = {}, []
+    for where, text in (("lon", lon), ("lat", lat)):
         try:
-            found.append(float(text))
+            found[where] = float(text)
         except ValueError:
-            faults += invalid(where, "not-a-number").faults
-            continue
-        if not abs(found[-1]) < float("inf"):
-            faults += invalid(where, "not-finite").faults
+            faults.append(Fault(where, "not-a-number"))
+        else:
+            if not math.isfinite(found[where]):
+                faults.append(Fault(where, "not-finite"))
     if faults:
         raise InputError(faults)
-    return found
+    return found["lon"], found["lat"]
 
 
 def main() -> None:

@@ -3,15 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-import numpy as np
-import shapely
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from api.deps import AskedMoment, Language, Page, ReadSession, SignedIn
 from api.errors import problem_responses
-from api.shapes import Feature, FeatureCollection, SpanOut, features, geojson, span_out
-from spatial.geometry import area_m2
+from api.shapes import Feature, FeatureCollection, SpanOut, features, geojson, shape_geojson, span_out
 from spatial.grids import listing
 from spatial.paging import Paged
 
@@ -109,7 +106,12 @@ def neighbours(
     named = listing.layer_named(session, layer)
     listing.grid_named(session, named, code, moment)
     rows = listing.neighbour_rows(session, named, code, moment)
-    return features(Paged(rows, None), lambda row: _neighbour(row, layer), _code, _geometry)
+    return features(
+        Paged(rows, None),
+        lambda row: _neighbour(row, layer),
+        lambda row: _code(row.grid),
+        lambda row: _geometry(row.grid),
+    )
 
 
 @router.get("/findings", summary="Faults of the tilings", responses=problem_responses())
@@ -122,7 +124,7 @@ def findings(
 ) -> FeatureCollection[FindingDetails]:
     """Return what was found wrong with the layers and stands at the instant."""
     found = listing.finding_rows(session, moment, page, layer=layer, kind=kind)
-    return features(found, _finding, lambda row: str(row.Finding.id), _geometry)
+    return features(found, _finding, lambda row: str(row.Finding.id), lambda row: geojson(row.wkb))
 
 
 def _layer(row: Any, lang: str) -> LayerDetails:
@@ -139,9 +141,8 @@ def _layer(row: Any, lang: str) -> LayerDetails:
     )
 
 
-def _details(row: Any, layer: str) -> GridDetails:
-    version = row.GridVersion
-    shape = np.array([shapely.from_wkb(bytes(row.wkb))], dtype=object)
+def _details(row: listing.GridRow, layer: str) -> GridDetails:
+    version = row.version
     return GridDetails(
         layer=layer,
         code=version.code,
@@ -149,14 +150,14 @@ def _details(row: Any, layer: str) -> GridDetails:
         kind=version.kind,
         unit=row.unit,
         unit_name=row.unit_name,
-        area_m2=round(float(area_m2(shape)[0]), 2),
+        area_m2=round(row.area_m2, 2),
         in_force=span_out(version.valid),
         attributes=version.attributes,
     )
 
 
-def _neighbour(row: Any, layer: str) -> NeighbourDetails:
-    return NeighbourDetails(**_details(row, layer).model_dump(), border_m=round(row.border_m, 2))
+def _neighbour(row: listing.NeighbourRow, layer: str) -> NeighbourDetails:
+    return NeighbourDetails(**_details(row.grid, layer).model_dump(), border_m=round(row.border_m, 2))
 
 
 def _finding(row: Any) -> FindingDetails:
@@ -172,9 +173,9 @@ def _finding(row: Any) -> FindingDetails:
     )
 
 
-def _code(row: Any) -> str:
-    return str(row.GridVersion.code)
+def _code(row: listing.GridRow) -> str:
+    return row.version.code
 
 
-def _geometry(row: Any) -> Any:
-    return geojson(row.wkb)
+def _geometry(row: listing.GridRow) -> dict[str, Any]:
+    return shape_geojson(row.shape)

@@ -9,7 +9,7 @@ from spatial.local_postgis import LocalPostgis, Notice
 from spatial.settings import Settings
 
 
-def quiet(_text: str, **_values: object) -> None:
+def quiet(text: str, **values: object) -> None:
     """Say nothing."""
 
 

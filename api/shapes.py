@@ -8,6 +8,7 @@ from typing import Any, Generic, Literal, TypeVar
 import orjson
 import shapely
 from pydantic import BaseModel, Field
+from shapely.geometry.base import BaseGeometry
 
 from spatial.paging import Paged
 from spatial.tables import Span
@@ -62,9 +63,12 @@ def features(
 
 def geojson(wkb: Any) -> dict[str, Any] | None:
     """Return a shape in WKB as GeoJSON, with the 9 decimals that are stored."""
-    if wkb is None:
-        return None
-    made: dict[str, Any] = orjson.loads(shapely.to_geojson(shapely.from_wkb(bytes(wkb))))
+    return None if wkb is None else shape_geojson(shapely.from_wkb(bytes(wkb)))
+
+
+def shape_geojson(shape: BaseGeometry) -> dict[str, Any]:
+    """Return a shape as GeoJSON."""
+    made: dict[str, Any] = orjson.loads(shapely.to_geojson(shape))
     return made
 
 

@@ -42,7 +42,7 @@ def police(database: Database, lon: float, lat: float, at: datetime = T0 + HOUR,
 
 
 def four_grids(world: World, ids: Ids) -> None:
-    """A B over C D, each a cell, under one station."""
+    """Lay out A B over C D, each a cell, under one station."""
     world.deployment()
     ids["layer"] = world.layer("police")
     ids["station"] = world.unit("S1", contacts={"desk": "command room", "phone": "0571-0000-0100"})
@@ -73,7 +73,7 @@ def test_a_place_inside_has_one_owner_and_knows_its_border(empty_database: Datab
 def test_on_a_border_the_smallest_code_owns(
     empty_database: Database, column: float, row: float, owner: str, others: list[str]
 ) -> None:
-    """A place on the border of several grids belongs to the one whose code is bytewise smallest; the others are named."""
+    """On the border of several grids the bytewise smallest code owns the place; the others are named."""
     make(empty_database, four_grids)
     lon, lat = middle(column, row)
     said = police(empty_database, round(lon, 9), round(lat, 9))
@@ -123,7 +123,7 @@ def test_in_an_overlap_the_smallest_code_owns_and_it_is_said(empty_database: Dat
     assert tiling.grid is not None
     assert free.grid is not None
     assert (tiling.status, tiling.grid.code) == ("overlap", "D")
-    assert [(other.grid.code, other.overlaps) for other in tiling.beyond][0] == ("E", True)
+    assert (tiling.beyond[0].grid.code, tiling.beyond[0].overlaps) == ("E", True)
     assert (free.status, free.grid.code) == ("owned", "X")
 
 
@@ -430,8 +430,8 @@ def test_what_was_known_stays_answerable(empty_database: Database, moves: list[t
             for row, shape in zip(rows, reversed(shapes), strict=True):
                 session.execute(
                     text(
-                        "INSERT INTO grid_version (grid_id, layer_id, code, name, geom, valid, recorded) VALUES (:grid, "
-                        ":layer, :code, :name, ST_GeomFromText(:shape, 4490), :valid, tstzrange(:stamp, NULL))"
+                        "INSERT INTO grid_version (grid_id, layer_id, code, name, geom, valid, recorded) VALUES "
+                        "(:grid, :layer, :code, :name, ST_GeomFromText(:shape, 4490), :valid, tstzrange(:stamp, NULL))"
                     ),
                     {"grid": row.grid_id, "layer": row.layer_id, "code": row.code, "name": row.name,
                      "shape": shape, "valid": row.valid, "stamp": stamp},

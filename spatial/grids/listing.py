@@ -1,15 +1,39 @@
 """Layers, grids, their versions, neighbours and findings, as lists."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import shapely
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Row, Select, Text, cast, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from spatial.errors import NotFound
+from spatial.geometry import area_m2
 from spatial.history import Moment, in_force, known
 from spatial.paging import Page, Paged, paged
 from spatial.tables import Finding, GridVersion, Layer, Unit, UnitVersion
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """A version of a grid, with its unit as it is called at the moment asked for."""
+
+    version: GridVersion
+    unit: str | None
+    unit_name: str | None
+    shape: BaseGeometry
+    area_m2: float
+
+
+@dataclass(frozen=True)
+class NeighbourRow:
+    """A grid that touches another, and along how many metres of border (0: at a corner)."""
+
+    grid: GridRow
+    border_m: float
 
 
 def is_empty(session: Session) -> bool:
@@ -44,8 +68,8 @@ def layer_named(session: Session, code: str) -> Layer:
 
 def grid_rows(
     session: Session, layer: Layer, moment: Moment, page: Page, *, code: str | None = None, unit: str | None = None
-) -> Paged[Row[Any]]:
-    """Return a page of a layer's grids in force, by code, with shape as WKB and unit."""
+) -> Paged[GridRow]:
+    """Return a page of a layer's grids in force, by code."""
     wanted = _versions(moment).where(
         GridVersion.layer_id == layer.id, in_force(GridVersion, moment.at, moment.known_at)
     )
@@ -53,10 +77,11 @@ def grid_rows(
         wanted = wanted.where(GridVersion.code == code)
     if unit is not None:
         wanted = wanted.where(UnitVersion.code == unit)
-    return paged(session, wanted, GridVersion.code, page)
+    found = paged(session, wanted, GridVersion.code, page)
+    return Paged(_grid_rows(found.rows), found.next_after)
 
 
-def grid_named(session: Session, layer: Layer, code: str, moment: Moment) -> Row[Any]:
+def grid_named(session: Session, layer: Layer, code: str, moment: Moment) -> GridRow:
     """Return a grid in force by code, or raise `NotFound`."""
     found = grid_rows(session, layer, moment, Page(1, None), code=code).rows
     if not found:
@@ -64,18 +89,18 @@ def grid_named(session: Session, layer: Layer, code: str, moment: Moment) -> Row
     return found[0]
 
 
-def version_rows(session: Session, layer: Layer, code: str, moment: Moment) -> Sequence[Row[Any]]:
+def version_rows(session: Session, layer: Layer, code: str, moment: Moment) -> list[GridRow]:
     """Return every version of the grid that ever had a code, oldest first, as known at the moment."""
     named = select(GridVersion.grid_id).where(GridVersion.layer_id == layer.id, GridVersion.code == code)
     wanted = _versions(moment).where(GridVersion.grid_id.in_(named), known(GridVersion, moment.known_at))
     found = session.execute(wanted.order_by(GridVersion.valid)).all()
     if not found:
         raise NotFound("no-such-grid", layer=layer.code, code=code)
-    return found
+    return _grid_rows(found)
 
 
-def neighbour_rows(session: Session, layer: Layer, code: str, moment: Moment) -> Sequence[Row[Any]]:
-    """Return the grids that touch a grid, by code, with the length of the common border in metres (0: a corner)."""
+def neighbour_rows(session: Session, layer: Layer, code: str, moment: Moment) -> list[NeighbourRow]:
+    """Return the grids that touch a grid, by code."""
     here = aliased(GridVersion)
     border = func.ST_Intersection(func.ST_Boundary(here.geom), func.ST_Boundary(GridVersion.geom))
     length = func.ST_Length(func.geography(func.ST_SetSRID(func.ST_CollectionExtract(border, 2), 4326)))
@@ -92,7 +117,9 @@ def neighbour_rows(session: Session, layer: Layer, code: str, moment: Moment) ->
         )
         .order_by(GridVersion.code)
     )
-    return session.execute(wanted).all()
+    rows = session.execute(wanted).all()
+    borders = (row.border_m for row in rows)
+    return [NeighbourRow(grid, border_m) for grid, border_m in zip(_grid_rows(rows), borders, strict=True)]
 
 
 def finding_rows(
@@ -120,3 +147,11 @@ def _versions(moment: Moment) -> Select[*tuple[Any, ...]]:
         UnitVersion.name.label("unit_name"),
         func.ST_AsBinary(GridVersion.geom).label("wkb"),
     ).outerjoin(UnitVersion, named)
+
+
+def _grid_rows(rows: Sequence[Row[*tuple[Any, ...]]]) -> list[GridRow]:
+    shapes = shapely.from_wkb(np.array([bytes(row.wkb) for row in rows], dtype=object))
+    return [
+        GridRow(row.GridVersion, row.unit, row.unit_name, shape, float(area))
+        for row, shape, area in zip(rows, shapes, area_m2(shapes), strict=True)
+    ]
