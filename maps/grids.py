@@ -21,7 +21,18 @@ DISPLAY_DECIMALS = 6  # 0.1 m: of the picture, never of an answer
 STATES = ("officer", "squad", "crew", "contact", "nobody", "unstaffed")
 UNCOVERED = frozenset({"contact", "nobody"})
 OLD_AFTER_MIN = 5
-PAGE_TEXTS = ("responsible", "chain", "vacant", "vacant_label", "nobody_label", "colon", "zoom_in", "zoom_out", "age")
+PAGE_TEXTS = (
+    "responsible",
+    "chain",
+    "vacant",
+    "vacant_label",
+    "nobody_label",
+    "colon",
+    "zoom_in",
+    "zoom_out",
+    "age",
+    "lookup",
+)
 MOST_LISTED = 12  # uncovered grids named in the panel
 
 
@@ -122,10 +133,12 @@ def grid_map(
     synthetic: str | None = None,
     base_map_url: str | None = None,
     is_live: bool = False,
+    lookup_url: str | None = None,
 ) -> OfflineMap:
     """Return the page: networks, state of duty, legend, instant; `is_live` says when the data grow old.
 
-    `titles` names layers that the texts do not know; `synthetic` is printed on maps of generated data.
+    `titles` names layers that the texts do not know; `synthetic` is printed on maps of generated data;
+    `lookup_url` is a home page whose look-up a click on the map may lead to.
     """
     reader = Reader(lang, zone, at)
     networks = _networks(states, reader, titles or {})
@@ -133,7 +146,7 @@ def grid_map(
     page.write_style((STATIC / "grids.css").read_text("utf-8"))
     page.write_script((STATIC / "grids.js").read_text("utf-8"))
     page.write_html(_frame(networks, reader, page.title, synthetic))
-    page.write_data("data", _data(networks, reader, is_live=is_live))
+    page.write_data("data", _data(networks, reader) | {"is_live": is_live, "lookup_url": lookup_url})
     for index in range(len(networks)):
         GridLayer(index).add_to(page)
     return page
@@ -176,13 +189,12 @@ def _frame(networks: Sequence[Network], reader: Reader, title: str, synthetic: s
     )
 
 
-def _data(networks: Sequence[Network], reader: Reader, *, is_live: bool) -> dict[str, Any]:
+def _data(networks: Sequence[Network], reader: Reader) -> dict[str, Any]:
     """Return what static/grids.js draws."""
     shapes = [one.shape for network in networks for one in network.states]
     west, south, east, north = shapely.total_bounds(shapes).tolist() if shapes else (0.0, 0.0, 0.0, 0.0)
     return {
         "at": reader.at.isoformat(),
-        "is_live": is_live,
         "old_after_min": OLD_AFTER_MIN,
         "bounds": [[south, west], [north, east]],
         "states": {state: reader.say(f"map.state.{state}") for state in STATES},

@@ -78,7 +78,7 @@ class OfflineMap(folium.Map):
         self.title = title
         self.default_js = self.default_css = []  # no links: the library is written into the page
         self.page = Page(lang, _origin(base_map_url) if base_map_url else None)
-        self.page.header.add_child(Verbatim(f"<title>{escape(title)}</title>"))
+        self.page.header.add_child(Verbatim(f'<title>{escape(title)}</title><link rel="icon" href="data:,">'))
         self.page.add_child(self)
         if base_map_url:
             tiles = folium.TileLayer(

@@ -47,6 +47,11 @@ const twingrid = (() => {
 
   function open(at, grids) {
     const content = node("div", "cards", ...grids.map(card));
+    if (data.lookup_url) {
+      const link = node("a", "official", data.texts.lookup);
+      link.href = `${data.lookup_url}#${at.lng.toFixed(6)},${at.lat.toFixed(6)}`;
+      content.append(link);
+    }
     const popup = L.popup({ maxWidth: Math.min(38 * fontSize(), 0.8 * map.getSize().x), minWidth: 16 * fontSize() * Math.min(grids.length, 2) });
     popup.setLatLng(at).setContent(content);
     popup.on("remove", () => grids.forEach((grid) => grid.path.classList.remove("selected")));
@@ -134,7 +139,7 @@ const twingrid = (() => {
     document.querySelectorAll("button[data-grid]").forEach((button) => button.addEventListener("click", () => {
       const grid = networks[button.dataset.layer].grids[button.dataset.grid];
       map.fitBounds(grid.bounds.pad(0.6), { animate: false });
-      open(grid.at, [grid]);
+      open(L.latLng(grid.at), [grid]);
     }));
     document.querySelectorAll("button[data-paper]").forEach((button) => button.addEventListener("click", () => {
       document.documentElement.dataset.paper = button.dataset.paper;

@@ -1,0 +1,44 @@
+"""`twingrid map`: maps as files that need nothing but a browser."""
+
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from api.pages import draw_grids
+from api.runtime import open_database
+from maps.texts import LANGUAGES, say
+from spatial.errors import invalid
+from spatial.history import Moment
+from spatial.settings import settings
+from spatial.time import now, parse_instant
+
+HELP = "Maps as files that need nothing but a browser."
+
+app_map = typer.Typer(no_args_is_help=True, help=HELP)
+
+
+@app_map.callback(help=HELP)
+def verbs() -> None:
+    """Keep `grids` a verb of its own, although it is the only one yet."""
+
+
+@app_map.command()
+def grids(
+    output: Annotated[Path, typer.Option("-o", "--output", help="the file to write")] = Path("map.html"),
+    at: Annotated[str | None, typer.Option(help="RFC 3339 instant; default now")] = None,
+    layer: Annotated[list[str] | None, typer.Option(help="code of a layer; default all")] = None,
+    lang: Annotated[
+        str, typer.Option(click_type=click.Choice(LANGUAGES), envvar="TWINGRID_LANGUAGE")
+    ] = settings().language,
+) -> None:
+    """Write the map of the grids with the state of duty."""
+    moment = Moment(parse_instant(at, "at") if at else now())
+    with open_database(settings()) as database, database.read() as session:
+        page = draw_grids(session, moment, layer, lang, settings())
+    try:
+        size = output.write_text(page.html(), "utf-8")
+    except OSError as error:
+        raise invalid("output", "cannot-write", path=str(output), reason=error.strerror) from None
+    typer.echo(say("cli.map-written", lang, path=str(output), kib=size // 1024))

@@ -1,0 +1,112 @@
+"""Pages for people: home, maps, the API's documentation, and the files they need."""
+
+from collections.abc import Collection
+from typing import Annotated
+
+from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from sqlalchemy.orm import Session
+
+from api.deps import DEMO_COOKIE, AppSettings, AskedMoment, Language, ReadSession, SignedIn, may_demo
+from api.errors import problem_responses
+from maps.grids import grid_map
+from maps.home import Figure, Person, docs_page, home_page
+from maps.offline import NODE_MODULES, STATIC, OfflineMap
+from maps.texts import say
+from spatial import access
+from spatial.grids.about import example_place, synthetic_label
+from spatial.grids.listing import layer_rows
+from spatial.history import Moment
+from spatial.lookup.ask import states
+from spatial.roster.muster import on_duty_count
+from spatial.settings import Settings
+from spatial.time import now
+
+router = APIRouter(tags=["pages"], default_response_class=HTMLResponse)
+NEVER_STALE = {"Cache-Control": "private, no-cache"}
+
+
+@router.get("/", summary="The home page")
+def home(request: Request, session: ReadSession, config: AppSettings, lang: Language) -> HTMLResponse:
+    """Return the page; figures and the switch of roles are for those whom the demo lets in."""
+    synthetic = synthetic_label(session, lang)
+    if not may_demo(request, config):
+        return _page(home_page(lang=lang, zone=config.zone, synthetic=synthetic), lang)
+    moment = Moment(now())
+    current = request.cookies.get(DEMO_COOKIE, f"demo-{access.DEFAULT_DEMO_ROLE}")
+    people = [Person(one.name, one.title[lang], one.name == current) for one in access.demo_principals(session)]
+    html = home_page(
+        lang=lang,
+        zone=config.zone,
+        figures=_figures(session, moment, lang),
+        people=people,
+        synthetic=synthetic,
+        example=example_place(session, moment),
+    )
+    return _page(html, lang)
+
+
+@router.get(
+    "/maps/grids",
+    summary="The map of the grids, with the state of duty",
+    responses=problem_responses(404),
+    dependencies=[SignedIn],
+)
+def grids(
+    request: Request,
+    session: ReadSession,
+    config: AppSettings,
+    moment: AskedMoment,
+    lang: Language,
+    layer: Annotated[list[str] | None, Query(description="codes of layers; default all")] = None,
+) -> HTMLResponse:
+    """Return one self-contained page; it makes no request, unless a base map is configured."""
+    asked_for_now = request.query_params.keys().isdisjoint({"at", "known_at"})
+    page = draw_grids(session, moment, layer, lang, config, is_live=asked_for_now, lookup_url=f"/?lang={lang}")
+    return _page(page.html(), lang)
+
+
+@router.get("/docs", summary="The documentation of the HTTP interface")
+def docs(lang: Language) -> HTMLResponse:
+    """Return the documentation, drawn without the internet."""
+    return _page(docs_page(lang), lang)
+
+
+def mount_static(app: FastAPI) -> None:
+    """Serve style sheets, scripts and Swagger UI from this machine."""
+    app.mount("/static/swagger-ui", StaticFiles(directory=NODE_MODULES / "swagger-ui-dist", check_dir=False))
+    app.mount("/static", StaticFiles(directory=STATIC))
+
+
+def draw_grids(
+    session: Session,
+    moment: Moment,
+    layers: Collection[str] | None,
+    lang: str,
+    config: Settings,
+    *,
+    is_live: bool = False,
+    lookup_url: str | None = None,
+) -> OfflineMap:
+    """Return the map of the grids as of a moment: for a page, or for a file."""
+    return grid_map(
+        states(session, moment.at, moment.known_at, layers),
+        at=moment.at,
+        zone=config.zone,
+        lang=lang,
+        titles={row.Layer.code: row.Layer.title for row in layer_rows(session, moment)},
+        synthetic=synthetic_label(session, lang),
+        base_map_url=config.base_map_url,
+        is_live=is_live,
+        lookup_url=lookup_url,
+    )
+
+
+def _figures(session: Session, moment: Moment, lang: str) -> list[Figure]:
+    layers = [Figure(row.grids, row.Layer.title[lang]) for row in layer_rows(session, moment)]
+    return [*layers, Figure(on_duty_count(session, moment), say("home.on-duty", lang))] if layers else []
+
+
+def _page(html: str, lang: str) -> HTMLResponse:
+    return HTMLResponse(html, headers={**NEVER_STALE, "Content-Language": lang})
