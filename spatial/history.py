@@ -41,8 +41,8 @@ def close(session: Session, table: type[Recorded], ids: Collection[int], at: dat
     )
 
 
-def cut(session: Session, table: type[Versioned], ids: Collection[int], span: Span, at: datetime) -> None:
-    """Take a span out of the validity of current rows, at the stamp of the writer's version.
+def cut(session: Session, table: type[Recorded], ids: Collection[int], span: Span, at: datetime) -> None:
+    """Take a span out of the validity of current rows of a table with both times, at the stamp of the writer's version.
 
     The rows are closed, and what remains of each before and after the span is recorded anew.
     """

@@ -15,9 +15,10 @@ from shapely.geometry.base import BaseGeometry
 from spatial.geometry import GRS80, Floats, Geometries, Plane, area_m2
 from spatial.grids.noding import Rings, densified, node, only_areas
 
-__all__ = ["TilingFinding", "canonical", "densified", "findings", "node", "repaired", "shared_edge_m", "stored"]
+__all__ = ["TILING_KINDS", "TilingFinding", "canonical", "densified", "findings", "node", "repaired", "stored"]
 
 Severity = Literal["info", "warning", "fault"]
+TILING_KINDS = ("invalid", "overlap", "gap", "uncovered", "outside", "sliver", "unnoded", "disconnected")
 REPORTED_M2 = 1.0  # smaller gaps and overlaps are slivers, told for information
 
 
@@ -71,7 +72,7 @@ def findings(codes: Sequence[str], shapes_deg: Geometries, outline: BaseGeometry
         return []
     names = np.asarray(codes, dtype=object)
     mismatched = shapely.coverage_invalid_edges(shapes)
-    suspect = {index: mismatched[index] for index in np.flatnonzero(~shapely.is_empty(mismatched))}
+    suspect = {index: mismatched[index] for index in np.flatnonzero(~shapely.is_empty(mismatched)).tolist()}
     overlaps = list(_overlaps(names, shapes, list(suspect)))
     union = shapely.union_all(shapes) if suspect else shapely.coverage_union_all(shapes)
     found = [TilingFinding("invalid", "fault", (name,)) for name in names[~shapely.is_valid(shapes)]]
@@ -82,12 +83,6 @@ def findings(codes: Sequence[str], shapes_deg: Geometries, outline: BaseGeometry
         found += _beyond(names, shapes, union, outline)
     found += _disconnected(names, shapes)
     return found
-
-
-def shared_edge_m(shape: BaseGeometry, others: Geometries) -> Floats:
-    """Return the geodesic length of the border that a shape in degrees shares with each other one."""
-    shared = shapely.intersection(shapely.boundary(shape), shapely.boundary(others))
-    return np.array([GRS80.geometry_length(line) for line in shared])
 
 
 def _overlaps(names: Geometries, shapes: Geometries, suspect: list[int]) -> Iterator[TilingFinding]:
