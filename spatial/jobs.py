@@ -58,8 +58,8 @@ def run_next(database: Database, handlers: Mapping[str, Handler], *, clock: Call
         job = _take(effect, handlers, clock())
         if job is None:
             return None
-        job_id, params, last_try = job.id, job.params, job.attempts + 1 >= job.max_attempts
-        if job.attempts >= job.max_attempts:  # every worker that took it was killed
+        job_id, params, tried, most = job.id, job.params, job.attempts, job.max_attempts
+        if tried >= most:  # every worker that took it was killed
             effect.rollback()
             _set(database, job_id, {"state": "failed", "error": "worker-lost", "finished_at": clock()})
             return job_id
@@ -75,7 +75,7 @@ def run_next(database: Database, handlers: Mapping[str, Handler], *, clock: Call
             _set(database, job_id, {"state": "cancelled", "finished_at": clock()})
         except Exception as error:  # noqa: BLE001  whatever a job did wrong is the job's outcome, not the worker's
             effect.rollback()
-            _set(database, job_id, _failure(error, last_try, job.attempts, clock()))
+            _set(database, job_id, _failure(error, tried, most, clock()))
     return job_id
 
 
@@ -95,11 +95,11 @@ def _take(effect: Session, handlers: Mapping[str, Handler], now: datetime) -> Jo
     return None
 
 
-def _failure(error: Exception, last_try: bool, attempts: int, now: datetime) -> dict[str, Any]:
+def _failure(error: Exception, tried: int, most: int, now: datetime) -> dict[str, Any]:
     what = {"error": str(error) if isinstance(error, TwingridError) else type(error).__name__}
-    if last_try:
+    if tried + 1 >= most:
         return what | {"state": "failed", "finished_at": now}
-    return what | {"state": "queued", "run_after": now + FIRST_RETRY * 2**attempts}
+    return what | {"state": "queued", "run_after": now + FIRST_RETRY * 2**tried}
 
 
 def _set(database: Database, job_id: uuid.UUID, values: dict[str, Any]) -> None:

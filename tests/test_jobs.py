@@ -1,0 +1,156 @@
+"""Long work: run once, retried after a failure, taken over after a kill, cancelled on request."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+import uuid
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from spatial import jobs
+from spatial.db import Database, make_engine
+from spatial.jobs import Progress
+from spatial.tables import Job
+from spatial.time import now
+
+
+@pytest.fixture
+def database(empty_database: Database) -> Database:
+    """Return a database with a table in which jobs leave their mark."""
+    with empty_database.write() as session:
+        session.execute(text("CREATE TABLE mark (job text)"))
+    return empty_database
+
+
+def leave_mark(session: Session, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Write one row and report on the way."""
+    session.execute(text("INSERT INTO mark VALUES (:job)"), {"job": params["name"]})
+    progress(0.5, "half")
+    return {"marked": params["name"]}
+
+
+def linger(session: Session, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Write a row, then take a minute."""
+    leave_mark(session, params, progress)
+    for _ in range(600):
+        time.sleep(0.1)
+        progress(0.6, "lingering")
+    return {}
+
+
+def fail(session: Session, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Write a row, then fail."""
+    leave_mark(session, params, progress)
+    raise ValueError("no")
+
+
+def add(database: Database, kind: str, name: str = "a") -> uuid.UUID:
+    """Queue a job."""
+    with database.write() as session:
+        return jobs.enqueue(session, kind, {"name": name}, actor="test", now=now())
+
+
+def look(database: Database, job_id: uuid.UUID) -> Job:
+    """Return a job as it stands."""
+    with database.read() as session:
+        return jobs.find(session, job_id)
+
+
+def marks(database: Database) -> list[str]:
+    """Return what the jobs left."""
+    with database.read() as session:
+        return list(session.scalars(text("SELECT job FROM mark ORDER BY job")))
+
+
+def test_a_job_is_run_once_and_its_result_kept(database: Database) -> None:
+    """A worker runs what is queued, oldest first, and then has nothing to do."""
+    first, second = add(database, "mark", "a"), add(database, "mark", "b")
+    ran = [jobs.run_next(database, {"mark": leave_mark}, clock=now) for _ in range(3)]
+    assert ran == [first, second, None]
+    done = look(database, first)
+    assert (done.state, done.progress, done.result) == ("done", 1.0, {"marked": "a"})
+    assert marks(database) == ["a", "b"]
+
+
+def test_many_workers_run_each_job_once(database: Database) -> None:
+    """Four workers over twenty jobs leave twenty marks."""
+    for number in range(20):
+        add(database, "mark", f"{number:02}")
+
+    def work() -> None:
+        while jobs.run_next(database, {"mark": leave_mark}, clock=now) is not None:
+            pass
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    while jobs.run_next(database, {"mark": leave_mark}, clock=now) is not None:
+        pass
+    assert marks(database) == [f"{number:02}" for number in range(20)]
+
+
+def test_a_failure_leaves_nothing_and_is_retried_later_and_later(database: Database) -> None:
+    """What a failed try wrote is undone; the job waits 5 s, then 10 s, and fails for good at the third try."""
+    job_id = add(database, "fail")
+    begin = now()
+    waits = []
+    for instant in (begin, begin + timedelta(minutes=1), begin + timedelta(minutes=2)):
+        clock = partial(lambda at: at, instant)
+        assert jobs.run_next(database, {"fail": fail}, clock=clock) == job_id
+        stands = look(database, job_id)
+        waits.append((stands.state, (stands.run_after - instant).total_seconds() if stands.state == "queued" else None))
+        assert jobs.run_next(database, {"fail": fail}, clock=clock) is None
+    assert waits == [("queued", 5.0), ("queued", 10.0), ("failed", None)]
+    assert look(database, job_id).error == "ValueError"
+    assert marks(database) == []
+
+
+def test_a_queued_job_is_cancelled_at_once_and_a_running_one_at_its_next_step(database: Database) -> None:
+    """Cancelling leaves nothing behind."""
+    queued = add(database, "mark")
+    with database.write() as session:
+        jobs.cancel(session, queued, now())
+    assert look(database, queued).state == "cancelled"
+    running = add(database, "linger")
+    worker = threading.Thread(target=jobs.run_next, args=(database, {"linger": linger}), kwargs={"clock": now})
+    worker.start()
+    while look(database, running).state != "running":
+        time.sleep(0.02)  # until the worker has it
+    with database.write() as session:
+        jobs.cancel(session, running, now())
+    worker.join(timeout=30)
+    assert look(database, running).state == "cancelled"
+    assert marks(database) == []
+
+
+def _work_elsewhere(url: str) -> None:
+    jobs.run_next(Database(make_engine(url)), {"linger": linger}, clock=now)
+
+
+def test_a_killed_worker_leaves_nothing_and_the_next_takes_over(database: Database) -> None:
+    """After kill -9 in the middle, another worker runs the job from its start, and the effect is there once."""
+    job_id = add(database, "linger")
+    url = database.engine.url.render_as_string(hide_password=False)
+    worker = multiprocessing.get_context("spawn").Process(target=_work_elsewhere, args=(url,))
+    worker.start()
+    while look(database, job_id).progress < 0.6:
+        time.sleep(0.05)  # until the worker is in the middle
+    assert jobs.run_next(database, {"linger": leave_mark}, clock=now) is None, "a job that is held is not taken"
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.join()
+    deadline = time.monotonic() + 10
+    while jobs.run_next(database, {"linger": leave_mark}, clock=now) is None and time.monotonic() < deadline:
+        time.sleep(0.05)  # until PostgreSQL has noticed
+    stands = look(database, job_id)
+    assert (stands.state, stands.attempts) == ("done", 2)
+    assert marks(database) == ["a"]
