@@ -55,6 +55,7 @@ def notice(text: str, **values: object) -> None:
 @app.command()
 def up() -> None:
     """Start PostGIS, load the demo where there is none, serve, work; Ctrl-C stops all of it."""
+    serving.unwind_on_signals()
     with open_database(settings(), notice) as database:
         serving.prepare_demo(database, settings(), console)
         serving.run(database, settings(), notice, worker=True)
@@ -63,6 +64,7 @@ def up() -> None:
 @app.command()
 def serve() -> None:
     """Serve HTTP alone, without demo data and worker."""
+    serving.unwind_on_signals()
     with open_database(settings(), notice) as database:
         serving.run(database, settings(), notice, worker=False)
 
@@ -171,6 +173,8 @@ def main() -> None:
     except TwingridError as error:
         console.print(f"[red]{say(f'fault.{error.text}', settings().language, **error.values)}[/]", highlight=False)
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -23,6 +23,15 @@ from spatial.time import now
 LINKS = (("home", "/"), ("map", "/maps/grids"), ("docs", "/docs"), ("lookup", "/lookup?lon=120.27&lat=30.30"))
 
 
+def unwind_on_signals() -> None:
+    """Let SIGTERM and a closed terminal unwind like Ctrl-C, so that whatever was started is stopped.
+
+    uvicorn raises a signal again after its own shutdown; by default that would end the process on the spot.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
 def prepare_demo(database: Database, settings: Settings, console: Console) -> None:
     """Load the demo into an empty database, and see that its rosters reach into the coming days."""
     if settings.size == "none":
@@ -63,9 +72,6 @@ def run(database: Database, settings: Settings, notice: Notice, *, worker: bool)
         notice(f"link-{name}", url=f"http://{host}:{port}{path}")
     stop = threading.Event()
     helper = threading.Thread(target=work, args=(database, stop), name="worker")
-    # after its own shutdown uvicorn raises the signal again: let it unwind, so that PostGIS is stopped too
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), listening:
         if worker:
             helper.start()

@@ -57,8 +57,17 @@ def _template(cluster: LocalPostgis, name: str, fill: Callable[[Database], None]
             database = Database(make_engine(cluster.create_database(name)))
             fill(database)
             database.engine.dispose()
+            _forget_older(cluster, name)
             done.touch()
     return name
+
+
+def _forget_older(cluster: LocalPostgis, name: str) -> None:
+    """Drop the templates of older code."""
+    for done in cluster.home.glob(f"{name.split('_')[0]}_*.done"):
+        if done.stem != name:
+            cluster.drop_database(done.stem)
+            done.unlink()
 
 
 @pytest.fixture(scope="session")
