@@ -4,7 +4,7 @@ import threading
 from datetime import timedelta
 from typing import Any
 
-from spatial.grids.service import recheck_layer
+from spatial.grids.check import recheck_layer
 from sqlalchemy.orm import Session
 
 from spatial import jobs

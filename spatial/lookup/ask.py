@@ -128,7 +128,7 @@ def _place_outside(session: Session, question: Question, layer: Layer, fault: Fi
     within_m = max(question.accuracy_m, rules.reach_m(lon, lat, guess.shape, plane) + EDGE_TOLERANCE_M)
     near = queries.about(session, question, layer.id, within_m)
     found = rules.beyond(lon, lat, near, within_m, plane)
-    in_gap = fault is not None and fault.kind == "gap"
+    in_gap = fault is not None and fault.kind != "overlap"
     answering = next((one for one in near if in_gap and one.grid == found[0].grid), None)
     others = found[1:] if answering else found
     return _Placed(

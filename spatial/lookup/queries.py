@@ -88,7 +88,7 @@ def neighbours(session: Session, grid_ids: Collection[int], moment: Moment) -> d
 def faults_at(session: Session, question: Question) -> dict[int, Finding]:
     """Return the recorded gap or overlap in which the place lies, by layer id."""
     wanted = select(Finding).where(
-        Finding.kind.in_(("gap", "overlap")),
+        Finding.kind.in_(("gap", "uncovered", "overlap", "sliver")),
         Finding.valid.op("@>")(question.at),
         known(Finding, question.known_at),
         func.ST_Intersects(Finding.geom, _point(question)),
