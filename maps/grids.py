@@ -195,6 +195,7 @@ def _data(networks: Sequence[Network], reader: Reader) -> dict[str, Any]:
     west, south, east, north = shapely.total_bounds(shapes).tolist() if shapes else (0.0, 0.0, 0.0, 0.0)
     return {
         "at": reader.at.isoformat(),
+        "at_local": f"{reader.at.astimezone(reader.zone):%Y-%m-%dT%H:%M}",
         "old_after_min": OLD_AFTER_MIN,
         "bounds": [[south, west], [north, east]],
         "states": {state: reader.say(f"map.state.{state}") for state in STATES},

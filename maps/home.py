@@ -7,7 +7,13 @@ from zoneinfo import ZoneInfo
 from maps.offline import TEMPLATES
 from maps.texts import LANGUAGES, say, sentences
 
-TEXTS_OF_THE_ANSWER = ("answer", "map.role", "map.leave", "map.officer")  # what static/home.js says itself
+TEXTS_OF_THE_ANSWER = (
+    "answer.",
+    "lookup.nobody-on-duty",
+    "map.role.",
+    "map.leave.",
+    "map.officer.",
+)  # what static/home.js says itself
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ const twingrid = (() => {
     const content = node("div", "cards", ...grids.map(card));
     if (data.lookup_url) {
       const link = node("a", "official", data.texts.lookup);
-      link.href = `${data.lookup_url}#${at.lng.toFixed(6)},${at.lat.toFixed(6)}`;
+      const when = data.is_live ? [] : [data.at_local];
+      link.href = `${data.lookup_url}#${[at.lng.toFixed(6), at.lat.toFixed(6), ...when]}`;
       content.append(link);
     }
     const popup = L.popup({ maxWidth: Math.min(38 * fontSize(), 0.8 * map.getSize().x), minWidth: 16 * fontSize() * Math.min(grids.length, 2) });

@@ -67,8 +67,9 @@
       made.append(node("p", "grid", one.grid.name, " ", node("small", "", one.grid.code)));
       made.append(node("p", "units", one.units.map((unit) => unit.name).join(" ← ")));
     }
-    if (isAlarm) made.append(node("p", "warning loud", say("answer.nobody")));
-    made.append(...one.warnings.map((text) => node("p", "warning", text)));
+    const alarm = say("lookup.nobody-on-duty");
+    if (isAlarm) made.append(node("p", "warning loud", alarm));
+    made.append(...one.warnings.filter((text) => text !== alarm).map((text) => node("p", "warning", text)));
     if (!one.grid) return made;
     const first = one.chain.find((each) => each.step === one.responds_now);
     if (isStaffed) {
@@ -102,11 +103,19 @@
     answer.replaceChildren(node("div", "problem", node("p", "", node("b", "", problem.title)), node("p", "", problem.detail), ...faults));
   }
 
+  /** Returns the instant of a wall-clock time, `2025-03-05T14:05`, in the deployment's zone. */
+  function instant(local) {
+    const guess = new Date(`${local}Z`);
+    const shown = new Date(`${dayOf(guess)}T${timeOf(guess)}Z`);
+    return new Date(2 * guess - shown).toISOString();
+  }
+
   async function ask() {
-    const { lon, lat } = Object.fromEntries(new FormData(form));
+    const { lon, lat, at } = Object.fromEntries(new FormData(form));
+    const question = new URLSearchParams({ lon: lon.trim(), lat: lat.trim(), lang, ...(at && { at: instant(at) }) });
     answer.setAttribute("aria-busy", "true");
     try {
-      const reply = await fetch(`/lookup?${new URLSearchParams({ lon: lon.trim(), lat: lat.trim(), lang })}`);
+      const reply = await fetch(`/lookup?${question}`);
       const body = await reply.json();
       reply.ok ? show(body) : showProblem(body);
     } catch {
@@ -115,16 +124,17 @@
     answer.removeAttribute("aria-busy");
   }
 
-  function fillIn(lon, lat) {
+  function fillIn(lon, lat, at = form.elements.at.value) {
     form.elements.lon.value = lon;
     form.elements.lat.value = lat;
+    form.elements.at.value = at;
   }
 
-  /** A place in the address, `#120.27,30.3`, is looked up at once: maps link here. */
+  /** A place in the address, `#120.27,30.3` or `#120.27,30.3,2025-03-05T14:05`, is looked up at once: maps link here. */
   function readAddress() {
-    const [lon, lat] = location.hash.slice(1).split(",");
+    const [lon, lat, at] = location.hash.slice(1).split(",");
     if (!lat || Number.isNaN(Number(lon)) || Number.isNaN(Number(lat))) return;
-    fillIn(lon, lat);
+    fillIn(lon, lat, at);
     ask();
   }
 

@@ -1,0 +1,218 @@
+"""The pages in a real browser: they work, ask nobody else for anything, and look as they should."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from maps.grids import grid_map
+from spatial.settings import ROOT
+from tests import map_sample as sample
+
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+WEDNESDAY = "2025-03-05T14:05"  # in the generated town's two weeks, by day
+LANGUAGES = ("zh-CN", "en")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Yield a browser with a profile of its own; without one, tests are skipped, unless it is required."""
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        if os.environ.get("TWINGRID_BROWSER_REQUIRED") == "1":
+            pytest.fail(f"no browser on the PATH: {', '.join(NAMES)}")
+        pytest.skip(f"no browser on the PATH: {', '.join(NAMES)}")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, headless=True, args=list(QUIET))
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Callable[..., object]:
+    """Return an opener of pages that fails on any console error and on any request off the page's origin."""
+
+    @contextmanager
+    def opened(
+        url: str, *, width: int = 1400, height: int = 860, lang: str = "zh-CN", forgiven: str = "\0"
+    ) -> Iterator[Page]:
+        faults: list[str] = []
+        origin = urlsplit(url)[:2]
+        context = browser.new_context(viewport={"width": width, "height": height}, locale=lang, service_workers="block")
+        page = context.new_page()
+        page.on("console", lambda said: faults.append(said.text) if said.type in {"error", "warning"} else None)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("dialog", lambda dialog: (faults.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("request", lambda asked: faults.append(asked.url) if urlsplit(asked.url)[:2] != origin else None)
+        page.goto(url)
+        yield page
+        context.close()
+        assert [fault for fault in faults if forgiven not in fault] == []
+
+    return opened
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where screenshots go: the README's pictures only when they are to be renewed."""
+    if os.environ.get("TWINGRID_KEEP_SCREENSHOTS") == "1":
+        return ROOT / "docs" / "images"
+    return tmp_path_factory.mktemp("images")
+
+
+def write_map(folder: Path, lang: str, *, evil: bool = False) -> str:
+    file = folder / f"map-{lang}.html"
+    page = grid_map(sample.states(evil), at=sample.AT, zone=ZoneInfo("Asia/Shanghai"), lang=lang)
+    file.write_text(page.html(), "utf-8")
+    return file.as_uri()
+
+
+def test_a_map_file_needs_no_network(visit: Callable, tmp_path: Path) -> None:
+    """The only request of a map opened from disk is for itself."""
+    with visit(write_map(tmp_path, "zh-CN")) as page:
+        asked: list[str] = []
+        page.context.set_offline(True)
+        page.on("request", lambda request: asked.append(request.url))
+        page.reload()
+        expect(page.locator("#map_grids path.grid")).to_have_count(30)
+        assert [urlsplit(url).scheme for url in asked] == ["file"]
+
+
+def test_a_click_tells_of_both_grids(visit: Callable, tmp_path: Path) -> None:
+    """The popup names the police grid and the governance grid under the pointer, and who answers."""
+    with visit(write_map(tmp_path, "en"), lang="en") as page:
+        page.locator("#map_grids").click(position={"x": 420, "y": 300})
+        cards = page.locator(".card")
+        expect(cards).to_have_count(2)
+        expect(cards.nth(0)).to_contain_text("九堡派出所")
+        expect(cards.nth(0)).to_contain_text("Responsible")
+        expect(page.locator("path.selected")).to_have_count(2)
+
+
+def test_an_uncovered_grid_is_one_click_away(visit: Callable, tmp_path: Path) -> None:
+    """The list of grids with nobody on duty leads to the grid and its chain of response."""
+    with visit(write_map(tmp_path, "en"), lang="en") as page:
+        page.get_by_role("button", name="第五警格").click()
+        expect(page.locator(".card .loud")).to_contain_text("NOBODY ON DUTY")
+        expect(page.locator(".card li").first).to_contain_text("nobody on shift")
+
+
+def test_networks_can_be_hidden_and_filled(visit: Callable, tmp_path: Path) -> None:
+    """Each network is a layer of its own, and one of them is filled by the state of duty."""
+    with visit(write_map(tmp_path, "zh-CN")) as page:
+        page.locator("input[name=show]").nth(1).uncheck()
+        expect(page.locator("#map_grids path.grid")).to_have_count(6)
+        page.locator("input[name=show]").nth(1).check()
+        page.locator("input[name=fill]").nth(1).check()
+        expect(page.locator(".leaflet-network-1-pane")).not_to_have_class("plain")
+        expect(page.locator(".leaflet-network-0-pane.plain")).to_have_count(1)
+
+
+def test_hostile_names_do_nothing(visit: Callable, tmp_path: Path) -> None:
+    """A grid named like a script is read as it is written."""
+    with visit(write_map(tmp_path, "zh-CN", evil=True)) as page:
+        page.locator("#map_grids").click(position={"x": 120, "y": 500})
+        expect(page.locator(".card h3").first).to_contain_text(sample.EVIL)
+
+
+def test_the_sheet_fits_the_paper(visit: Callable, tmp_path: Path) -> None:
+    """Printed, the whole map and its legend are on one page, without controls."""
+    with visit(write_map(tmp_path, "zh-CN")) as page:
+        page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        sheet = page.locator("#map_grids").bounding_box()
+        for shape in page.locator("#map_grids path.grid").all():
+            box = shape.bounding_box()
+            assert box
+            assert sheet
+            assert sheet["x"] <= box["x"]
+            assert box["x"] + box["width"] <= sheet["x"] + sheet["width"]
+        expect(page.locator(".leaflet-control-zoom")).to_be_hidden()
+        expect(page.locator("aside")).to_be_visible()
+        pdf = page.pdf(prefer_css_page_size=True)
+        assert pdf.count(b"/Type /Page\n") == 1
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_home_page_answers(visit: Callable, town_server: str, pictures: Path, lang: str) -> None:
+    """A place typed in is answered with both grids and who responds, in large type."""
+    with visit(f"{town_server}/?lang={lang}", lang=lang) as page:
+        example = page.locator("#example")
+        page.locator("input[name=lon]").fill(example.get_attribute("data-lon") or "")
+        page.locator("input[name=lat]").fill(example.get_attribute("data-lat") or "")
+        page.locator("input[name=at]").fill(WEDNESDAY)
+        page.locator("#place button").click()
+        expect(page.locator("article")).to_have_count(2)
+        expect(page.locator("article .now").first).to_be_visible()
+        expect(page.locator(".when")).to_contain_text("2025-03-05 14:05")
+        page.screenshot(path=pictures / f"home-{lang[:2]}.png")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_map_of_the_town(visit: Callable, town_server: str, pictures: Path, lang: str) -> None:
+    """The town's networks are drawn, a grid is read, and the page prints."""
+    with visit(f"{town_server}/maps/grids?lang={lang}&at={WEDNESDAY}:00%2B08:00", lang=lang) as page:
+        assert page.locator("#map_grids path.grid").count() > 100
+        page.screenshot(path=pictures / f"map-grids-{lang[:2]}.png")
+        box = page.locator("#map_grids path.strong").first.bounding_box()
+        assert box
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(page.locator(".card").first).to_be_visible()
+        page.screenshot(path=pictures / f"map-popup-{lang[:2]}.png")
+        page.emulate_media(media="print")
+        expect(page.locator(".leaflet-control-zoom")).to_be_hidden()
+        page.screenshot(path=pictures / f"map-print-{lang[:2]}.png")
+
+
+def test_the_map_leads_to_the_look_up(visit: Callable, town_server: str) -> None:
+    """From a click on the map to the exact answer for that spot and that time."""
+    with visit(f"{town_server}/maps/grids?lang=en&at={WEDNESDAY}:00%2B08:00", lang="en") as page:
+        page.locator("#map_grids").click()
+        page.locator(".official").click()
+        expect(page.locator("article")).to_have_count(2)
+        expect(page.locator(".when")).to_contain_text("2025-03-05 14:05")
+
+
+def test_a_mistake_is_explained(visit: Callable, town_server: str) -> None:
+    """A latitude that cannot be is named, with the fault in words."""
+    with visit(f"{town_server}/?lang=en", lang="en", forgiven="400 (Bad Request)") as page:
+        page.locator("input[name=lon]").fill("30.3")
+        page.locator("input[name=lat]").fill("120.27")
+        with page.expect_response(lambda reply: "/lookup" in reply.url) as reply:
+            page.locator("#place button").click()
+        assert reply.value.status == 400
+        expect(page.locator(".problem")).to_contain_text("swapped")
+
+
+def test_the_demo_switches_roles(visit: Callable, town_server: str) -> None:
+    """Choosing another role makes the visitor that principal."""
+    with visit(f"{town_server}/?lang=en", lang="en") as page:
+        chosen = page.locator("#person option").last.get_attribute("value") or ""
+        with page.expect_navigation():
+            page.locator("#person").select_option(chosen)
+        expect(page.locator("#person")).to_have_value(chosen)
+
+
+def test_the_documentation_needs_no_internet(visit: Callable, town_server: str) -> None:
+    """Swagger UI is served from here and lists the look-up."""
+    with visit(f"{town_server}/docs?lang=en", lang="en") as page:
+        expect(page.get_by_text("/lookup", exact=True)).to_be_visible(timeout=20_000)
+
+
+def test_the_home_page_fits_a_phone(visit: Callable, town_server: str) -> None:
+    """Nothing sticks out at the side of a narrow screen."""
+    with visit(f"{town_server}/", width=360, height=740) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
