@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from typing import Annotated
 
+import shapely
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
@@ -10,20 +11,22 @@ from sqlalchemy.orm import Session
 
 from api.deps import DEMO_COOKIE, AppSettings, AskedMoment, Language, ReadSession, SignedIn, may_demo
 from api.errors import problem_responses
-from maps.grids import grid_map
+from maps.grids import Flaw, grid_map
 from maps.home import Figure, Person, docs_page, home_page
 from maps.offline import NODE_MODULES, STATIC, OfflineMap
 from maps.texts import say
 from spatial import access
 from spatial.grids.about import example_place, synthetic_label
-from spatial.grids.listing import layer_rows
+from spatial.grids.listing import finding_rows, layer_rows
 from spatial.history import Moment
 from spatial.lookup.ask import states
+from spatial.paging import Page
 from spatial.roster.muster import on_duty_count
 from spatial.settings import Settings
 from spatial.time import now
 
 router = APIRouter(tags=["pages"], default_response_class=HTMLResponse)
+MOST_FLAWS = 1000
 NEVER_STALE = {"Cache-Control": "private, no-cache"}
 
 
@@ -96,11 +99,22 @@ def draw_grids(
         zone=config.zone,
         lang=lang,
         titles={row.Layer.code: row.Layer.title for row in layer_rows(session, moment)},
+        flaws=_flaws(session, moment, layers),
         synthetic=synthetic_label(session, lang),
         base_map_url=config.base_map_url,
         is_live=is_live,
         lookup_url=lookup_url,
     )
+
+
+def _flaws(session: Session, moment: Moment, layers: Collection[str] | None) -> list[Flaw]:
+    """Return the faults of the tilings that have a place; what is only for information stays off the map."""
+    rows = finding_rows(session, moment, Page(MOST_FLAWS, None)).rows
+    return [
+        Flaw(row.Finding.kind, row.Finding.grids, row.Finding.area_m2, shapely.from_wkb(bytes(row.wkb)))
+        for row in rows
+        if row.wkb and row.Finding.severity != "info" and (layers is None or row.layer in layers)
+    ]
 
 
 def _figures(session: Session, moment: Moment, lang: str) -> list[Figure]:

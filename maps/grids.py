@@ -11,6 +11,7 @@ import folium
 import numpy as np
 import shapely
 from jinja2 import Template
+from shapely.geometry.base import BaseGeometry
 
 from maps.offline import STATIC, TEMPLATES, OfflineMap
 from maps.people import Reader
@@ -75,6 +76,16 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Flaw:
+    """A fault in a tiling, as recorded: where, how large, between which grids."""
+
+    kind: str
+    codes: Sequence[str]
+    area_m2: float | None
+    shape: BaseGeometry
+
+
+@dataclass(frozen=True)
 class Gap:
     """A grid where nobody is on duty, as the panel lists it; `layer` and `index` are its place in the data."""
 
@@ -129,6 +140,7 @@ def grid_map(
     zone: ZoneInfo,
     lang: str,
     titles: Mapping[str, Texts] | None = None,
+    flaws: Sequence[Flaw] = (),
     title: str | None = None,
     synthetic: str | None = None,
     base_map_url: str | None = None,
@@ -145,8 +157,8 @@ def grid_map(
     page = OfflineMap("grids", title or reader.say("map.title"), lang, base_map_url)
     page.write_style((STATIC / "grids.css").read_text("utf-8"))
     page.write_script((STATIC / "grids.js").read_text("utf-8"))
-    page.write_html(_frame(networks, reader, page.title, synthetic))
-    page.write_data("data", _data(networks, reader) | {"is_live": is_live, "lookup_url": lookup_url})
+    page.write_html(_frame(networks, flaws, reader, page.title, synthetic))
+    page.write_data("data", _data(networks, flaws, reader) | {"is_live": is_live, "lookup_url": lookup_url})
     for index in range(len(networks)):
         GridLayer(index).add_to(page)
     return page
@@ -165,7 +177,9 @@ def _networks(states: Iterable[GridState], reader: Reader, titles: Mapping[str, 
     return [Network(layer, title(layer), own, layer == coarsest) for layer, own in by_layer.items()]
 
 
-def _frame(networks: Sequence[Network], reader: Reader, title: str, synthetic: str | None) -> str:
+def _frame(
+    networks: Sequence[Network], flaws: Sequence[Flaw], reader: Reader, title: str, synthetic: str | None
+) -> str:
     """Return the markup around the map: title, verdicts, clock, legend, uncovered grids."""
     local = reader.at.astimezone(reader.zone)
     gaps = [
@@ -186,10 +200,11 @@ def _frame(networks: Sequence[Network], reader: Reader, title: str, synthetic: s
         uncovered=UNCOVERED,
         gaps=gaps[:MOST_LISTED],
         unlisted=len(gaps) - MOST_LISTED,
+        flaws=Counter(one.kind for one in flaws),
     )
 
 
-def _data(networks: Sequence[Network], reader: Reader) -> dict[str, Any]:
+def _data(networks: Sequence[Network], flaws: Sequence[Flaw], reader: Reader) -> dict[str, Any]:
     """Return what static/grids.js draws."""
     shapes = [one.shape for network in networks for one in network.states]
     west, south, east, north = shapely.total_bounds(shapes).tolist() if shapes else (0.0, 0.0, 0.0, 0.0)
@@ -200,6 +215,7 @@ def _data(networks: Sequence[Network], reader: Reader) -> dict[str, Any]:
         "bounds": [[south, west], [north, east]],
         "states": {state: reader.say(f"map.state.{state}") for state in STATES},
         "texts": {key: reader.say(f"map.page.{key}") for key in PAGE_TEXTS},
+        "flaws": [_flaw(one, reader) for one in flaws],
         "layers": [
             {
                 "title": network.title,
@@ -214,23 +230,38 @@ def _data(networks: Sequence[Network], reader: Reader) -> dict[str, Any]:
 
 def _features(network: Network, reader: Reader) -> list[dict[str, Any]]:
     """Return the grids of a network as GeoJSON features, rounded for display, with all that their popups say."""
-    shapes = np.array([one.shape for one in network.states], dtype=object)
-    middles = shapely.get_coordinates(shapely.point_on_surface(shapes))
-    drawn = shapely.transform(shapes, lambda lonlat: np.round(lonlat, DISPLAY_DECIMALS))
     return [
-        {
-            "type": "Feature",
-            "geometry": shapely.geometry.mapping(shape),
-            "properties": _properties(one, reader) | {"at": [round(lat, 6), round(lon, 6)]},
-        }
-        for one, shape, (lon, lat) in zip(network.states, drawn, middles.tolist(), strict=True)
+        {"type": "Feature", "geometry": _drawn(one.shape), "properties": _properties(one, reader)}
+        for one in network.states
     ]
+
+
+def _flaw(one: Flaw, reader: Reader) -> dict[str, Any]:
+    """Return a fault of a tiling as it is drawn: its shape, and a ring around it, for most are tiny."""
+    area = reader.say("map.area", m2=f"{one.area_m2:,.1f}") if one.area_m2 is not None else ""
+    return {
+        "title": reader.say_or(f"map.flaw.{one.kind}", one.kind),
+        "detail": " · ".join(filter(None, [", ".join(one.codes), area])),
+        "at": _middle(one.shape),
+        "shape": _drawn(one.shape),
+    }
+
+
+def _drawn(shape: BaseGeometry) -> dict[str, Any]:
+    return shapely.geometry.mapping(shapely.transform(shape, lambda lonlat: np.round(lonlat, DISPLAY_DECIMALS)))
+
+
+def _middle(shape: BaseGeometry) -> list[float]:
+    """Return latitude and longitude of a point inside a shape, for a label."""
+    inside = shape.point_on_surface()
+    return [round(inside.y, DISPLAY_DECIMALS), round(inside.x, DISPLAY_DECIMALS)]
 
 
 def _properties(one: GridState, reader: Reader) -> dict[str, Any]:
     state = state_of(one.response)
     first = one.response.first
     return {
+        "at": _middle(one.shape),
         "code": one.grid.code,
         "name": one.grid.name,
         "unit": one.unit.name if one.unit else "",

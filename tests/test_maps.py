@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from maps.grids import STATES, grid_map, is_vacant, state_of
+from maps.grids import STATES, Flaw, grid_map, is_vacant, state_of
 from maps.home import Figure, Person, docs_page, home_page
 from maps.texts import LANGUAGES
 from tests import map_sample as sample
@@ -184,3 +184,14 @@ def test_a_layer_without_a_roster_raises_no_alarm() -> None:
     assert "Beats: 6, no roster" in page.text
     assert "NOBODY" not in page.text
     assert "vacant" not in page.text
+
+
+def test_faults_of_a_tiling_are_on_the_map() -> None:
+    """A gap or an overlap is drawn, named in the legend and counted, with its size and grids."""
+    flaws = [Flaw(kind, ("JB-01", EVIL), 12.34, sample.states()[0].shape) for kind in ("gap", "gap", "unheard-of")]
+    page = Page(grids_html("en", flaws=flaws))
+    drawn = page.data["data"]["flaws"]  # type: ignore[index]
+    assert drawn[0]["title"] == "gap between grids"
+    assert drawn[0]["detail"] == f"JB-01, {EVIL} · 12.3 m²"
+    assert "gap between grids" in page.text
+    assert "unheard-of" in page.text

@@ -6,6 +6,7 @@ const twingrid = (() => {
   let map;
   const networks = [];
   const gridOf = new WeakMap(); // path of the drawing → grid
+  const flawOf = new WeakMap();
 
   function node(tag, className, ...children) {
     const made = document.createElement(tag);
@@ -45,8 +46,10 @@ const twingrid = (() => {
     return made;
   }
 
-  function open(at, grids) {
-    const content = node("div", "cards", ...grids.map(card));
+  const flawCard = (flaw) => node("div", "card", node("h3", "", flaw.title), node("p", "detail", flaw.detail));
+
+  function open(at, grids, flaws = []) {
+    const content = node("div", "cards", ...grids.map(card), ...flaws.map(flawCard));
     if (data.lookup_url) {
       const link = node("a", "official", data.texts.lookup);
       const when = data.is_live ? [] : [data.at_local];
@@ -99,6 +102,16 @@ const twingrid = (() => {
     });
     networks[index] = { group, grids, strong };
     return group;
+  }
+
+  /** Draws the faults of the tilings, each with a ring that is seen at any scale. */
+  function drawFlaws() {
+    map.createPane("flaws").style.zIndex = 450;
+    data.flaws.forEach((flaw) => {
+      const ring = L.circleMarker(flaw.at, { pane: "flaws", className: "flaw", radius: 0.7 * fontSize() });
+      [ring.addTo(map), ...L.geoJSON(flaw.shape, { style: { pane: "flaws", className: "flaw" } }).addTo(map).getLayers()]
+        .forEach((drawn) => flawOf.set(drawn.getElement(), flaw));
+    });
   }
 
   /** Hides labels that would cover one another; uncovered grids and strong networks come first. */
@@ -189,13 +202,15 @@ const twingrid = (() => {
     if (!networks.length) return;
     map.fitBounds(data.bounds, { padding: [16, 16], animate: false });
     fill(0);
+    drawFlaws();
     declutter();
     map.on("zoomend resize", declutter);
     map.on("click", (event) => {
       const { clientX, clientY } = event.originalEvent;
       const paths = document.elementsFromPoint(clientX, clientY);
       const grids = paths.map((path) => gridOf.get(path)).filter(Boolean);
-      if (grids.length) open(event.latlng, grids.sort((a, b) => a.layer - b.layer));
+      const flaws = new Set(paths.map((path) => flawOf.get(path)).filter(Boolean));
+      if (grids.length || flaws.size) open(event.latlng, grids.sort((a, b) => a.layer - b.layer), [...flaws]);
     });
   }
 
