@@ -111,6 +111,14 @@ def test_an_uncovered_grid_is_one_click_away(visit: Callable, tmp_path: Path) ->
         expect(page.locator(".card li").first).to_contain_text("nobody on shift")
 
 
+def test_a_grid_is_found_by_code(visit: Callable, tmp_path: Path) -> None:
+    """Typing a code, or a part of a name, opens the grid."""
+    with visit(write_map(tmp_path, "en"), lang="en") as page:
+        page.locator("#find").fill("JB-04")
+        page.keyboard.press("Enter")
+        expect(page.locator(".card h3")).to_contain_text("第四警格")
+
+
 def test_networks_can_be_hidden_and_filled(visit: Callable, tmp_path: Path) -> None:
     """Each network is a layer of its own, and one of them is filled by the state of duty."""
     with visit(write_map(tmp_path, "zh-CN")) as page:

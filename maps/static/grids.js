@@ -141,6 +141,24 @@ const twingrid = (() => {
     });
   }
 
+  function goTo(grid) {
+    map.fitBounds(grid.bounds.pad(0.6), { animate: false });
+    open(L.latLng(grid.at), [grid]);
+  }
+
+  /** Finds a grid by its code, its name, or a part of either. */
+  function bindFind() {
+    const grids = networks.flatMap((one) => one.grids);
+    const title = (grid) => `${grid.name} ${grid.code}`;
+    document.getElementById("names").append(...grids.map((grid) => new Option(title(grid))));
+    document.getElementById("find").addEventListener("change", ({ target }) => {
+      const wanted = target.value.trim();
+      const found = grids.find((grid) => [grid.code, grid.name, title(grid)].includes(wanted))
+        ?? grids.find((grid) => wanted && title(grid).includes(wanted));
+      if (found) goTo(found);
+    });
+  }
+
   function bindPanel() {
     document.querySelectorAll("input[name=show]").forEach((box) => box.addEventListener("change", () => {
       const { group } = networks[box.value];
@@ -151,9 +169,7 @@ const twingrid = (() => {
     document.querySelectorAll("input[name=fill]").forEach((radio) =>
       radio.addEventListener("change", () => fill(Number(radio.value))));
     document.querySelectorAll("button[data-grid]").forEach((button) => button.addEventListener("click", () => {
-      const grid = networks[button.dataset.layer].grids[button.dataset.grid];
-      map.fitBounds(grid.bounds.pad(0.6), { animate: false });
-      open(L.latLng(grid.at), [grid]);
+      goTo(networks[button.dataset.layer].grids[button.dataset.grid]);
     }));
     document.querySelectorAll("button[data-paper]").forEach((button) => button.addEventListener("click", () => {
       document.documentElement.dataset.paper = button.dataset.paper;
@@ -203,6 +219,7 @@ const twingrid = (() => {
     map.fitBounds(data.bounds, { padding: [16, 16], animate: false });
     fill(0);
     drawFlaws();
+    bindFind();
     declutter();
     map.on("zoomend resize", declutter);
     map.on("click", (event) => {
