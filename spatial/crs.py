@@ -33,6 +33,7 @@ Bounds = tuple[float, float, float, float]  # west, south, east, north
 
 STORED = "EPSG:4490"
 SHIFTED = ("gcj02", "bd09")
+WORLD: Bounds = (-180.0, -90.0, 180.0, 90.0)
 LONGEST_NAME = 10_000  # a WKT may be long, but not endless
 INVERSE_TOLERANCE = 1e-11  # degrees
 
@@ -52,21 +53,32 @@ def from_stored(points: Located, target_crs: str, *, allow_shifted: bool = False
 
     Errors: as `to_stored`, and `crs-output-not-allowed`.
     """
-    if _shifted_name(target_crs) and not allow_shifted:
+    if is_shifted(target_crs) and not allow_shifted:
         raise invalid("crs", "crs-output-not-allowed", crs=target_crs)
     return _applied(points, outbound(target_crs), target_crs)
 
 
-def axes_swapped(lonlat: Floats, extent: Bounds | None = None) -> bool:
-    """Return whether coordinates look like latitude, longitude: impossible or outside `extent` unless swapped."""
-    lonlat = lonlat[np.isfinite(lonlat).all(axis=1)]
-    if len(lonlat) == 0:
-        return False
-    world: Bounds = (-180.0, -90.0, 180.0, 90.0)
-    swapped = lonlat[:, ::-1]
-    if not _within(lonlat, world):
-        return _within(swapped, world)
-    return extent is not None and not _touches(lonlat, extent) and _touches(swapped, extent)
+def axes_swapped(points: Floats, crs: str, extent: Bounds | None = None) -> bool:
+    """Return whether coordinates make sense only with their axes swapped, as in latitude, longitude.
+
+    They do when all of them lie in `extent` (default: where the system is used) if swapped, and none as they are.
+    """
+    bounds, convert = extent or area_of_use(crs), inbound(crs)
+    return not _inside(convert(points), bounds).any() and bool(_inside(convert(points[:, ::-1]), bounds).all())
+
+
+def area_of_use(crs: str) -> Bounds:
+    """Return the bounds, in degrees, where a named system is used; the whole world where none are known."""
+    if is_shifted(crs):
+        west, south, east, north = _mainland().bounds
+        return west, south, east, north
+    area = parse(crs).area_of_use
+    return area.bounds if area else WORLD
+
+
+def is_shifted(crs: str) -> bool:
+    """Return whether a name is that of a shifted system."""
+    return _shifted_name(crs) is not None
 
 
 @lru_cache(maxsize=64)
@@ -97,12 +109,9 @@ def _applied(points: Located, convert: Conversion, crs: str) -> Located:
     return cast("Located", shapely.transform(cast("Geometries", points), checked))
 
 
-def _within(lonlat: Floats, bounds: Bounds) -> bool:
-    return bool((lonlat >= bounds[:2]).all() and (lonlat <= bounds[2:]).all())
-
-
-def _touches(lonlat: Floats, bounds: Bounds) -> bool:
-    return bool(((lonlat >= bounds[:2]) & (lonlat <= bounds[2:])).all(axis=1).any())
+def _inside(lonlat: Floats, bounds: Bounds) -> NDArray[np.bool_]:
+    inside: NDArray[np.bool_] = np.all((lonlat >= bounds[:2]) & (lonlat <= bounds[2:]), axis=1)
+    return inside
 
 
 # Systems that PROJ knows ---------------------------------------------------------------------------------------------

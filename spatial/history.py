@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Table, and_, func, insert, select, true, update
 from sqlalchemy.dialects.postgresql import TSTZRANGE
 from sqlalchemy.orm import Session
 
@@ -49,8 +49,9 @@ def cut(session: Session, table: type[Recorded], ids: Collection[int], span: Spa
     close(session, table, ids, at)
     row: Any = table
     rest = func.tstzmultirange(row.valid).op("-")(func.tstzmultirange(span))
-    part = func.unnest(rest).column_valued("part")
-    new = {"valid": part, "recorded": func.tstzrange(at, None)}
+    part = func.unnest(rest).table_valued("span").render_derived("part")
+    new = {"valid": part.c.span, "recorded": func.tstzrange(at, None)}
     names = [column.name for column in cast("Table", row.__table__).columns if column.name != "id"]
     columns = [new.get(name, row.__table__.c[name]) for name in names]
-    session.execute(insert(row).from_select(names, select(*columns).where(row.id.in_(ids))))
+    rows = select(*columns).select_from(row).join(part, true()).where(row.id.in_(ids))
+    session.execute(insert(row).from_select(names, rows))

@@ -12,10 +12,20 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from spatial.geometry import GRS80, Floats, Geometries, Plane, area_m2
+from spatial.geometry import GRS80, Floats, Geometries, Plane, area_m2, round_degrees
 from spatial.grids.noding import Rings, densified, node, only_areas
 
-__all__ = ["TILING_KINDS", "TilingFinding", "canonical", "densified", "findings", "node", "repaired", "stored"]
+__all__ = [
+    "TILING_KINDS",
+    "TilingFinding",
+    "canonical",
+    "densified",
+    "findings",
+    "node",
+    "repaired",
+    "rounded",
+    "stored",
+]
 
 Severity = Literal["info", "warning", "fault"]
 TILING_KINDS = ("invalid", "overlap", "gap", "uncovered", "outside", "sliver", "unnoded", "disconnected")
@@ -46,6 +56,18 @@ def stored(shapes_deg: Geometries, plane: Plane) -> Geometries:
     """
     shapes_m = plane.to_metres(densified(shapes_deg, plane.metres))
     return canonical(plane.to_degrees(node(shapes_m)))
+
+
+def rounded(shapes_deg: Geometries) -> Geometries:
+    """Return valid shapes in degrees as a layer that is no tiling stores them: each for itself, rounded, in order."""
+    shapes = canonical(round_degrees(shapes_deg))
+    for _ in range(10):
+        broken = ~shapely.is_valid(shapes)
+        if not broken.any():
+            break
+        mended = shapely.make_valid(shapes[broken], method="structure", keep_collapsed=False)
+        shapes[broken] = canonical(round_degrees(only_areas(mended)))
+    return shapes
 
 
 def canonical(shapes: Geometries) -> Geometries:

@@ -1,0 +1,1 @@
+"""Grids in from files, and out to files."""

@@ -1,0 +1,171 @@
+"""What an import is asked to do, what it rests on, and what it would do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from shapely.geometry.base import BaseGeometry
+
+from spatial.crs import Bounds
+from spatial.geometry import Plane
+from spatial.grids.queries import GridState
+from spatial.grids.tiling import TilingFinding
+from spatial.tables import Span
+from spatial.time import since
+
+LayerKind = Literal["tiling", "free"]
+Change = Literal["new", "changed", "adjusted", "ended", "same", "kept"]
+CHANGES: tuple[Change, ...] = ("new", "changed", "adjusted", "ended", "same", "kept")
+GRID_KINDS = ("regular", "dedicated", "micro")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column of the file says what; columns that are not named are left out."""
+
+    code: str
+    name: str | None = None
+    unit: str | None = None
+    unit_name: str | None = None
+    kind: str | None = None
+    keep: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> dict[str, str]:
+        """The columns that must be there, by what they say."""
+        said = {
+            "code": self.code,
+            "name": self.name,
+            "unit": self.unit,
+            "unit-name": self.unit_name,
+            "grid-kind": self.kind,
+        }
+        return {what: column for what, column in said.items() if column is not None}
+
+
+@dataclass(frozen=True)
+class NewLayer:
+    """A layer to make where there is none of that code."""
+
+    title: Mapping[str, str]
+    kind: LayerKind = "tiling"
+    visibility: Literal["public", "internal"] = "internal"
+    code_scheme: str = "free"
+
+
+@dataclass(frozen=True)
+class NewUnits:
+    """Of which tree and kind units are made whose codes are not known."""
+
+    tree: Literal["police", "governance", "agency"]
+    kind: str
+
+
+@dataclass(frozen=True)
+class Request:
+    """An import of grids: what the file's columns mean, into which layer, from when.
+
+    From `effective` on the file's grids are as the file says, each until its next change on record. Grids of the layer
+    that the file lacks stay, unless the file is said to be `complete`: then they end.
+    """
+
+    layer: str
+    columns: Columns
+    effective: datetime
+    source_crs: str | None = None  # instead of what the file declares
+    complete: bool = False
+    new_layer: NewLayer | None = None
+    new_units: NewUnits | None = None
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is stored and bears on an import; a layer that does not exist yet has no `layer_id`."""
+
+    layer_id: int | None
+    kind: LayerKind
+    code_scheme: str
+    plane: Plane | None = None
+    extent: Bounds | None = None
+    grids: tuple[GridState, ...] = ()  # of the layer, in force at the effective instant
+    next_starts: Mapping[str, datetime] = field(default_factory=dict)
+    grid_ids: Mapping[str, int] = field(default_factory=dict)  # of every code the layer ever gave
+    unit_ids: Mapping[str, int] = field(default_factory=dict)
+    until: datetime | None = None  # the layer's next change on record after the effective instant
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one or several rows of a file say of one grid; None where the file was not asked."""
+
+    rows: tuple[int, ...]
+    code: str
+    name: str | None
+    unit: str | None
+    unit_name: str | None
+    kind: str | None
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What was mended of a shape, and the m² by which its area changed."""
+
+    code: str
+    rows: tuple[int, ...]
+    kind: Literal["duplicate-feature", "duplicate-vertices", "made-valid", "collapsed"]
+    count: int
+    area_m2: float
+
+
+@dataclass(frozen=True)
+class PlannedGrid:
+    """What happens to one grid; `differs` names what changes, `new_unit` is the code of a unit yet to be made."""
+
+    change: Change
+    code: str
+    name: str
+    kind: str
+    unit_id: int | None
+    attributes: Mapping[str, Any]
+    shape: BaseGeometry
+    valid: Span
+    new_unit: str | None = None
+    grid_id: int | None = None
+    old: GridState | None = None
+    differs: tuple[str, ...] = ()
+    area_m2: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an import does: grids by code, repairs, what is found wrong with the tiling as it will be."""
+
+    request: Request
+    plane: Plane
+    kind: LayerKind
+    crs: str
+    encoding: str | None
+    features: int
+    grids: tuple[PlannedGrid, ...]
+    repairs: tuple[Repair, ...]
+    findings: tuple[TilingFinding, ...]
+    new_units: Mapping[str, str]
+    unused_columns: tuple[str, ...]
+    makes_layer: bool
+    until: datetime | None
+
+    def of(self, *changes: Change) -> tuple[PlannedGrid, ...]:
+        """Return the grids to which something happens."""
+        return tuple(grid for grid in self.grids if grid.change in changes)
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything would be written."""
+        return self.makes_layer or bool(self.new_units or self.of("new", "changed", "adjusted", "ended"))
+
+    @property
+    def span(self) -> Span:
+        """The span over which the tiling is as planned."""
+        return since(self.request.effective, self.until)

@@ -1,0 +1,164 @@
+"""What the rows of a file say: codes, names, units, attributes. Pure; every fault at once."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from spatial.errors import Fault, InputError
+from spatial.imports.model import GRID_KINDS, Columns, Entry
+from spatial.imports.read import SourceTable
+
+LONGEST_TEXT = 200
+LONGEST_CODE = 64
+UNIT15 = r"\d{15}"
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class FaultyCell(Exception):
+    """A value that cannot be taken: the key of the fault and what it says."""
+
+    def __init__(self, text: str, **values: Any) -> None:
+        super().__init__(text)
+        self.text = text
+        self.values = values
+
+
+def missing_columns(table: SourceTable, columns: Columns) -> list[Fault]:
+    """Return a fault for each column asked for that the file does not have."""
+    known = ", ".join(table.columns)
+    asked = [*columns.named.items(), *(("keep", column) for column in columns.keep)]
+    return [
+        Fault(option, "column-missing", {"column": column, "known": known})
+        for option, column in asked
+        if column not in table.columns
+    ]
+
+
+def unused_columns(table: SourceTable, columns: Columns) -> tuple[str, ...]:
+    """Return the columns that are left out."""
+    used = {*columns.named.values(), *columns.keep}
+    return tuple(name for name in table.columns if name not in used)
+
+
+def entries(table: SourceTable, columns: Columns, code_scheme: str) -> tuple[list[Entry], list[Fault]]:
+    """Return one entry for each code, in order of code, and every fault of the rows.
+
+    Rows of one code must agree in all columns that are taken: then they are parts of one grid.
+    """
+    faults: list[Fault] = []
+    by_code: dict[str, list[Entry]] = defaultdict(list)
+    for row in range(len(table)):
+        said: dict[str, Any] = {}
+        for what, column, value in _cells(table, columns, row):
+            try:
+                said[what] = _read(what, value, code_scheme)
+            except FaultyCell as fault:
+                faults.append(Fault(f"row {row + 1}, column {column}", fault.text, fault.values))
+        if "code" in said:
+            by_code[said["code"]].append(_entry(row + 1, said, columns))
+    merged = []
+    for code in sorted(by_code):
+        rows = by_code[code]
+        differing = _differing(rows, columns)
+        if differing:
+            where = "rows " + ", ".join(str(one.rows[0]) for one in rows)
+            faults.append(Fault(where, "code-differs", {"code": code, "columns": ", ".join(differing)}))
+        numbers = tuple(one.rows[0] for one in rows)
+        first = rows[0]
+        merged.append(Entry(numbers, code, first.name, first.unit, first.unit_name, first.kind, first.attributes))
+    return merged, faults
+
+
+def unit_names(found: Sequence[Entry], known: Mapping[str, int]) -> dict[str, str]:
+    """Return the units that are named but not known, by code, with their names."""
+    named: dict[str, str] = {}
+    for entry in found:
+        if entry.unit is not None and entry.unit not in known:
+            named.setdefault(entry.unit, entry.unit_name or entry.unit)
+    return named
+
+
+def unknown_units(found: Sequence[Entry], known: Mapping[str, int], column: str | None) -> list[Fault]:
+    """Return a fault for each entry whose unit is not known."""
+    return [
+        Fault(f"row {entry.rows[0]}, column {column}", "unit-unknown", {"unit": entry.unit})
+        for entry in found
+        if entry.unit is not None and entry.unit not in known
+    ]
+
+
+def require_scheme(code_scheme: str) -> None:
+    """Raise an `InputError` unless a code scheme is free, unit15 or a regular expression."""
+    try:
+        re.compile(code_scheme)
+    except re.error:
+        raise InputError([Fault("code-scheme", "code-scheme-malformed", {"scheme": code_scheme})]) from None
+
+
+def _cells(table: SourceTable, columns: Columns, row: int) -> Iterator[tuple[str, str, Any]]:
+    for what, column in columns.named.items():
+        yield what, column, table.columns[column][row]
+    for column in columns.keep:
+        yield f"keep {column}", column, table.columns[column][row]
+
+
+def _read(what: str, value: Any, code_scheme: str) -> Any:
+    """Return a cell as what it means, or raise `FaultyCell`."""
+    if what.startswith("keep "):
+        return _attribute(value)
+    text = _text(value)
+    if what == "code":
+        return _code(text, code_scheme)
+    if what == "grid-kind" and text is not None and text not in GRID_KINDS:
+        raise FaultyCell("grid-kind-unknown", value=text, known=", ".join(GRID_KINDS))
+    return text
+
+
+def _text(value: Any) -> str | None:
+    """Return a cell as text, None where it is empty."""
+    if isinstance(value, bool | dict | list):
+        raise FaultyCell("not-a-text", value=str(value)[:40])
+    text = "" if value is None else str(value).strip()
+    if len(text) > LONGEST_TEXT:
+        raise FaultyCell("text-too-long", limit=LONGEST_TEXT)
+    if CONTROL.search(text):
+        raise FaultyCell("text-has-control-characters")
+    return text or None
+
+
+def _code(text: str | None, code_scheme: str) -> str:
+    if text is None:
+        raise FaultyCell("code-empty")
+    if len(text) > LONGEST_CODE:
+        raise FaultyCell("text-too-long", limit=LONGEST_CODE)
+    pattern = {"free": r".+", "unit15": UNIT15}.get(code_scheme, code_scheme)
+    if not re.fullmatch(pattern, text):
+        raise FaultyCell("code-scheme-differs", code=text, scheme=code_scheme)
+    return text
+
+
+def _attribute(value: Any) -> Any:
+    if isinstance(value, str) and "\x00" in value:
+        raise FaultyCell("text-has-control-characters")
+    return value
+
+
+def _entry(row: int, said: Mapping[str, Any], columns: Columns) -> Entry:
+    kept = {column: said.get(f"keep {column}") for column in columns.keep}
+    return Entry(
+        (row,), said["code"], said.get("name"), said.get("unit"), said.get("unit-name"), said.get("grid-kind"), kept
+    )
+
+
+def _differing(rows: Sequence[Entry], columns: Columns) -> list[str]:
+    """Return the columns in which rows of one code disagree."""
+    said = {"name": "name", "unit": "unit", "unit-name": "unit_name", "grid-kind": "kind"}
+    differing = [
+        columns.named[what]
+        for what, field in said.items()
+        if what in columns.named and len({getattr(row, field) for row in rows}) > 1
+    ]
+    return differing + [
+        column for column in columns.keep if any(row.attributes[column] != rows[0].attributes[column] for row in rows)
+    ]

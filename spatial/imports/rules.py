@@ -1,0 +1,173 @@
+"""What an import would do, decided from the file and what is stored. Pure; every fault at once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from spatial import crs as systems
+from spatial.errors import Fault, InputError
+from spatial.geometry import Geometries, area_m2
+from spatial.grids.queries import GridState, shapes_of
+from spatial.grids.tiling import canonical, findings
+from spatial.imports.model import Change, Entry, Plan, PlannedGrid, Request, Stored
+from spatial.imports.read import SourceTable
+from spatial.imports.rows import entries, missing_columns, unit_names, unknown_units, unused_columns
+from spatial.imports.shapes import place_faults, plane_of, shape_faults, taken
+from spatial.time import since
+
+MOST_FAULTS = 200  # told at once
+
+
+def plan_import(table: SourceTable, request: Request, stored: Stored, repair_limit: float) -> Plan:
+    """Return what the import would do; an `InputError` or a `GeometryFault` tells every fault at once."""
+    found, crs = _checked(table, request, stored)
+    plane = stored.plane or plane_of(table.shapes, crs)
+    codes = {entry.code for entry in found}
+    absent = [state for state in stored.grids if state.code not in codes]
+    staying = [] if request.complete else absent
+    shapes = taken(
+        found, table.shapes, shapes_of(staying), crs=crs, plane=plane, kind=stored.kind, repair_limit=repair_limit
+    )
+    present = _of_file(found, shapes.shapes, request, stored) + [
+        _staying(state, shape, request) for state, shape in zip(staying, shapes.kept, strict=True)
+    ]
+    gone = [_other("ended", state, state.shape, request) for state in absent] if request.complete else []
+    present.sort(key=lambda grid: grid.code)
+    tiles = stored.kind == "tiling"
+    faulty = findings([grid.code for grid in present], _shapes(present)) if tiles else []
+    return Plan(
+        request=request,
+        plane=plane,
+        kind=stored.kind,
+        crs=crs,
+        encoding=table.encoding,
+        features=len(table),
+        grids=tuple(sorted(present + gone, key=lambda grid: grid.code)),
+        repairs=shapes.repairs,
+        findings=tuple(faulty),
+        new_units=unit_names(found, stored.unit_ids),
+        unused_columns=unused_columns(table, request.columns),
+        makes_layer=stored.layer_id is None,
+        until=stored.until,
+    )
+
+
+def _checked(table: SourceTable, request: Request, stored: Stored) -> tuple[list[Entry], str]:
+    """Return what the rows say, and the system of their shapes."""
+    _refuse(missing_columns(table, request.columns))
+    found, faults = entries(table, request.columns, stored.code_scheme)
+    crs = request.source_crs or table.crs or ""
+    crs_faults = _system_faults(crs)
+    bad_shapes = shape_faults(table.shapes)
+    if request.new_units is None:
+        faults += unknown_units(found, stored.unit_ids, request.columns.unit)
+    faults += crs_faults + bad_shapes
+    if not crs_faults and not bad_shapes:
+        faults += place_faults(table.shapes, crs, stored.plane, stored.extent)
+    _refuse(faults)
+    return found, crs
+
+
+def _refuse(faults: Sequence[Fault]) -> None:
+    """Raise an `InputError` of all faults, of very many the first ones and how many there are."""
+    if len(faults) > MOST_FAULTS:
+        more = Fault("file", "more-faults", {"count": len(faults) - MOST_FAULTS})
+        raise InputError([*faults[:MOST_FAULTS], more])
+    if faults:
+        raise InputError(faults)
+
+
+def _system_faults(crs: str) -> list[Fault]:
+    if not crs:
+        return [Fault("source-crs", "crs-undeclared")]
+    try:
+        systems.inbound(crs)
+    except InputError as error:
+        return list(error.faults)
+    return []
+
+
+def _of_file(found: Sequence[Entry], shapes: Geometries, request: Request, stored: Stored) -> list[PlannedGrid]:
+    olds = {state.code: state for state in stored.grids}
+    was = dict(zip(olds, canonical(shapes_of(olds.values())), strict=True))
+    sizes = area_m2(shapes)
+    grids = []
+    for entry, shape, size in zip(found, shapes, sizes, strict=True):
+        old = olds.get(entry.code)
+        said = _said(entry, old, request, stored)
+        until = old.valid.upper if old else stored.next_starts.get(entry.code)
+        new_unit = entry.unit if entry.unit not in stored.unit_ids else None
+        differs = _differing(old, said, new_unit) if old else ()
+        if old and shapely.to_wkb(was[entry.code]) != shapely.to_wkb(shape):
+            differs += ("shape",)
+        grids.append(
+            PlannedGrid(
+                change="new" if old is None else "changed" if differs else "same",
+                code=entry.code,
+                **said,
+                new_unit=new_unit,
+                shape=shape,
+                valid=since(request.effective, until),
+                grid_id=stored.grid_ids.get(entry.code),
+                old=old,
+                differs=differs,
+                area_m2=float(size),
+            )
+        )
+    return grids
+
+
+def _said(entry: Entry, old: GridState | None, request: Request, stored: Stored) -> dict[str, Any]:
+    """Return what the file says of a grid; where it was not asked, what is stored stays."""
+    columns = request.columns
+    unasked = {"name": old.name, "unit_id": old.unit_id, "kind": old.kind} if old else {}
+    said: dict[str, Any] = {"name": entry.code, "unit_id": None, "kind": "regular", **unasked}
+    if columns.name:
+        said["name"] = entry.name or entry.code
+    if columns.unit:
+        said["unit_id"] = stored.unit_ids.get(entry.unit) if entry.unit else None
+    if columns.kind:
+        said["kind"] = entry.kind or "regular"
+    said["attributes"] = {**(old.attributes if old else {}), **entry.attributes}
+    return said
+
+
+def _differing(old: GridState, said: dict[str, Any], new_unit: str | None) -> tuple[str, ...]:
+    differing = [what for what, value in said.items() if getattr(old, what) != value]
+    if new_unit is not None and "unit_id" not in differing:
+        differing.append("unit_id")
+    return tuple(what.removesuffix("_id") for what in differing)
+
+
+def _staying(state: GridState, shape: BaseGeometry, request: Request) -> PlannedGrid:
+    """Return a grid that the file lacks and that stays; it is adjusted where its borders get new vertices."""
+    was = canonical(shapes_of([state]))[0]
+    if shapely.to_wkb(was) == shapely.to_wkb(shape):
+        return _other("kept", state, state.shape, request)
+    return _other("adjusted", state, shape, request)
+
+
+def _other(change: Change, state: GridState, shape: BaseGeometry, request: Request) -> PlannedGrid:
+    return PlannedGrid(
+        change=change,
+        code=state.code,
+        name=state.name,
+        kind=state.kind,
+        unit_id=state.unit_id,
+        attributes=state.attributes,
+        shape=shape,
+        valid=since(request.effective, state.valid.upper),
+        grid_id=state.grid_id,
+        old=state,
+        differs=("shape",) if change == "adjusted" else (),
+        area_m2=float(area_m2(shapes_of([state]))[0]),
+    )
+
+
+def _shapes(grids: Sequence[PlannedGrid]) -> Geometries:
+    shapes = np.empty(len(grids), dtype=object)
+    shapes[:] = [grid.shape for grid in grids]
+    return shapes

@@ -1,0 +1,123 @@
+"""Imports of grids: what one would do, and doing it in one transaction."""
+
+from typing import cast
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from spatial import audit
+from spatial.access import Actor
+from spatial.db import Database, open_version
+from spatial.errors import Fault, InputError
+from spatial.grids import queries
+from spatial.grids.service import (
+    NewVersion,
+    create_layer,
+    create_units,
+    install,
+    record_findings,
+    replace_versions,
+)
+from spatial.imports.model import CHANGES, LayerKind, NewUnits, Plan, Request, Stored
+from spatial.imports.read import SourceTable
+from spatial.imports.rows import require_scheme
+from spatial.imports.rules import plan_import
+from spatial.settings import Settings
+
+
+def dry_run(session: Session, table: SourceTable, request: Request, settings: Settings) -> Plan:
+    """Return what an import would do now; every fault of the input at once is an `InputError` or `GeometryFault`."""
+    return plan_import(table, request, _stored(session, request), settings.repair_limit)
+
+
+def commit_import(database: Database, actor: Actor, table: SourceTable, request: Request, settings: Settings) -> Plan:
+    """Do the import in one transaction, and return what it did; without a change nothing is written at all."""
+    actor.require("planner")
+    with database.write() as session:
+        # decided under the lock of the domain, so that what it rests on cannot change before it is written
+        session.execute(select(func.pg_advisory_xact_lock(func.domain_lock("areas"))))
+        plan = dry_run(session, table, request, settings)
+        if plan.writes:
+            _write(session, actor, plan, settings)
+    return plan
+
+
+def _stored(session: Session, request: Request) -> Stored:
+    layer = queries.layer_of(session, request.layer)
+    plane, extent = queries.plane(session), queries.extent(session, request.effective)
+    units = queries.unit_ids(session, request.effective)
+    new = request.new_layer
+    if layer is None:
+        if new is None:
+            raise InputError([Fault("layer", "layer-unknown", {"layer": request.layer})])
+        require_scheme(new.code_scheme)
+        return Stored(None, new.kind, new.code_scheme, plane, extent, unit_ids=units)
+    if new is not None and new.kind != layer.kind:
+        raise InputError([Fault("kind", "layer-kind-differs", {"layer": request.layer, "kind": layer.kind})])
+    if layer.built_from_id is not None:
+        raise InputError([Fault("layer", "layer-built-from-cells", {"layer": request.layer})])
+    return Stored(
+        layer_id=layer.id,
+        kind=cast("LayerKind", layer.kind),
+        code_scheme=layer.code_scheme,
+        plane=plane,
+        extent=extent,
+        grids=tuple(queries.grids_in_force(session, layer.id, request.effective)),
+        next_starts=queries.next_starts(session, layer.id, request.effective),
+        grid_ids=queries.grid_ids(session, layer.id),
+        unit_ids=units,
+        until=queries.next_change(session, layer.id, request.effective),
+    )
+
+
+def _write(session: Session, actor: Actor, plan: Plan, settings: Settings) -> None:
+    request, start = plan.request, plan.request.effective
+    stamp = open_version(session, "areas")
+    if queries.plane(session) is None:
+        install(session, plan.plane, settings.timezone, stamp)
+    layer_id = _layer_id(session, plan)
+    kind = request.new_units or NewUnits("governance", "")
+    made = create_units(session, plan.new_units, tree=kind.tree, kind=kind.kind, start=start, stamp=stamp)
+    written = plan.of("new", "changed", "adjusted")
+    versions = [
+        NewVersion(
+            grid.grid_id,
+            grid.code,
+            grid.name,
+            grid.kind,
+            made[grid.new_unit] if grid.new_unit else grid.unit_id,
+            grid.attributes,
+            grid.valid,
+            grid.shape,
+        )
+        for grid in written
+    ]
+    ended = [grid.old for grid in plan.of("changed", "adjusted", "ended") if grid.old]
+    replace_versions(session, layer_id, ended, versions, start=start, stamp=stamp)
+    if plan.kind == "tiling":
+        record_findings(session, layer_id, plan.findings, span=plan.span, stamp=stamp)
+    detail = {
+        "effective": start.isoformat(),
+        "crs": plan.crs[:200],
+        "grids": {change: len(plan.of(change)) for change in CHANGES},
+        "units": sorted(plan.new_units),
+        "findings": len(plan.findings),
+    }
+    audit.record(session, actor.name, "import-grids", f"layer {request.layer}", detail)
+
+
+def _layer_id(session: Session, plan: Plan) -> int:
+    found = queries.layer_of(session, plan.request.layer)
+    if found is not None:
+        return found.id
+    new = plan.request.new_layer
+    assert new is not None  # noqa: S101  # a plan for an unknown layer is only made with one
+    made = create_layer(
+        session,
+        plan.request.layer,
+        new.title,
+        new.kind,
+        visibility=new.visibility,
+        code_scheme=new.code_scheme,
+    )
+    return made.id

@@ -1,0 +1,185 @@
+"""From a file's shapes to stored ones: checked, converted, mended, noded. Pure; every fault at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+
+from spatial import crs as systems
+from spatial.errors import Fault, GeometryFault
+from spatial.geometry import Floats, Geometries, Plane
+from spatial.grids.tiling import canonical, densified, node, repaired, rounded
+from spatial.imports.model import Entry, LayerKind, Repair
+
+FARTHEST_DEGREES = 5.0  # from the deployment's meridian; no city is as wide
+AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Shapes as they will be stored, of the file's grids and of those that stay, and what was mended."""
+
+    shapes: Geometries
+    kept: Geometries
+    repairs: tuple[Repair, ...]
+
+
+def shape_faults(shapes: Geometries) -> list[Fault]:
+    """Return a fault for each row without a usable area: none, empty, of another type, NaN or infinite."""
+    faults = []
+    types = shapely.get_type_id(shapes)
+    flat, owner = shapely.get_coordinates(shapes, return_index=True)
+    endless = np.bincount(owner[~np.isfinite(flat).all(axis=1)], minlength=len(shapes)) > 0
+    for row, (kind, empty) in enumerate(zip(types, shapely.is_empty(shapes) | shapely.is_missing(shapes), strict=True)):
+        where = f"row {row + 1}, geometry"
+        if empty:
+            faults.append(Fault(where, "geometry-missing"))
+        elif kind not in AREAS:
+            faults.append(Fault(where, "geometry-not-an-area", {"found": shapely.GeometryType(kind).name.title()}))
+        elif endless[row]:
+            faults.append(Fault(where, "not-finite"))
+    return faults
+
+
+def place_faults(shapes: Geometries, crs: str, plane: Plane | None, extent: systems.Bounds | None) -> list[Fault]:
+    """Return faults of rows that are not on Earth, not in their system, or not near the deployment.
+
+    Coordinates that only make sense with their axes swapped are one fault, with that hint.
+    """
+    xy, owner = shapely.get_coordinates(shapes, return_index=True)
+    if len(xy) == 0:
+        return []
+    if systems.axes_swapped(xy, crs, extent):
+        return [Fault("geometry", "axes-swapped", {"x": float(xy[0, 0]), "y": float(xy[0, 1])})]
+    lonlat = systems.inbound(crs)(xy)
+    lost = ~np.isfinite(lonlat).all(axis=1)
+    beyond_lon, beyond_lat = np.abs(lonlat[:, 0]) > 180, np.abs(lonlat[:, 1]) > 90
+    far = np.zeros(len(xy), bool) if plane is None else np.abs(lonlat[:, 0] - plane.lon_0) > FARTHEST_DEGREES
+    faults = []
+    for row in np.unique(owner[lost | beyond_lon | beyond_lat | far]):
+        where, own = f"row {row + 1}, geometry", owner == row
+        if (lost & own).any():
+            faults.append(Fault(where, "outside-crs", {"crs": crs[:80], "count": int((lost & own).sum())}))
+        elif (beyond_lon & own).any():
+            faults.append(Fault(where, "longitude-out-of-range", {"value": _first(lonlat[:, 0], beyond_lon & own)}))
+        elif (beyond_lat & own).any():
+            faults.append(Fault(where, "latitude-out-of-range", {"value": _first(lonlat[:, 1], beyond_lat & own)}))
+        else:
+            faults.append(Fault(where, "far-from-deployment", {"lon": _first(lonlat[:, 0], far & own)}))
+    return faults
+
+
+def plane_of(shapes: Geometries, crs: str) -> Plane:
+    """Return the plane about the middle of some shapes."""
+    lonlat = systems.inbound(crs)(shapely.get_coordinates(shapes))
+    return Plane.around(float((lonlat[:, 0].min() + lonlat[:, 0].max()) / 2))
+
+
+def taken(
+    entries: Sequence[Entry],
+    source: Geometries,
+    kept: Geometries,
+    *,
+    crs: str,
+    plane: Plane,
+    kind: LayerKind,
+    repair_limit: float,
+) -> Taken:
+    """Return each entry's shape as it will be stored, noded with the kept ones (in degrees) where the layer tiles.
+
+    A shape whose repair changes more than `repair_limit` of its area, or that vanishes, is a `GeometryFault`.
+    """
+    convert = systems.inbound(crs)
+    joined, repairs = _joined(entries, source)
+    dense = densified(joined, lambda xy: plane.metres(convert(xy)))
+    degrees = shapely.transform(dense, convert)
+    mended, changed = repaired(plane.to_metres(degrees))
+    repairs += _mended(entries, joined, changed)
+    _require_small(entries, mended, changed, repair_limit)
+    if kind == "free":
+        whole = changed == 0
+        degrees[~whole] = plane.to_degrees(mended[~whole])
+        made, stay = rounded(degrees), kept
+    else:
+        noded = node(np.concatenate([mended, plane.to_metres(kept)]))
+        stored = canonical(plane.to_degrees(noded))
+        made, stay = stored[: len(entries)], stored[len(entries) :]
+        repairs += _collapsed(entries, mended, noded[: len(entries)])
+    vanished = [
+        _fault(entry, "shape-vanishes") for entry, gone in zip(entries, shapely.is_empty(made), strict=True) if gone
+    ]
+    if vanished:
+        raise GeometryFault(vanished)
+    return Taken(made, stay, tuple(sorted(repairs, key=lambda repair: repair.code)))
+
+
+def _joined(entries: Sequence[Entry], source: Geometries) -> tuple[Geometries, list[Repair]]:
+    """Return one multipolygon for each entry, of the distinct shapes of its rows."""
+    joined = np.empty(len(entries), dtype=object)
+    repairs = []
+    for index, entry in enumerate(entries):
+        shapes = source[np.asarray(entry.rows) - 1]
+        if len(shapes) > 1:
+            distinct = np.unique(shapely.to_wkb(shapely.normalize(shapes)), return_index=True)[1]
+            if len(distinct) < len(shapes):
+                repeated = len(shapes) - len(distinct)
+                repairs.append(Repair(entry.code, entry.rows, "duplicate-feature", repeated, 0.0))
+            shapes = shapes[np.sort(distinct)]
+        joined[index] = shapely.MultiPolygon(list(shapely.get_parts(shapes)))
+    return joined, repairs
+
+
+def _mended(entries: Sequence[Entry], joined: Geometries, changed: Floats) -> list[Repair]:
+    once = shapely.remove_repeated_points(joined, 0)
+    repeated = shapely.get_num_coordinates(joined) - shapely.get_num_coordinates(once)
+    repairs = [
+        Repair(entry.code, entry.rows, "duplicate-vertices", int(count), 0.0)
+        for entry, count in zip(entries, repeated, strict=True)
+        if count > 0
+    ]
+    return repairs + [
+        Repair(entry.code, entry.rows, "made-valid", 1, float(area_m2))
+        for entry, area_m2 in zip(entries, changed, strict=True)
+        if area_m2 > 0
+    ]
+
+
+def _collapsed(entries: Sequence[Entry], before: Geometries, after: Geometries) -> list[Repair]:
+    """Tell of parts and holes that were thinner than the 1 cm grid."""
+    lost = _ring_counts(before) - _ring_counts(after)
+    shrunk = np.abs(shapely.area(before) - shapely.area(after))
+    return [
+        Repair(entry.code, entry.rows, "collapsed", int(count), float(area_m2))
+        for entry, count, area_m2 in zip(entries, lost, shrunk, strict=True)
+        if count > 0
+    ]
+
+
+def _ring_counts(shapes: Geometries) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    parts, owner = shapely.get_parts(shapes, return_index=True)
+    return np.bincount(owner, 1 + shapely.get_num_interior_rings(parts), minlength=len(shapes)).astype(np.int64)
+
+
+def _require_small(entries: Sequence[Entry], mended: Geometries, changed: Floats, limit: float) -> None:
+    areas = shapely.area(mended)
+    faults = [
+        _fault(entry, "repair-too-large", changed_m2=round(float(change), 1), share=_percent(change, area), limit=limit)
+        for entry, change, area in zip(entries, changed, areas, strict=True)
+        if change > limit * area
+    ]
+    if faults:
+        raise GeometryFault(faults)
+
+
+def _percent(change: float, area: float) -> float:
+    return round(float(100 * change / area), 2) if area > 0 else 100.0
+
+
+def _first(values: Floats, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> float:
+    return round(float(values[chosen][0]), 9)
+
+
+def _fault(entry: Entry, text: str, **values: float) -> Fault:
+    rows = ", ".join(str(row) for row in entry.rows)
+    return Fault(f"row {rows}, geometry", text, {"code": entry.code, **values})
