@@ -97,7 +97,8 @@ def _quiet(_share: float, _message: str) -> None:
 
 
 @contextmanager
-def _copy(cluster: LocalPostgis, template: str) -> Iterator[Database]:
+def copy_of(cluster: LocalPostgis, template: str) -> Iterator[Database]:
+    """Yield a copy of a template, dropped at the end."""
     name = f"t_{uuid.uuid4().hex[:12]}"
     with (cluster.home / f"{template}.copy").open("wb") as lock:  # two copies at once of one template collide
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -111,21 +112,21 @@ def _copy(cluster: LocalPostgis, template: str) -> Iterator[Database]:
 @pytest.fixture
 def empty_database(cluster: LocalPostgis, empty_template: str) -> Iterator[Database]:
     """Yield a database with today's schema and nothing in it, for one test."""
-    with _copy(cluster, empty_template) as database:
+    with copy_of(cluster, empty_template) as database:
         yield database
 
 
 @pytest.fixture
 def town_copy(cluster: LocalPostgis, town_template: str) -> Iterator[Database]:
     """Yield a town that one test may change."""
-    with _copy(cluster, town_template) as database:
+    with copy_of(cluster, town_template) as database:
         yield database
 
 
 @pytest.fixture(scope="session")
 def town(cluster: LocalPostgis, town_template: str) -> Iterator[Database]:
     """Yield a town that tests only read."""
-    with _copy(cluster, town_template) as database:
+    with copy_of(cluster, town_template) as database:
         yield database
 
 

@@ -63,25 +63,25 @@ def next_starts(session: Session, layer_id: int, after: datetime) -> dict[str, d
         .where(GridVersion.layer_id == layer_id, known(GridVersion, None), start > after)
         .group_by(GridVersion.code)
     )
-    return dict(session.execute(wanted).tuples().all())
+    return {row[0]: row[1] for row in session.execute(wanted)}
 
 
 def grid_ids(session: Session, layer_id: int) -> dict[str, int]:
     """Return the grid of every code that the layer ever gave."""
     rows = session.execute(select(GridVersion.code, GridVersion.grid_id).where(GridVersion.layer_id == layer_id))
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
 
 
 def unit_ids(session: Session, at: datetime) -> dict[str, int]:
     """Return the units in force by code."""
     rows = session.execute(select(UnitVersion.code, UnitVersion.unit_id).where(in_force(UnitVersion, at, None)))
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
 
 
 def unit_codes(session: Session, at: datetime, known_at: datetime | None = None) -> dict[int, str]:
     """Return the codes of the units in force by id."""
     rows = session.execute(select(UnitVersion.unit_id, UnitVersion.code).where(in_force(UnitVersion, at, known_at)))
-    return dict(rows.tuples().all())
+    return {row[0]: row[1] for row in rows}
 
 
 def plane(session: Session) -> Plane | None:
