@@ -1,5 +1,6 @@
-"""Imports of grids: what one would do, and doing it in one transaction."""
+"""Imports of grids: what one would do, and doing it in one transaction; exports."""
 
+from pathlib import Path
 from typing import cast
 
 from sqlalchemy import func, select
@@ -8,7 +9,7 @@ from sqlalchemy.orm import Session
 from spatial import audit
 from spatial.access import Actor
 from spatial.db import Database, open_version
-from spatial.errors import Fault, InputError
+from spatial.errors import Fault, InputError, NotFound
 from spatial.grids import queries
 from spatial.grids.service import (
     NewVersion,
@@ -18,10 +19,12 @@ from spatial.grids.service import (
     record_findings,
     replace_versions,
 )
+from spatial.history import Moment
 from spatial.imports.model import CHANGES, LayerKind, NewUnits, Plan, Request, Stored
 from spatial.imports.read import SourceTable
 from spatial.imports.rows import require_scheme
 from spatial.imports.rules import plan_import
+from spatial.imports.write import sheet, write_file
 from spatial.settings import Settings
 
 
@@ -40,6 +43,35 @@ def commit_import(database: Database, actor: Actor, table: SourceTable, request:
         if plan.writes:
             _write(session, actor, plan, settings)
     return plan
+
+
+def export_layer(
+    database: Database,
+    actor: Actor,
+    layer: str,
+    moment: Moment,
+    path: Path,
+    fmt: str,
+    *,
+    crs: str,
+    settings: Settings,
+) -> int:
+    """Write the grids of a layer in force at a moment to a file, and that it was done to the audit; return how many."""
+    actor.require("viewer")
+    if moment.known_at is not None:
+        database.settle(moment.known_at)
+    with database.read() as session:
+        found = queries.layer_of(session, layer)
+        if found is None:
+            raise NotFound("no-such-layer", layer=layer)
+        grids = queries.grids_in_force(session, found.id, moment.at, moment.known_at)
+        units = queries.unit_codes(session, moment.at, moment.known_at)
+    write_file(path, sheet(layer, grids, units), fmt, crs=crs, allow_shifted=settings.output_gcj02)
+    with database.write() as session:
+        known_at = moment.known_at.isoformat() if moment.known_at else None
+        detail = {"at": moment.at.isoformat(), "known_at": known_at, "crs": crs, "format": fmt, "grids": len(grids)}
+        audit.record(session, actor.name, "export-grids", f"layer {layer}", detail)
+    return len(grids)
 
 
 def _stored(session: Session, request: Request) -> Stored:

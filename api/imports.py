@@ -1,0 +1,137 @@
+"""Files in and out at the command line: `twingrid import grids`, `twingrid export grids`."""
+
+import getpass
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import orjson
+import typer
+from rich.console import Console
+
+from api.imports_text import plan_out, show_plan
+from api.runtime import open_database
+from maps.texts import LANGUAGES, say
+from spatial import access
+from spatial.crs import STORED
+from spatial.errors import invalid
+from spatial.history import Moment
+from spatial.imports.model import Columns, NewLayer, NewUnits, Request
+from spatial.imports.read import read_file
+from spatial.imports.service import commit_import, dry_run, export_layer
+from spatial.imports.write import format_of
+from spatial.settings import settings
+from spatial.time import now, parse_instant
+
+app_import = typer.Typer(no_args_is_help=True, help="Files in.")
+app_export = typer.Typer(no_args_is_help=True, help="Files out.")
+
+LAYER_CODE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+TITLES = {
+    "police": {"zh-CN": "警格", "en": "Police grids"},
+    "governance": {"zh-CN": "网格", "en": "Governance grids"},
+}
+Lang = Annotated[str, typer.Option("--lang", help="zh-CN or en", envvar="TWINGRID_LANGUAGE")]
+AsJson = Annotated[bool, typer.Option("--json", help="the whole plan, for programs")]
+
+
+@app_import.callback()
+def _import() -> None:
+    """Files in."""
+
+
+@app_export.callback()
+def _export() -> None:
+    """Files out."""
+
+
+@app_import.command("grids")
+def import_grids(
+    file: Annotated[Path, typer.Argument(help="GeoJSON, GeoPackage, Shapefile or zipped Shapefile")],
+    layer: Annotated[str, typer.Option(help="code of the layer")],
+    code: Annotated[str, typer.Option(help="column with the code of each grid")] = "code",
+    name: Annotated[str | None, typer.Option(help="column with its name; default: the code")] = None,
+    unit: Annotated[str | None, typer.Option(help="column with the code of its unit")] = None,
+    unit_name: Annotated[str | None, typer.Option(help="column with the unit's name, for --create-units")] = None,
+    grid_kind: Annotated[str | None, typer.Option(help="column with regular, dedicated or micro")] = None,
+    keep: Annotated[list[str] | None, typer.Option(help="further column to keep; others are left out")] = None,
+    effective: Annotated[str | None, typer.Option(help="RFC 3339 instant from which it holds; default now")] = None,
+    complete: Annotated[bool, typer.Option("--complete", help="grids that the file lacks end")] = False,
+    source_crs: Annotated[str | None, typer.Option(help="EPSG code, WKT, PROJ string, gcj02 or bd09")] = None,
+    source_layer: Annotated[str | None, typer.Option(help="layer of the file, where it has several")] = None,
+    encoding: Annotated[str | None, typer.Option(help="of a Shapefile's text, such as GB18030")] = None,
+    create_layer: Annotated[bool, typer.Option("--create-layer", help="make the layer")] = False,
+    kind: Annotated[Literal["tiling", "free"], typer.Option(help="free: grids may overlap")] = "tiling",
+    title: Annotated[str | None, typer.Option(help="title of a layer that is made")] = None,
+    title_en: Annotated[str | None, typer.Option(help="its English title; default: the title")] = None,
+    code_scheme: Annotated[str, typer.Option(help="free, unit15 or a regular expression")] = "free",
+    public: Annotated[bool, typer.Option("--public", help="a layer that is made may be shown to all")] = False,
+    create_units: Annotated[bool, typer.Option("--create-units", help="make units whose codes are not known")] = False,
+    unit_kind: Annotated[str | None, typer.Option(help="kind of units that are made")] = None,
+    commit: Annotated[bool, typer.Option("--commit", help="write; without it this is a dry run")] = False,
+    lang: Lang = settings().language,
+    as_json: AsJson = False,
+) -> None:
+    """Take in the grids of a layer; a dry run unless --commit. Bad input is told in full, and nothing is written."""
+    made = _new_layer(layer, title, title_en, kind, code_scheme, public=public) if create_layer else None
+    request = Request(
+        layer=layer,
+        columns=Columns(code, name, unit, unit_name, grid_kind, tuple(keep or ())),
+        effective=parse_instant(effective, "effective") if effective else now(),
+        source_crs=source_crs,
+        complete=complete,
+        new_layer=made,
+        new_units=_new_units(layer, unit_kind) if create_units else None,
+    )
+    table = read_file(file, source_layer=source_layer, encoding=encoding)
+    with open_database(settings()) as database, Console(stderr=True).status(say("import.working", lang)):
+        if commit:
+            plan = commit_import(database, access.operator(getpass.getuser()), table, request, settings())
+        else:
+            with database.read() as session:
+                plan = dry_run(session, table, request, settings())
+    if as_json:
+        typer.echo(orjson.dumps(plan_out(plan, committed=commit), option=orjson.OPT_INDENT_2).decode())
+    else:
+        show_plan(Console(), plan, file.name, lang, committed=commit)
+
+
+@app_export.command("grids")
+def export_grids(
+    layer: Annotated[str, typer.Option(help="code of the layer")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="file to write: .geojson, .gpkg or .zip")],
+    at: Annotated[str | None, typer.Option(help="RFC 3339 instant; default now")] = None,
+    known_at: Annotated[str | None, typer.Option(help="as the system knew it then")] = None,
+    fmt: Annotated[str | None, typer.Option("--format", help="geojson, gpkg, shp; default: from the name")] = None,
+    crs: Annotated[str, typer.Option(help="EPSG code, WKT or PROJ string")] = STORED,
+    lang: Lang = settings().language,
+) -> None:
+    """Write the grids of a layer to a file that an import reads back unchanged."""
+    moment = Moment(parse_instant(at, "at") if at else now(), parse_instant(known_at, "known_at") if known_at else None)
+    chosen = format_of(output, fmt)
+    with open_database(settings()) as database:
+        actor = access.operator(getpass.getuser())
+        count = export_layer(database, actor, layer, moment, output, chosen, crs=crs, settings=settings())
+    Console(stderr=True).print(say("export.written", lang, count=count, file=str(output)), highlight=False)
+
+
+def _new_layer(
+    code: str,
+    title: str | None,
+    title_en: str | None,
+    kind: Literal["tiling", "free"],
+    code_scheme: str,
+    *,
+    public: bool,
+) -> NewLayer:
+    if not LAYER_CODE.fullmatch(code):
+        raise invalid("layer", "layer-code-malformed", layer=code)
+    titles = TITLES.get(code, dict.fromkeys(LANGUAGES, code)) if title is None else dict.fromkeys(LANGUAGES, title)
+    if title_en is not None:
+        titles = {**titles, "en": title_en}
+    return NewLayer(titles, kind, "public" if public else "internal", code_scheme)
+
+
+def _new_units(layer: str, kind: str | None) -> NewUnits:
+    """Return what the units of a layer are: stations of the police, communities of governance."""
+    return NewUnits("police", kind or "station") if layer == "police" else NewUnits("governance", kind or "community")

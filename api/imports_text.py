@@ -1,0 +1,122 @@
+"""A plan of an import, for programs and for people."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from maps.texts import say
+from spatial.imports.model import CHANGES, Plan
+from spatial.settings import settings
+
+ROWS_SHOWN = 20
+NAMES_SHOWN = 6
+Told = Callable[..., str]
+
+
+def plan_out(plan: Plan, *, committed: bool) -> dict[str, Any]:
+    """Return a plan as JSON; grids that stay as they are are only counted."""
+    return {
+        "committed": committed,
+        "layer": plan.request.layer,
+        "kind": plan.kind,
+        "creates_layer": plan.makes_layer,
+        "effective": plan.request.effective,
+        "until": plan.until,
+        "crs": plan.crs,
+        "encoding": plan.encoding,
+        "features": plan.features,
+        "counts": {change: len(plan.of(change)) for change in CHANGES},
+        "grids": [
+            {"change": one.change, "code": one.code, "name": one.name, "differs": one.differs, "area_m2": one.area_m2}
+            for one in plan.of("new", "changed", "adjusted", "ended")
+        ],
+        "repairs": [
+            {"code": one.code, "rows": one.rows, "kind": one.kind, "count": one.count, "area_m2": one.area_m2}
+            for one in plan.repairs
+        ],
+        "findings": [
+            {"kind": one.kind, "severity": one.severity, "grids": one.grids, "area_m2": one.area_m2, **one.detail}
+            for one in plan.findings
+        ],
+        "new_units": dict(plan.new_units),
+        "unused_columns": plan.unused_columns,
+    }
+
+
+def show_plan(console: Console, plan: Plan, file: str, lang: str, *, committed: bool) -> None:
+    """Print a plan: what would happen to the grids, what was mended, what is wrong, what is left out."""
+    told = _teller(lang)
+    line = partial(console.print, markup=False, highlight=False)
+    start = plan.request.effective.astimezone(settings().zone)
+    line(told("head", file=file, count=plan.features, crs=plan.crs[:60], layer=plan.request.layer))
+    line(told("effective", at=start.isoformat(timespec="seconds")))
+    counts = Table(*(told(f"change.{change}") for change in CHANGES))
+    counts.add_row(*(str(len(plan.of(change))) for change in CHANGES))
+    console.print(counts)
+    for what, heads, rows in (_changes(plan, told), _repairs(plan, told), _findings(plan, told)):
+        if rows:
+            _show_rows(console, told, told(what, count=len(rows)), heads, rows)
+    if plan.new_units:
+        line(told("units", names=_list(plan.new_units)))
+    if plan.unused_columns:
+        line(told("unused", names=_list(plan.unused_columns)))
+    if plan.encoding:
+        line(told("encoding", encoding=plan.encoding))
+    line(told("nothing" if not plan.writes else "committed" if committed else "dry-run"), style="bold")
+
+
+def _teller(lang: str) -> Told:
+    def told(key: str, **values: Any) -> str:
+        return say(f"import.{key}", lang, **values)
+
+    return told
+
+
+Rows = tuple[str, Sequence[str], list[tuple[str, ...]]]
+
+
+def _changes(plan: Plan, told: Told) -> Rows:
+    rows = [
+        (one.code, told(f"change.{one.change}"), _list(told(f"field.{what}") for what in one.differs), _m2(one.area_m2))
+        for one in plan.of("changed", "adjusted", "ended")
+    ]
+    return "changes", ("code", "what", "differs", "area_m2"), rows
+
+
+def _repairs(plan: Plan, told: Told) -> Rows:
+    rows = [(one.code, told(f"repair.{one.kind}"), str(one.count), _m2(one.area_m2)) for one in plan.repairs]
+    return "repairs", ("code", "what", "count", "changed_m2"), rows
+
+
+def _findings(plan: Plan, told: Told) -> Rows:
+    worst_first = sorted(plan.findings, key=lambda one: (one.severity != "fault", -(one.area_m2 or 0)))
+    rows = [
+        (told(f"finding.{one.kind}"), told(f"severity.{one.severity}"), _list(one.grids), _m2(one.area_m2))
+        for one in worst_first
+    ]
+    return "findings", ("what", "severity", "grids", "area_m2"), rows
+
+
+def _show_rows(console: Console, told: Told, title: str, heads: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:
+    """Print a table of the first rows, and how many more there are."""
+    table = Table(*(told(f"column.{head}") for head in heads), title=title, title_justify="left")
+    for row in rows[:ROWS_SHOWN]:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+    if len(rows) > ROWS_SHOWN:
+        console.print(told("more", count=len(rows) - ROWS_SHOWN))
+
+
+def _m2(area_m2: float | None) -> str:
+    return "" if area_m2 is None else f"{area_m2:,.2f}"
+
+
+def _list(names: Iterable[str]) -> str:
+    """Return the first names, and how many more there are."""
+    found = list(names)
+    more = f" … +{len(found) - NAMES_SHOWN}" if len(found) > NAMES_SHOWN else ""
+    return ", ".join(found[:NAMES_SHOWN]) + more
