@@ -60,6 +60,8 @@ class UnitTree:
 
 def unit_tree(session: Session, unit_ids: Collection[int], at: datetime, known_at: datetime | None = None) -> UnitTree:
     """Return the tree above some units."""
+    if not unit_ids:
+        return UnitTree({}, {}, {})
     start = select(UnitVersion.unit_id).where(UnitVersion.unit_id.in_(unit_ids)).distinct().cte("above", recursive=True)
     parents = (
         select(UnitLink.to_unit_id)
@@ -91,6 +93,8 @@ def units(
     session: Session, unit_ids: Collection[int], at: datetime, known_at: datetime | None = None
 ) -> dict[int, UnitRef]:
     """Return units by id, as they were called at `at`."""
+    if not unit_ids:
+        return {}
     version = UnitVersion
     rows = session.execute(
         select(version.unit_id, version.code, version.name, version.kind, version.contacts).where(

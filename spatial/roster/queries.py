@@ -92,6 +92,8 @@ def assigned(session: Session, grid_ids: Collection[int], moment: Moment) -> dic
 
 def officers(session: Session, ids: Collection[int], moment: Moment) -> dict[int, OfficerRef]:
     """Return officers by id."""
+    if not ids:
+        return {}
     rows = session.execute(
         select(Officer.id, Officer.number, OfficerVersion)
         .join(OfficerVersion, OfficerVersion.officer_id == Officer.id)
@@ -115,10 +117,13 @@ def officers(session: Session, ids: Collection[int], moment: Moment) -> dict[int
 def leaves(session: Session, officer_ids: Iterable[int], moment: Moment) -> dict[int, list[Away]]:
     """Return the leaves of some officers that end after the moment, by officer, soonest first."""
     found: dict[int, list[Away]] = defaultdict(list)
+    wanted = list(officer_ids)
+    if not wanted:
+        return found
     rows = session.execute(
         select(Leave.officer_id, Leave.kind, Leave.valid)
         .where(
-            Leave.officer_id.in_(list(officer_ids)),
+            Leave.officer_id.in_(wanted),
             known(Leave, moment.known_at),
             func.coalesce(func.upper(Leave.valid) > moment.at, True),
         )
@@ -135,6 +140,8 @@ def on_shift(session: Session, subjects: Subjects, moment: Moment) -> list[OnShi
     A team is on duty while at least one member is. `until` is the first of: end of shift, end of cover, next leave.
     """
     rows = session.execute(_shifts_covering(subjects, moment)).all()
+    if not rows:
+        return []
     teams = _teams(session, {row.team_id for row in rows if row.team_id}, moment)
     people = officers(session, {row.officer_id for row in rows if row.officer_id}, moment)
     away = leaves(session, people, moment)
@@ -189,6 +196,8 @@ def _shifts_covering(subjects: Subjects, moment: Moment) -> Select[*tuple[Any, .
 
 
 def _teams(session: Session, ids: Collection[int], moment: Moment) -> dict[int, TeamRef]:
+    if not ids:
+        return {}
     rows = session.execute(
         select(Team.id, Team.code, TeamVersion)
         .join(TeamVersion, TeamVersion.team_id == Team.id)
