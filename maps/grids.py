@@ -240,7 +240,7 @@ def _flaw(one: Flaw, reader: Reader) -> dict[str, Any]:
     """Return a fault of a tiling as it is drawn: its shape, and a ring around it, for most are tiny."""
     area = reader.say("map.area", m2=f"{one.area_m2:,.1f}") if one.area_m2 is not None else ""
     return {
-        "title": reader.say_or(f"map.flaw.{one.kind}", one.kind),
+        "title": reader.say_or(f"import.finding.{one.kind}", one.kind),
         "detail": " · ".join(filter(None, [", ".join(one.codes), area])),
         "at": _middle(one.shape),
         "shape": _drawn(one.shape),
