@@ -19,6 +19,7 @@ from api.imports import app_export, app_import
 from api.lookup_out import answer_out
 from api.lookup_text import show
 from api.map_cli import app_map
+from api.options import Lang
 from api.places import read_place
 from api.runtime import open_database
 from api.worker import work
@@ -43,7 +44,6 @@ app.add_typer(app_export, name="export")
 app.add_typer(app_map, name="map")
 
 console = Console(stderr=True)
-Lang = Annotated[str, typer.Option("--lang", help="zh-CN or en", envvar="TWINGRID_LANGUAGE")]
 NUMBERS_MAY_BE_NEGATIVE = {"ignore_unknown_options": True}
 
 

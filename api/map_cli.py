@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
+from api.options import Lang
 from api.pages import draw_grids
 from api.runtime import open_database
-from maps.texts import LANGUAGES, say
+from maps.texts import say
 from spatial.errors import invalid
 from spatial.history import Moment
 from spatial.settings import settings
@@ -29,9 +29,7 @@ def grids(
     output: Annotated[Path, typer.Option("-o", "--output", help="the file to write")] = Path("map.html"),
     at: Annotated[str | None, typer.Option(help="RFC 3339 instant; default now")] = None,
     layer: Annotated[list[str] | None, typer.Option(help="code of a layer; default all")] = None,
-    lang: Annotated[
-        str, typer.Option(click_type=click.Choice(LANGUAGES), envvar="TWINGRID_LANGUAGE")
-    ] = settings().language,
+    lang: Lang = settings().language,
 ) -> None:
     """Write the map of the grids with the state of duty."""
     moment = Moment(parse_instant(at, "at") if at else now())

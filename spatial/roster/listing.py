@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, func, select, true
 from sqlalchemy.orm import Session
 
 from spatial.history import Moment, in_force, known
@@ -117,7 +117,7 @@ def shift_rows(
         .join(rostered, rostered.c.unit_id == Shift.unit_id)
         .outerjoin(Officer, Officer.id == Shift.officer_id)
         .outerjoin(Team, Team.id == Shift.team_id)
-        .join(covers, func.true())
+        .join(covers, true())
         .where(Shift.planned.op("&&")(func.tstzrange(start, end)), known(Shift, moment.known_at))
     )
     if unit is not None:
