@@ -31,7 +31,7 @@ TITLES = {
     "police": {"zh-CN": "警格", "en": "Police grids"},
     "governance": {"zh-CN": "网格", "en": "Governance grids"},
 }
-Lang = Annotated[str, typer.Option("--lang", help="zh-CN or en", envvar="TWINGRID_LANGUAGE")]
+Lang = Annotated[Literal["zh-CN", "en"], typer.Option("--lang", envvar="TWINGRID_LANGUAGE")]
 AsJson = Annotated[bool, typer.Option("--json", help="the whole plan, for programs")]
 
 

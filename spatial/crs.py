@@ -35,6 +35,7 @@ STORED = "EPSG:4490"
 SHIFTED = ("gcj02", "bd09")
 WORLD: Bounds = (-180.0, -90.0, 180.0, 90.0)
 LONGEST_NAME = 10_000  # a WKT may be long, but not endless
+FAR = 15.0  # degrees
 INVERSE_TOLERANCE = 1e-11  # degrees
 
 set_network_enabled(active=False)  # grids are never fetched
@@ -149,7 +150,22 @@ def _projected(name: str, *, forward: bool) -> Conversion:
         if grids:
             raise invalid("crs", "crs-grid-missing", crs=name[:80], grids=", ".join(grids)) from None
         raise invalid("crs", "crs-without-way", crs=name[:80]) from None
-    return lambda xy: np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
+
+    def convert(xy: Floats) -> Floats:
+        there: Floats = np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
+        there[~_is_plausible(there if forward else xy, crs)] = np.inf
+        return there
+
+    return convert
+
+
+def _is_plausible(lonlat: Floats, crs: CRS) -> NDArray[np.bool_]:
+    """Return which positions are not absurdly far from where a system is used, where projections wrap or run wild."""
+    area = crs.area_of_use
+    if area is None or crs.is_geographic:
+        return np.ones(len(lonlat), bool)
+    west, south, east, north = area.bounds
+    return _inside(lonlat, (west - FAR, south - FAR, east + FAR, north + FAR))
 
 
 def _is_cgcs2000(geodetic: CRS) -> bool:
@@ -269,15 +285,16 @@ _XISHA = """
 111 15.6 113 15.6 113 17.3 111 17.3
 """
 _HONG_KONG = """
-113.832 22.141 113.83 22.146 113.83 22.586 113.835 22.572 113.848 22.555 113.881 22.543 113.88 22.526 113.862 22.516
-113.871 22.474 113.899 22.465 113.917 22.486 113.932 22.479 113.948 22.49 113.953 22.521 113.987 22.521 114.004 22.528
-114.024 22.521 114.029 22.506 114.056 22.504 114.064 22.517 114.078 22.516 114.083 22.52 114.084 22.525 114.08 22.532
-114.09 22.538 114.109 22.536 114.113 22.531 114.125 22.541 114.143 22.543 114.162 22.563 114.183 22.556 114.216 22.556
-114.228 22.546 114.266 22.574 114.275 22.565 114.297 22.572 114.301 22.591 114.318 22.6 114.426 22.6 114.44 22.571
-114.458 22.569 114.468 22.549 114.485 22.537 114.477 22.51 114.485 22.491 114.482 22.47 114.515 22.451 114.528 22.472
-114.544 22.484 114.559 22.477 114.6 22.495 114.6 22.13 113.83 22.13
+114.056 22.504 114.064 22.517 114.078 22.516 114.083 22.52 114.084 22.525 114.08 22.532 114.09 22.538 114.109 22.536
+114.113 22.531 114.125 22.541 114.143 22.543 114.162 22.563 114.183 22.556 114.216 22.556 114.228 22.546 114.266
+22.574 114.275 22.565 114.297 22.572 114.301 22.591 114.318 22.6 114.426 22.6 114.44 22.571 114.458 22.569 114.468
+22.549 114.485 22.537 114.477 22.51 114.485 22.491 114.482 22.47 114.515 22.451 114.528 22.472 114.544 22.484 114.559
+22.477 114.6 22.495 114.6 22.13 113.83 22.13 113.83 22.4 113.87 22.43 113.93 22.455 113.97 22.485 114.01 22.505 114.03
+22.506
 """
+
 _MACAU = """
-113.549 22.141 113.53 22.176 113.535 22.214 113.62 22.216 113.62 22.09 113.543 22.09
+113.549 22.141 113.53 22.165 113.53 22.214 113.62 22.216 113.62 22.09 113.543 22.09
 """
+
 _KINMEN = "118.205 24.36 118.52 24.36 118.52 24.53 118.205 24.53"
