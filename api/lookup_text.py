@@ -12,6 +12,8 @@ from rich.text import Text
 from api.lookup_out import AnswerOut, LayerOut, ResponderOut, StepOut
 from maps.texts import say
 
+SHOWN = 3  # responders of one step; --json has them all
+
 
 def show(answer: AnswerOut, lang: str, zone: ZoneInfo) -> None:
     """Print an answer, one panel a layer, in the deployment's local time."""
@@ -47,19 +49,19 @@ def _body(layer: LayerOut, lang: str, zone: ZoneInfo) -> Group:
 
 def _step(step: StepOut, layer: LayerOut, lang: str, zone: ZoneInfo) -> tuple[Text, Text]:
     first = step.step == layer.responds_now
-    who = "; ".join(_who(one, lang, zone) for one in step.responders[:4]) or step.reason
-    if len(step.responders) > 4:
-        who += f" … ({len(step.responders)})"
+    who = "\n".join(_who(one, lang, zone) for one in step.responders[:SHOWN]) or step.reason
+    if len(step.responders) > SHOWN:
+        who += "\n" + say("lookup.and-more", lang, n=len(step.responders) - SHOWN)
     style = "bold green" if first and layer.on_duty else "bold yellow" if first else ""
     return Text(("▶ " if first else "  ") + step.title, style=style), Text(who, style=style)
 
 
 def _who(one: ResponderOut, lang: str, zone: ZoneInfo) -> str:
-    parts = [one.call_sign or one.name]
-    parts += [part for part in (one.number if one.kind == "officer" else None, one.radio, one.phone) if part]
+    own = one.number if one.kind == "officer" else one.name if one.call_sign else None
+    parts = [one.call_sign or one.name, own, one.radio, one.phone]
     if one.until and one.on_duty:
         parts.append(say("lookup.until-at", lang, at=_time(one.until, zone)))
-    return " ".join(parts)
+    return "  ".join(part for part in parts if part)
 
 
 def _time(instant: datetime, zone: ZoneInfo) -> str:

@@ -219,7 +219,7 @@ def test_nobody_on_duty_is_said(empty_database: Database) -> None:
         "squad": "nobody-on-shift",
         "duty-crew": "nobody-on-shift",
         "next-squad": "nobody-on-shift",
-        "branch": "contact",
+        "branch": "desk",
     }
     assert said.response is not None
     assert said.response.first is not None
@@ -249,7 +249,7 @@ def test_the_chain_is_followed_in_its_order(empty_database: Database) -> None:
     beside = outcomes(police(empty_database, *middle(1, 1)))
     assert beside == {
         "own-officer": "nobody-on-shift", "squad": "nobody-on-shift", "duty-crew": "on-duty",
-        "next-squad": "on-duty", "branch": "contact",
+        "next-squad": "on-duty", "branch": "desk",
     }  # fmt: skip
 
 

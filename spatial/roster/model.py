@@ -95,7 +95,7 @@ class StepOutcome:
     step: Step
     unit: UnitRef | None  # the unit that the step's path leads to
     responders: tuple[Responder, ...]
-    reason: str  # on-duty contact nobody-on-shift auxiliaries-alone on-leave nobody-assigned no-unit no-desk
+    reason: str  # on-duty contact desk nobody-on-shift auxiliaries-alone on-leave nobody-assigned no-unit no-desk
 
 
 @dataclass(frozen=True)

@@ -110,4 +110,4 @@ def _desk(step: Step, unit: UnitRef | None) -> StepOutcome:
         return StepOutcome(step, None, (), "no-unit")
     if not unit.contacts:
         return StepOutcome(step, unit, (), "no-desk")
-    return StepOutcome(step, unit, (Responder(unit, None, None, on_duty=False),), "contact")
+    return StepOutcome(step, unit, (Responder(unit, None, None, on_duty=False),), "desk")
