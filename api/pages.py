@@ -30,7 +30,7 @@ MOST_FLAWS = 1000
 NEVER_STALE = {"Cache-Control": "private, no-cache"}
 
 
-@router.get("/", summary="The home page")
+@router.get("/", summary="The home page", responses=problem_responses())
 def home(request: Request, session: ReadSession, config: AppSettings, lang: Language) -> HTMLResponse:
     """Return the page; figures and the switch of roles are for those whom the demo lets in."""
     synthetic = synthetic_label(session, lang)
@@ -70,7 +70,7 @@ def grids(
     return _page(page.html(), lang)
 
 
-@router.get("/docs", summary="The documentation of the HTTP interface")
+@router.get("/docs", summary="The documentation of the HTTP interface", responses=problem_responses())
 def docs(lang: Language) -> HTMLResponse:
     """Return the documentation, drawn without the internet."""
     return _page(docs_page(lang), lang)

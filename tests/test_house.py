@@ -29,7 +29,7 @@ def app() -> FastAPI:
 
 def test_only_one_place_commits() -> None:
     """`commit(` stands once in the product: in spatial/db.py."""
-    places = [path for path, text in sources(*PRODUCT, "fixtures").items() for _ in re.finditer(r"\bcommit\(", text)]
+    places = [path for path, text in sources(*PRODUCT, "fixtures").items() for _ in re.finditer(r"\.commit\(", text)]
     assert places == ["spatial/db.py"]
 
 
