@@ -165,16 +165,17 @@ def grid_map(
 
 
 def _networks(states: Iterable[GridState], reader: Reader, titles: Mapping[str, Texts]) -> list[Network]:
-    """Return the networks in the order they come; the one with the fewest grids is the strong one."""
-    by_layer: dict[str, list[GridState]] = {}
+    """Return the networks, first those with titles, in that order; the one with the fewest grids is the strong one."""
+    by_layer: dict[str, list[GridState]] = {layer: [] for layer in titles}
     for one in states:
         by_layer.setdefault(one.layer, []).append(one)
-    coarsest = min(by_layer, key=lambda layer: len(by_layer[layer]), default=None)
+    drawn = {layer: own for layer, own in by_layer.items() if own}
+    coarsest = min(drawn, key=lambda layer: len(drawn[layer]), default=None)
 
     def title(layer: str) -> str:
         return reader.titled(titles[layer]) if layer in titles else reader.say_or(f"map.layer.{layer}", layer)
 
-    return [Network(layer, title(layer), own, layer == coarsest) for layer, own in by_layer.items()]
+    return [Network(layer, title(layer), own, layer == coarsest) for layer, own in drawn.items()]
 
 
 def _frame(

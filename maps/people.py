@@ -93,4 +93,4 @@ class Reader:
         return self._list(unit.name if desk else "", phone, self.say("map.radio", group=radio) if radio else "")
 
     def _list(self, *parts: str) -> str:
-        return " · ".join(part for part in parts if part)
+        return "\N{NO-BREAK SPACE}· ".join(part for part in parts if part)

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,10 +11,13 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import pytest
+import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from api.app import create_app
 from maps.grids import grid_map
-from spatial.settings import ROOT
+from spatial.db import Database
+from spatial.settings import ROOT, Settings
 from tests import map_sample as sample
 
 QUIET = (
@@ -64,6 +69,21 @@ def visit(browser: Browser) -> Callable[..., object]:
         assert [fault for fault in faults if forgiven not in fault] == []
 
     return opened
+
+
+@pytest.fixture(scope="session")
+def town_server(town: Database) -> Iterator[str]:
+    """Yield the address of a service over the generated town."""
+    config = uvicorn.Config(create_app(town, Settings()), port=0, log_level="warning")
+    server = uvicorn.Server(config)
+    serving = threading.Thread(target=server.run, name="town-server")
+    serving.start()
+    while not server.started:
+        time.sleep(0.05)
+    host, port = server.servers[0].sockets[0].getsockname()[:2]
+    yield f"http://{host}:{port}"
+    server.should_exit = True
+    serving.join()
 
 
 @pytest.fixture(scope="session")
@@ -166,7 +186,7 @@ def test_the_home_page_answers(visit: Callable, town_server: str, pictures: Path
         expect(page.locator("article")).to_have_count(2)
         expect(page.locator("article .now").first).to_be_visible()
         expect(page.locator(".when")).to_contain_text("2025-03-05 14:05")
-        page.screenshot(path=pictures / f"home-{lang[:2]}.png")
+        page.locator("#lookup").screenshot(path=pictures / f"home-{lang[:2]}.png")
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -178,11 +198,13 @@ def test_the_map_of_the_town(visit: Callable, town_server: str, pictures: Path, 
         box = page.locator("#map_grids path.strong").first.bounding_box()
         assert box
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        expect(page.locator(".card").first).to_be_visible()
+        expect(page.locator(".leaflet-popup")).to_have_css("opacity", "1")
+        page.wait_for_timeout(500)  # the map slides to make room
         page.screenshot(path=pictures / f"map-popup-{lang[:2]}.png")
         page.emulate_media(media="print")
         expect(page.locator(".leaflet-control-zoom")).to_be_hidden()
-        page.screenshot(path=pictures / f"map-print-{lang[:2]}.png")
+        sheet = page.locator("body").bounding_box()
+        page.screenshot(path=pictures / f"map-print-{lang[:2]}.png", clip=sheet)
 
 
 def test_the_map_leads_to_the_look_up(visit: Callable, town_server: str) -> None:

@@ -4,18 +4,32 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import datetime
 from html.parser import HTMLParser
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+from typer.testing import CliRunner
 
+from api import map_cli
 from maps.grids import STATES, Flaw, grid_map, is_vacant, state_of
 from maps.home import Figure, Person, docs_page, home_page
 from maps.texts import LANGUAGES
+from spatial.db import Database
+from spatial.history import Moment
+from spatial.roster.muster import on_duty_count
+from spatial.roster.queries import ABSENT
+from spatial.tables import DutyEvent, Leave, Shift, Span, TeamMember
 from tests import map_sample as sample
 
 ZONE = ZoneInfo("Asia/Shanghai")
 EVIL = sample.EVIL
+WEDNESDAY = "2025-03-05T14:05:00+08:00"
 
 
 class Page(HTMLParser):
@@ -195,3 +209,87 @@ def test_faults_of_a_tiling_are_on_the_map() -> None:
     assert drawn[0]["detail"] == f"JB-01, {EVIL} · 12.3 m²"
     assert "gap" in page.text
     assert "unheard-of" in page.text
+
+
+def test_the_town_is_a_small_file(town: Database, client_as: Callable[..., TestClient]) -> None:
+    """The served map of the town, without Leaflet, is less than a megabyte, and asks for nothing else."""
+    reply = client_as(town).get("/maps/grids", params={"at": WEDNESDAY, "lang": "en"})
+    assert reply.status_code == 200
+    page = Page(reply.text)
+    assert page.requests() == []
+    assert len(reply.content) - len("".join(page.scripts)) < 1_000_000
+    assert "Police grids" in page.text
+    assert "synthetic" in page.text
+
+
+def test_pages_are_as_strict_as_the_rest(town: Database, client_as: Callable[..., TestClient]) -> None:
+    """Unknown parameters, languages and layers are refused, and so is a stranger."""
+    client = client_as(town)
+    assert client.get("/maps/grids", params={"when": "now"}).status_code == 400
+    assert client.get("/maps/grids", params={"at": "yesterday"}).status_code == 400
+    assert client.get("/", params={"lang": "tlh"}).status_code == 400
+    assert client.get("/maps/grids", params={"layer": "none"}).status_code == 404
+    client.cookies.set("twingrid_demo", "demo-nobody")
+    assert client.get("/maps/grids").status_code == 401
+
+
+def test_one_layer_can_be_drawn_alone(town: Database, client_as: Callable[..., TestClient]) -> None:
+    """`layer` chooses the networks."""
+    reply = client_as(town).get("/maps/grids", params={"at": WEDNESDAY, "lang": "en", "layer": "police"})
+    layers = Page(reply.text).data["data"]["layers"]  # type: ignore[index]
+    assert [(one["title"], one["strong"]) for one in layers] == [("Police grids", True)]
+
+
+def test_home_names_everything(town: Database, client_as: Callable[..., TestClient]) -> None:
+    """Home counts the grids, offers the demo's roles, an example, and the way to map, documentation and health."""
+    page = Page(client_as(town).get("/", params={"lang": "en"}).text)
+    assert {"/maps/grids?lang=en", "/docs?lang=en", "/openapi.json", "/ready", "/?lang=zh-CN"} <= set(page.links)
+    for words in ("Police grids", "people on duty", "Demo dispatcher", "synthetic"):
+        assert words in page.text
+
+
+def test_home_of_an_empty_deployment(empty_database: Database, client_as: Callable[..., TestClient]) -> None:
+    """Without any data the page is there, with neither figures nor an example."""
+    reply = client_as(empty_database).get("/", params={"lang": "en"})
+    assert reply.status_code == 200
+    assert "people on duty" not in reply.text
+
+
+def test_people_on_duty_are_counted_once(town: Database) -> None:
+    """An officer on a patrol inside a duty, or in two teams, is one person; who is on leave or absent is none."""
+    at = datetime.fromisoformat(WEDNESDAY)
+    with town.read() as session:
+        running = [one for one in session.scalars(select(Shift)) if _holds(one.actual or one.planned, at)]
+        running = [one for one in running if one.state != "cancelled" and one.recorded.upper is None]
+        absent = {
+            one.shift_id for one in session.scalars(select(DutyEvent)) if one.kind in ABSENT and _holds(one.span, at)
+        }
+        teams = {one.team_id for one in running if one.team_id and one.id not in absent}
+        people = {one.officer_id for one in running if one.officer_id and one.id not in absent}
+        people |= {
+            one.officer_id
+            for one in session.scalars(select(TeamMember))
+            if one.team_id in teams and _holds(one.valid, at)
+        }
+        people -= {one.officer_id for one in session.scalars(select(Leave)) if _holds(one.valid, at)}
+        assert len(people) > 100
+        assert on_duty_count(session, Moment(at)) == len(people)
+
+
+def _holds(span: Span, at: datetime) -> bool:
+    return at in span
+
+
+def test_the_command_line_writes_the_same_map(town: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`twingrid map grids` writes a file that needs nothing else, or says why it cannot."""
+    monkeypatch.setattr(map_cli, "open_database", lambda _settings: nullcontext(town))
+    file = tmp_path / "map.html"
+    options = ["grids", "--at", WEDNESDAY, "--lang", "en", "-o"]
+    done = CliRunner().invoke(map_cli.app_map, [*options, str(file)])
+    assert done.exit_code == 0
+    assert str(file) in done.stdout
+    page = Page(file.read_text("utf-8"))
+    assert page.requests() == []
+    assert "Police grids: all 15 covered" in page.text
+    assert CliRunner().invoke(map_cli.app_map, [*options, str(tmp_path / "no" / "map.html")]).exception.faults  # type: ignore[union-attr]
+    assert CliRunner().invoke(map_cli.app_map, [*options[:-2], "xx", "-o", str(file)]).exit_code == 2

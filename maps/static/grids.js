@@ -39,10 +39,11 @@ const twingrid = (() => {
     if (!data.layers[grid.layer].staffed) return made;
     made.append(node("h4", "", data.texts.responsible));
     made.append(...(grid.people.length ? lines("", grid.people) : [node("p", "main", data.texts.vacant)]));
-    made.append(node("h4", "", data.texts.chain));
     const steps = grid.chain.map(({ main, detail }, n) =>
       node("li", n === grid.step ? "here" : "", `${main}${data.texts.colon}${detail}`));
-    made.append(node("ol", "", ...steps));
+    const chain = node("details", "", node("summary", "", data.texts.chain), node("ol", "", ...steps));
+    chain.open = grid.alarm;
+    made.append(chain);
     return made;
   }
 
@@ -123,10 +124,14 @@ const twingrid = (() => {
       const element = grid.label.getElement();
       const { offsetWidth: width, offsetHeight: height } = element.firstChild;
       const { x, y } = map.latLngToLayerPoint(grid.at);
-      const box = { left: x - width / 2, right: x + width / 2, top: y - height / 2, bottom: y + height / 2 };
-      const room = map.latLngToLayerPoint(grid.bounds.getNorthEast()).x - map.latLngToLayerPoint(grid.bounds.getSouthWest()).x;
-      const crowded = width > room * 1.15 || placed.some((other) =>
+      const east = map.latLngToLayerPoint(grid.bounds.getNorthEast());
+      const west = map.latLngToLayerPoint(grid.bounds.getSouthWest());
+      const isWider = width > (east.x - west.x) * 1.15;
+      const middle = isWider ? east.y - height / 2 : y; // the label of a small uncovered grid stands above it
+      const box = { left: x - width / 2, right: x + width / 2, top: middle - height / 2, bottom: middle + height / 2 };
+      const crowded = (isWider && !grid.alarm) || placed.some((other) =>
         box.left < other.right && box.right > other.left && box.top < other.bottom && box.bottom > other.top);
+      element.firstChild.style.marginTop = `${middle - y}px`;
       element.classList.toggle("crowded", crowded);
       if (!crowded) placed.push(box);
     });
@@ -182,12 +187,14 @@ const twingrid = (() => {
     let before;
     const refit = (onPaper) => {
       if (onPaper === Boolean(before)) return;
+      const zoomedIn = map.getZoom() > map.getBoundsZoom(data.bounds) + 0.25;
       const view = before ?? map.getBounds();
       before = onPaper ? view : undefined;
       map.closePopup();
       document.documentElement.classList.toggle("sheet", onPaper);
       map.invalidateSize({ animate: false, pan: false });
-      map.fitBounds(view, { animate: false });
+      map.options.zoomSnap = onPaper ? 0 : 0.25;
+      map.fitBounds(onPaper && !zoomedIn ? data.bounds : view, { animate: false, padding: onPaper ? [10, 10] : [0, 0] });
       declutter();
     };
     window.addEventListener("beforeprint", () => refit(true));

@@ -3,6 +3,7 @@
 
 (() => {
   const { lang, zone, texts } = JSON.parse(document.getElementById("settings").textContent);
+  const MOST_NAMES = 4; // of a crew, which is otherwise counted
   const answer = document.getElementById("answer");
   const form = document.getElementById("place");
 
@@ -33,13 +34,14 @@
 
   /** Puts ` · ` between the parts that there are. */
   function joined(...parts) {
-    return parts.filter(Boolean).flatMap((part, n) => (n ? [" · ", part] : [part]));
+    return parts.filter(Boolean).flatMap((part, n) => (n ? ["\u00a0· ", part] : [part]));
   }
 
   function responder(one, asked) {
     const until = one.on_duty && one.until ? say("answer.until", { time: clock(one.until, asked) }) : null;
     const name = one.call_sign && one.call_sign !== one.name ? one.name : null;
-    const crew = one.members.length ? one.members.map((member) => member.name).join(" ") : null;
+    const { length } = one.members;
+    const crew = length > MOST_NAMES ? say("answer.crew", { n: length }) : one.members.map((member) => member.name).join(" ");
     const radio = one.radio ? say("answer.radio", { group: one.radio }) : null;
     const number = one.kind === "officer" ? one.number : null;
     const unit = one.kind === "desk" && one.unit === one.name ? null : one.unit;
@@ -65,7 +67,9 @@
     const made = node("article", isAlarm ? "alarm" : "", node("h3", "", one.title));
     if (one.grid) {
       made.append(node("p", "grid", one.grid.name, " ", node("small", "", one.grid.code)));
-      made.append(node("p", "units", one.units.map((unit) => unit.name).join(" ← ")));
+      made.append(node("p", "units", one.units.map((unit) => unit.name).join(" → ")));
+      const desk = one.units.find((unit) => unit.desk);
+      if (desk) made.append(node("p", "units", ...joined(desk.desk, desk.phone && phone(desk.phone), desk.radio && say("answer.radio", { group: desk.radio }))));
     }
     const alarm = say("lookup.nobody-on-duty");
     if (isAlarm) made.append(node("p", "warning loud", alarm));
