@@ -36,6 +36,7 @@ SHIFTED = ("gcj02", "bd09")
 WORLD: Bounds = (-180.0, -90.0, 180.0, 90.0)
 LONGEST_NAME = 10_000  # a WKT may be long, but not endless
 FAR = 15.0  # degrees
+LARGEST = 1e8  # metres or feet; projections wrap around at absurd values
 INVERSE_TOLERANCE = 1e-11  # degrees
 
 set_network_enabled(active=False)  # grids are never fetched
@@ -153,7 +154,7 @@ def _projected(name: str, *, forward: bool) -> Conversion:
 
     def convert(xy: Floats) -> Floats:
         there: Floats = np.column_stack(transformer.transform(xy[:, 0], xy[:, 1]))
-        there[~_is_plausible(there if forward else xy, crs)] = np.inf
+        there[~_is_plausible(there if forward else xy, crs) | (np.abs(xy) > LARGEST).any(axis=1)] = np.inf
         return there
 
     return convert

@@ -30,6 +30,8 @@ __all__ = [
 Severity = Literal["info", "warning", "fault"]
 TILING_KINDS = ("invalid", "overlap", "gap", "uncovered", "outside", "sliver", "unnoded", "disconnected")
 REPORTED_M2 = 1.0  # smaller gaps and overlaps are slivers, told for information
+DUST_M2 = 1e-4  # what cutting shapes leaves behind, a square centimetre
+HAIR_DEGREES = 2e-8  # about 2 mm: noded vertices stay 5 mm off, so a gap as narrow lies between borders not noded
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def findings(codes: Sequence[str], shapes_deg: Geometries, outline: BaseGeometry
     if len(shapes) == 0:
         return []
     names = np.asarray(codes, dtype=object)
-    mismatched = shapely.coverage_invalid_edges(shapes)
+    mismatched = shapely.coverage_invalid_edges(shapes, gap_width=HAIR_DEGREES)
     suspect = {index: mismatched[index] for index in np.flatnonzero(~shapely.is_empty(mismatched)).tolist()}
     overlaps = list(_overlaps(names, shapes, list(suspect)))
     union = shapely.union_all(shapes) if suspect else shapely.coverage_union_all(shapes)
@@ -114,7 +116,7 @@ def _overlaps(names: Geometries, shapes: Geometries, suspect: list[int]) -> Iter
     pieces = only_areas(shapely.intersection(shapes[one], shapes[other]))
     sizes = area_m2(pieces)
     for first, second, piece, size in zip(names[one], names[other], pieces, sizes, strict=True):
-        if size > 0:
+        if size > DUST_M2:
             yield _piece("overlap", tuple(sorted((first, second))), piece, size)
 
 
@@ -165,8 +167,10 @@ def _disconnected(names: Geometries, shapes: Geometries) -> Iterator[TilingFindi
 def _pieces(kind: str, names: Geometries, shapes: Geometries, pieces: Geometries) -> Iterator[TilingFinding]:
     """Tell of pieces with the grids that touch each."""
     piece, touching = shapely.STRtree(shapes).query(pieces, predicate="intersects")
-    for index, size in enumerate(area_m2(pieces) if len(pieces) else ()):
-        yield _piece(kind, tuple(sorted(names[touching[piece == index]])), pieces[index], size)
+    sizes = area_m2(pieces) if len(pieces) else ()
+    for index, size in enumerate(sizes):
+        if size > DUST_M2:
+            yield _piece(kind, tuple(sorted(names[touching[piece == index]])), pieces[index], size)
 
 
 def _piece(kind: str, grids: tuple[str, ...], piece: BaseGeometry, size_m2: float) -> TilingFinding:
