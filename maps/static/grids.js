@@ -81,6 +81,7 @@ const twingrid = (() => {
     const { strong, shapes } = data.layers[index];
     const pane = `network-${index}`;
     map.createPane(pane);
+    (map.getPane("outlines") ?? map.createPane("outlines")).style.zIndex = 440;
     map.createPane(`labels-${index}`).style.zIndex = strong ? 640 : 630;
     const group = L.featureGroup();
     const grids = [];
@@ -95,6 +96,9 @@ const twingrid = (() => {
       group.addLayer(shape);
       if (grid.vacant) {
         group.addLayer(L.geoJSON(feature, { interactive: false, style: { className: "ringed", smoothFactor: 0.3, pane } }));
+      }
+      if (strong) { // once more above all fills, which may hide half of a border
+        group.addLayer(L.geoJSON(feature, { interactive: false, style: { className: "outline", smoothFactor: 0.3, pane: "outlines" } }));
       }
       grid.bounds = shape.getBounds();
       grid.label = label(grid, strong);
