@@ -3,14 +3,17 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from api.deps import AskedMoment, Language, Page, ReadSession, SignedIn
+from api.deps import Actor, AskedMoment, Language, Page, ReadSession, SignedIn, WriteSession
 from api.errors import problem_responses
+from api.jobs import JobOut, job_out
 from api.shapes import Feature, FeatureCollection, SpanOut, features, geojson, shape_geojson, span_out
+from spatial import audit, jobs
 from spatial.grids import listing
 from spatial.paging import Paged
+from spatial.time import now
 
 router = APIRouter(tags=["grids"], dependencies=[SignedIn])
 LayerCode = Annotated[str, Path(max_length=100, description="code of a layer", examples=["police"])]
@@ -66,6 +69,22 @@ class FindingDetails(BaseModel):
 def layers(session: ReadSession, moment: AskedMoment, lang: Language) -> list[LayerDetails]:
     """Return all layers in their order of display."""
     return [_layer(row, lang) for row in listing.layer_rows(session, moment)]
+
+
+@router.post(
+    "/layers/{layer}/check",
+    summary="Look for faults in a layer, as a job",
+    status_code=202,
+    responses=problem_responses(403, 404),
+)
+def check(session: WriteSession, actor: Actor, response: Response, layer: LayerCode) -> JobOut:
+    """Queue a check of the layer's tiling as it is in force; what it finds is listed by `/findings`."""
+    actor.require("planner", "system_admin")
+    listing.layer_named(session, layer)
+    job_id = jobs.enqueue(session, "check-tiling", {"layer": layer}, actor=actor.name, now=now())
+    audit.record(session, actor.name, "job.enqueue", f"job/{job_id}", {"kind": "check-tiling", "layer": layer})
+    response.headers["Location"] = f"/jobs/{job_id}"
+    return job_out(jobs.find(session, job_id))
 
 
 @router.get("/grids/{layer}", summary="The grids of a layer", responses=problem_responses(404))

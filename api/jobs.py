@@ -34,7 +34,7 @@ class JobOut(BaseModel):
 @router.get("/jobs/{job_id}", summary="How far a job is", responses=problem_responses(404))
 def job(session: ReadSession, job_id: UUID) -> JobOut:
     """Return a job's state and progress."""
-    return _out(jobs.find(session, job_id))
+    return job_out(jobs.find(session, job_id))
 
 
 @router.delete("/jobs/{job_id}", summary="Ask for a job to stop", responses=problem_responses(403, 404))
@@ -43,8 +43,9 @@ def cancel(session: WriteSession, actor: Actor, job_id: UUID) -> JobOut:
     actor.require("system_admin", "planner")
     jobs.cancel(session, job_id, now())
     audit.record(session, actor.name, "job.cancel", f"job/{job_id}", {})
-    return _out(jobs.find(session, job_id))
+    return job_out(jobs.find(session, job_id))
 
 
-def _out(found: Job) -> JobOut:
+def job_out(found: Job) -> JobOut:
+    """Return a job as it is sent."""
     return JobOut.model_validate(found, from_attributes=True)

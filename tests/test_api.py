@@ -7,7 +7,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
-from spatial import access, audit
+from api.worker import HANDLERS
+from spatial import access, audit, jobs
 from spatial.db import Database, versions
 from spatial.tables import Audit
 from spatial.time import now
@@ -227,6 +228,19 @@ def test_a_role_is_needed_to_stop_a_job(town: Database, client_as: Maker) -> Non
     path = "/jobs/00000000-0000-0000-0000-000000000000"
     assert client_as(town, "viewer").delete(path).status_code == 403
     assert client_as(town, "system_admin").delete(path).status_code == 404
+
+
+def test_a_check_is_a_job_that_finds_what_is_wrong(town_copy: Database, client_as: Maker) -> None:
+    """A planner queues a check, a worker runs it, `/jobs` shows it done; the town's tilings have no fault."""
+    planner = client_as(town_copy, "planner")
+    reply = planner.post("/layers/governance/check")
+    assert (reply.status_code, reply.json()["state"]) == (202, "queued")
+    jobs.run_next(town_copy, HANDLERS, clock=now)
+    done = planner.get(reply.headers["location"]).json()
+    assert (done["state"], done["result"]["grids"]) == ("done", 120)
+    faults = [one for one in planner.get("/findings").json()["features"] if one["properties"]["severity"] == "fault"]
+    assert faults == []
+    assert client_as(town_copy, "viewer").post("/layers/governance/check").status_code == 403
 
 
 def test_what_does_not_exist_is_not_found(client: TestClient) -> None:

@@ -12,8 +12,9 @@ from sqlalchemy.exc import DBAPIError
 
 import migrations
 from spatial import audit
-from spatial.db import Database, open_version, versions
-from spatial.errors import Conflict
+from spatial.db import Database, make_engine, open_version, require_fit, versions
+from spatial.errors import Conflict, SetupError
+from spatial.local_postgis import LocalPostgis
 from spatial.tables import Base
 from spatial.time import since
 from tests.build import HOUR, T0, World, build, cell
@@ -210,3 +211,32 @@ def test_reading_sessions_cannot_write(empty_database: Database) -> None:
     """A session for reading refuses to change anything."""
     with pytest.raises(REFUSED, match="read-only"), empty_database.read() as session:
         session.execute(text("INSERT INTO unit (tree) VALUES ('police')"))
+
+
+VIEWS = ("gis_grids", "gis_units", "gis_places", "gis_incidents", "gis_findings", "gis_roads", "gis_barriers")
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_views_for_qgis_have_one_integer_key_and_one_shape(town: Database, view: str) -> None:
+    """Each view has an integer `fid` that is never twice, and one column of shapes in the stored system."""
+    with town.read() as session:
+        rows, keys = session.execute(text(f"SELECT count(*), count(DISTINCT fid) FROM {view}")).one()
+        shapes = session.execute(
+            text("SELECT srid FROM geometry_columns WHERE f_table_name = :view"), {"view": view}
+        ).scalars()
+        assert rows == keys
+        assert list(shapes) == [4490]
+
+
+def test_a_database_that_cannot_index_chinese_is_refused(cluster: LocalPostgis) -> None:
+    """An external database with LC_CTYPE C is refused, for trigrams would drop every Chinese letter."""
+    name = "ctype_c"
+    cluster.drop_database(name)
+    admin = make_engine(cluster.url("postgres")).execution_options(isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template0 LC_CTYPE 'C' LC_COLLATE 'C'"))
+    engine = make_engine(cluster.url(name))
+    with pytest.raises(SetupError, match="ctype"):
+        require_fit(engine)
+    engine.dispose()
+    cluster.drop_database(name)

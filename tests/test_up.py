@@ -13,6 +13,7 @@ import httpx2 as httpx
 import pytest
 from shapely.geometry import shape
 
+from spatial.local_postgis import LocalPostgis
 from tests.service import TWINGRID, Service, running
 
 pytestmark = pytest.mark.proof
@@ -111,3 +112,14 @@ def test_a_taken_port_is_said(data_dir: Path) -> None:
         assert done.returncode == 2
         assert str(service.port) in done.stderr
         assert service.get("/health") == {"status": "ok"}
+
+
+def test_a_database_of_ones_own_serves_too(data_dir: Path, cluster: LocalPostgis) -> None:
+    """With TWINGRID_DATABASE_URL, also as plain `postgresql://`, the schema is made there and nothing is embedded."""
+    cluster.drop_database("external")
+    url = cluster.create_database("external").replace("postgresql+psycopg2://", "postgresql://")
+    with running(data_dir, TWINGRID_SIZE="none", TWINGRID_DATABASE_URL=url) as service:
+        assert not (data_dir / "postgis").exists()
+        assert service.get("/ready") == {"status": "ok"}
+        assert "layers" in httpx.get(f"{service.url}/openapi.json", timeout=30).text
+    cluster.drop_database("external")
