@@ -8,6 +8,7 @@ from maps.texts import known, say
 from spatial.grids.units import UnitRef
 from spatial.roster.model import Assigned, OfficerRef, Responder, StepOutcome, TeamRef, Texts
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
 MOST_NAMES = 3  # of one step in a list; the others are counted
 
 
@@ -49,7 +50,7 @@ class Reader:
 
     def until(self, at: datetime | None) -> str:
         """Return `until 20:00`, or nothing where no end is known."""
-        return self.say("map.until", time=self.clock(at)) if at else ""
+        return self.say("map.until", time=self.clock(at)).replace(" ", NO_BREAK) if at else ""
 
     def responder(self, one: Responder) -> Line:
         """Name who answers: call sign, officer or desk first, then all that helps to reach them."""
@@ -93,4 +94,4 @@ class Reader:
         return self._list(unit.name if desk else "", phone, self.say("map.radio", group=radio) if radio else "")
 
     def _list(self, *parts: str) -> str:
-        return "\N{NO-BREAK SPACE}· ".join(part for part in parts if part)
+        return f"{NO_BREAK}· ".join(part for part in parts if part)

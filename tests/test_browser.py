@@ -120,7 +120,7 @@ def test_a_click_tells_of_both_grids(visit: Callable, tmp_path: Path) -> None:
         expect(cards).to_have_count(2)
         expect(cards.nth(0)).to_contain_text("九堡派出所")
         expect(cards.nth(0)).to_contain_text("Responsible")
-        expect(page.locator("path.selected")).to_have_count(2)
+        expect(page.locator("path.chosen")).to_have_count(2)
 
 
 def test_an_uncovered_grid_is_one_click_away(visit: Callable, tmp_path: Path) -> None:

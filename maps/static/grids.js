@@ -59,9 +59,10 @@ const twingrid = (() => {
     }
     const popup = L.popup({ maxWidth: Math.min(38 * fontSize(), 0.8 * map.getSize().x), minWidth: 16 * fontSize() * Math.min(grids.length, 2) });
     popup.setLatLng(at).setContent(content);
-    popup.on("remove", () => grids.forEach((grid) => grid.path.classList.remove("selected")));
+    const chosen = L.geoJSON(grids.map((grid) => grid.feature), { interactive: false, style: { pane: "chosen", className: "chosen" } });
+    popup.on("remove", () => chosen.remove());
     popup.openOn(map);
-    grids.forEach((grid) => grid.path.classList.add("selected"));
+    chosen.addTo(map);
   }
 
   const fontSize = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
@@ -78,21 +79,20 @@ const twingrid = (() => {
   function network(onMap, index) {
     data ??= JSON.parse(document.getElementById("data").textContent);
     map = onMap;
+    Object.entries({ outlines: 440, chosen: 460 }).forEach(([name, zIndex]) => {
+      (map.getPane(name) ?? map.createPane(name)).style.zIndex = zIndex;
+    });
     const { strong, shapes } = data.layers[index];
     const pane = `network-${index}`;
     map.createPane(pane);
-    (map.getPane("outlines") ?? map.createPane("outlines")).style.zIndex = 440;
     map.createPane(`labels-${index}`).style.zIndex = strong ? 640 : 630;
     const group = L.featureGroup();
     const grids = [];
     shapes.features.forEach((feature) => {
-      const grid = { ...feature.properties, layer: index };
+      const grid = { ...feature.properties, feature, layer: index };
       const looks = `grid state-${grid.state}${strong ? " strong" : ""}`;
       const shape = L.geoJSON(feature, { style: { className: looks, smoothFactor: 0.3, pane } });
-      shape.on("add", () => shape.eachLayer((drawn) => {
-        grid.path = drawn.getElement();
-        gridOf.set(grid.path, grid);
-      }));
+      shape.on("add", () => shape.eachLayer((drawn) => gridOf.set(drawn.getElement(), grid)));
       group.addLayer(shape);
       if (grid.vacant) {
         group.addLayer(L.geoJSON(feature, { interactive: false, style: { className: "ringed", smoothFactor: 0.3, pane } }));

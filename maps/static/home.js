@@ -38,7 +38,7 @@
   }
 
   function responder(one, asked) {
-    const until = one.on_duty && one.until ? say("answer.until", { time: clock(one.until, asked) }) : null;
+    const until = one.on_duty && one.until ? say("answer.until", { time: clock(one.until, asked) }).replaceAll(" ", "\u00a0") : null;
     const name = one.call_sign && one.call_sign !== one.name ? one.name : null;
     const { length } = one.members;
     const crew = length > MOST_NAMES ? say("answer.crew", { n: length }) : one.members.map((member) => member.name).join(" ");
