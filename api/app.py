@@ -2,8 +2,10 @@
 
 from fastapi import Depends, FastAPI
 
-from api import demo, duty, errors, grids, health, incidents, jobs, lookup, pages, units
+from api import demo, duty, errors, grids, health, incidents, jobs, lookup, units
 from api.deps import refuse_unknown_parameters
+from api.pages import mount_static
+from api.pages import router as pages
 from spatial.db import Database
 from spatial.settings import Settings
 
@@ -24,7 +26,8 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     app.state.database = database
     app.state.settings = settings
     errors.install(app)
-    for slice_ in (lookup, grids, units, duty, incidents, jobs, demo, health, pages):
+    for slice_ in (lookup, grids, units, duty, incidents, jobs, demo, health):
         app.include_router(slice_.router)
-    pages.mount_static(app)
+    app.include_router(pages)
+    mount_static(app)
     return app

@@ -57,7 +57,9 @@ def features(
     found: Paged[Any], shape: Callable[[Any], Item], name: Callable[[Any], str], geometry: Callable[[Any], Any]
 ) -> FeatureCollection[Item]:
     """Return a page of rows with shapes as it is sent."""
-    made = [Feature(id=name(row), geometry=geometry(row), properties=shape(row)) for row in found.rows]
+    made: list[Feature[Item]] = [
+        Feature(id=name(row), geometry=geometry(row), properties=shape(row)) for row in found.rows
+    ]
     return FeatureCollection(features=made, next=cursor(found.next_after))
 
 
