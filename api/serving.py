@@ -35,6 +35,8 @@ def unwind_on_signals() -> None:
 def prepare_demo(database: Database, settings: Settings, console: Console) -> None:
     """Load the demo into an empty database, and see that its rosters reach into the coming days."""
     if settings.size == "none":
+        if settings.is_loopback:
+            fixtures.admit(database)
         return
     with database.read() as session:
         empty = is_empty(session)

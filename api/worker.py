@@ -4,12 +4,12 @@ import threading
 from datetime import timedelta
 from typing import Any
 
-from spatial.grids.check import recheck_layer
 from sqlalchemy.orm import Session
 
 from spatial import jobs
 from spatial.db import Database
 from spatial.errors import Busy
+from spatial.grids.check import recheck_layer
 from spatial.jobs import Handler, Progress
 from spatial.time import now
 

@@ -96,13 +96,17 @@ def test_kill_9_while_the_demo_loads_leaves_nothing_half(data_dir: Path) -> None
 
 
 def test_an_empty_deployment_is_served(data_dir: Path) -> None:
-    """With TWINGRID_SIZE=none nothing is loaded; pages say so, and data need a token."""
+    """With TWINGRID_SIZE=none nothing is loaded; pages say so, tokens work, and the town can still be loaded."""
     with running(data_dir, TWINGRID_SIZE="none") as service:
-        assert httpx.get(f"{service.url}/", timeout=30).status_code == 200
-        assert httpx.get(f"{service.url}/units", timeout=30).status_code == 401
+        for page in ("/", "/maps/grids"):
+            assert httpx.get(f"{service.url}{page}", timeout=30).status_code == 200
+        assert service.get("/units")["features"] == []
         token = service.run("token", "create", "city").stdout.strip()
-        reply = httpx.get(f"{service.url}/units", headers={"Authorization": f"Bearer {token}"}, timeout=30)
-        assert reply.json()["features"] == []
+        for told, status in ((token, 200), ("x", 401)):
+            reply = httpx.get(f"{service.url}/units", headers={"Authorization": f"Bearer {told}"}, timeout=30)
+            assert reply.status_code == status
+        service.run("demo", "load")
+        assert len(service.get("/grids/police", limit=1000)["features"]) == 15
 
 
 def test_a_taken_port_is_said(data_dir: Path) -> None:
