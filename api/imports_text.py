@@ -76,7 +76,7 @@ def _teller(lang: str) -> Told:
     return told
 
 
-Rows = tuple[str, Sequence[str], list[tuple[str, ...]]]
+Rows = tuple[str, Sequence[str], Sequence[tuple[str, ...]]]
 
 
 def _changes(plan: Plan, told: Told) -> Rows:
