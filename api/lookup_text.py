@@ -1,5 +1,6 @@
 """A look-up's answer on a terminal, for a dispatcher's glance."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -15,54 +16,68 @@ from maps.texts import say
 SHOWN = 3  # responders of one step; --json has them all
 
 
+@dataclass(frozen=True)
+class Voice:
+    """The language, the deployment's zone, and the instant of the answer: times of the same day need no date."""
+
+    lang: str
+    zone: ZoneInfo
+    at: datetime
+
+    def tell(self, key: str, **values: object) -> str:
+        """Return a sentence."""
+        return say(f"lookup.{key}", self.lang, **values)
+
+    def time(self, instant: datetime) -> str:
+        """Return a local time, with its date when it is another day."""
+        local = instant.astimezone(self.zone)
+        same_day = local.date() == self.at.astimezone(self.zone).date()
+        return local.strftime("%H:%M" if same_day else "%m-%d %H:%M")
+
+
 def show(answer: AnswerOut, lang: str, zone: ZoneInfo) -> None:
     """Print an answer, one panel a layer, in the deployment's local time."""
-    out = Console()
-    head = say(
-        "lookup.head", lang, lon=f"{answer.place.lon:.6f}", lat=f"{answer.place.lat:.6f}", at=_time(answer.at, zone)
-    )
+    out, voice = Console(), Voice(lang, zone, answer.at)
+    local = answer.at.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+    head = voice.tell("head", lon=f"{answer.place.lon:.6f}", lat=f"{answer.place.lat:.6f}", at=local)
     out.print(Text(head, style="bold"))
     for layer in answer.layers:
-        out.print(Panel(_body(layer, lang, zone), title=escape(layer.title), title_align="left"))
+        out.print(Panel(_body(layer, voice), title=escape(layer.title), title_align="left"))
     change = answer.next_change_at
-    told = say("lookup.next-change", lang, at=_time(change, zone)) if change else say("lookup.no-change-planned", lang)
+    told = voice.tell("next-change", at=voice.time(change)) if change else voice.tell("no-change-planned")
     out.print(Text(told, style="dim"))
 
 
-def _body(layer: LayerOut, lang: str, zone: ZoneInfo) -> Group:
+def _body(layer: LayerOut, voice: Voice) -> Group:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     if layer.grid:
         chain = " → ".join(unit.name for unit in layer.units)
-        table.add_row(say("lookup.grid", lang), f"[bold]{escape(layer.grid.code)}[/] {escape(layer.grid.name)}")
-        table.add_row(say("lookup.unit", lang), escape(chain))
+        table.add_row(voice.tell("grid"), f"[bold]{escape(layer.grid.code)}[/] {escape(layer.grid.name)}")
+        table.add_row(voice.tell("unit"), escape(chain))
     for held in layer.responsible:
-        away = f" [yellow]({say(f'map.leave.{held.away}', lang)})[/]" if held.away else ""
+        away = f" [yellow]({say(f'map.leave.{held.away}', voice.lang)})[/]" if held.away else ""
         who = f"{escape(held.officer.name)} {escape(held.officer.number)}{away}"
-        table.add_row(say(f"map.role.{held.role}", lang), who)
+        table.add_row(say(f"map.role.{held.role}", voice.lang), who)
     for step in layer.chain:
-        table.add_row(*_step(step, layer, lang, zone))
+        table.add_row(*_step(step, layer, voice))
     warnings = [Text(f"⚠ {warning}", style="bold red") for warning in layer.warnings]
     return Group(*warnings, table)
 
 
-def _step(step: StepOut, layer: LayerOut, lang: str, zone: ZoneInfo) -> tuple[Text, Text]:
+def _step(step: StepOut, layer: LayerOut, voice: Voice) -> tuple[Text, Text]:
     first = step.step == layer.responds_now
-    who = "\n".join(_who(one, lang, zone) for one in step.responders[:SHOWN]) or step.reason
+    who = [_who(one, voice) for one in step.responders[:SHOWN]] or [step.reason]
     if len(step.responders) > SHOWN:
-        who += "\n" + say("lookup.and-more", lang, n=len(step.responders) - SHOWN)
+        who.append(voice.tell("and-more", n=len(step.responders) - SHOWN))
     style = "bold green" if first and layer.on_duty else "bold yellow" if first else ""
-    return Text(("▶ " if first else "  ") + step.title, style=style), Text(who, style=style)
+    return Text(("▶ " if first else "  ") + step.title, style=style), Text("\n".join(who), style=style)
 
 
-def _who(one: ResponderOut, lang: str, zone: ZoneInfo) -> str:
+def _who(one: ResponderOut, voice: Voice) -> str:
     own = one.number if one.kind == "officer" else one.name if one.call_sign else None
     parts = [one.call_sign or one.name, own, one.radio, one.phone]
     if one.until and one.on_duty:
-        parts.append(say("lookup.until-at", lang, at=_time(one.until, zone)))
+        parts.append(voice.tell("until-at", at=voice.time(one.until)))
     return "  ".join(part for part in parts if part)
-
-
-def _time(instant: datetime, zone: ZoneInfo) -> str:
-    return instant.astimezone(zone).strftime("%Y-%m-%d %H:%M")
