@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from api.imports_text import plan_out, show_plan
+from api.options import Lang
 from api.runtime import open_database
 from maps.texts import LANGUAGES, say
 from spatial import access
@@ -31,7 +32,6 @@ TITLES = {
     "police": {"zh-CN": "警格", "en": "Police grids"},
     "governance": {"zh-CN": "网格", "en": "Governance grids"},
 }
-Lang = Annotated[Literal["zh-CN", "en"], typer.Option("--lang", envvar="TWINGRID_LANGUAGE")]
 AsJson = Annotated[bool, typer.Option("--json", help="the whole plan, for programs")]
 
 

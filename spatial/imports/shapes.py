@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from spatial import crs as systems
 from spatial.errors import Fault, GeometryFault
@@ -13,6 +14,7 @@ from spatial.grids.tiling import canonical, densified, node, repaired, rounded
 from spatial.imports.model import Entry, LayerKind, Repair
 
 FARTHEST_DEGREES = 5.0  # from the deployment's meridian; no city is as wide
+Counts = NDArray[np.int64]
 AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 
 
@@ -50,7 +52,7 @@ def place_faults(shapes: Geometries, crs: str, plane: Plane | None, extent: syst
     xy, owner = shapely.get_coordinates(shapes, return_index=True)
     if len(xy) == 0:
         return []
-    if systems.axes_swapped(xy, crs, extent):
+    if systems.axes_swapped(xy, crs) or (extent and systems.axes_swapped(xy, crs, _around(extent))):
         return [Fault("geometry", "axes-swapped", {"x": float(xy[0, 0]), "y": float(xy[0, 1])})]
     lonlat = systems.inbound(crs)(xy)
     lost = ~np.isfinite(lonlat).all(axis=1)
@@ -68,6 +70,12 @@ def place_faults(shapes: Geometries, crs: str, plane: Plane | None, extent: syst
         else:
             faults.append(Fault(where, "far-from-deployment", {"lon": _first(lonlat[:, 0], far & own)}))
     return faults
+
+
+def _around(extent: systems.Bounds) -> systems.Bounds:
+    """Return bounds with a degree around them, for a file that reaches beyond what is stored."""
+    west, south, east, north = extent
+    return west - 1, south - 1, east + 1, north + 1
 
 
 def plane_of(shapes: Geometries, crs: str) -> Plane:
@@ -131,11 +139,9 @@ def _joined(entries: Sequence[Entry], source: Geometries) -> tuple[Geometries, l
 
 
 def _mended(entries: Sequence[Entry], joined: Geometries, changed: Floats) -> list[Repair]:
-    once = shapely.remove_repeated_points(joined, 0)
-    repeated = shapely.get_num_coordinates(joined) - shapely.get_num_coordinates(once)
     repairs = [
         Repair(entry.code, entry.rows, "duplicate-vertices", int(count), 0.0)
-        for entry, count in zip(entries, repeated, strict=True)
+        for entry, count in zip(entries, _repeated_vertices(joined), strict=True)
         if count > 0
     ]
     return repairs + [
@@ -156,7 +162,16 @@ def _collapsed(entries: Sequence[Entry], before: Geometries, after: Geometries) 
     ]
 
 
-def _ring_counts(shapes: Geometries) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _repeated_vertices(shapes: Geometries) -> Counts:
+    """Return how many vertices of each shape repeat the one before."""
+    parts, owner = shapely.get_parts(shapes, return_index=True)
+    rings, part = shapely.get_rings(parts, return_index=True)
+    xy, ring = shapely.get_coordinates(rings, return_index=True)
+    repeats = (xy[1:] == xy[:-1]).all(axis=1) & (ring[1:] == ring[:-1])
+    return np.bincount(owner[part[ring[1:][repeats]]], minlength=len(shapes))
+
+
+def _ring_counts(shapes: Geometries) -> Counts:
     parts, owner = shapely.get_parts(shapes, return_index=True)
     return np.bincount(owner, 1 + shapely.get_num_interior_rings(parts), minlength=len(shapes)).astype(np.int64)
 
@@ -176,7 +191,7 @@ def _percent(change: float, area: float) -> float:
     return round(float(100 * change / area), 2) if area > 0 else 100.0
 
 
-def _first(values: Floats, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> float:
+def _first(values: Floats, chosen: NDArray[np.bool_]) -> float:
     return round(float(values[chosen][0]), 9)
 
 

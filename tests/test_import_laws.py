@@ -1,0 +1,227 @@
+"""What imports and exports promise whatever is drawn, killed or typed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+import shapely
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from spatial.db import Database
+from spatial.grids import queries
+from spatial.history import Moment
+from spatial.imports.read import read_file
+from spatial.imports.service import export_layer
+from spatial.settings import ROOT
+from tests.importing import (
+    ACTOR,
+    FOUR,
+    SETTINGS,
+    START,
+    SUMMER,
+    Write,
+    counts,
+    everything,
+    geojson_file,
+    in_force,
+    rows,
+    take,
+    told,
+)
+from tests.test_tiling import in_degrees, jittered
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Return a writer of GeoJSON files."""
+    return partial(geojson_file, tmp_path)
+
+
+# Laws ----------------------------------------------------------------------------------------------------------------
+
+FORMATS = {"geojson": "x.geojson", "gpkg": "x.gpkg", "shp": "x.zip"}
+DRAWN = settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+)
+
+
+@DRAWN
+@given(
+    st.integers(0, 2**32),
+    st.integers(1, 4),
+    st.sampled_from(["EPSG:4490", "EPSG:4548", "EPSG:32650"]),
+    st.sampled_from(list(FORMATS)),
+)
+def test_import_of_export(empty_database: Database, write: Write, seed: int, n: int, crs: str, fmt: str) -> None:
+    """import(export(x)) = x, in every format and system, down to the stored bytes."""
+    layer = f"layer{seed}-{n}-{fmt}"
+    source = write(
+        in_degrees(jittered(seed, n, drop=0.5, noise_m=0.002)),
+        code=[f"G{number}" for number in range(n * n)],
+        name=[f"第{number}格 “’,;\\" for number in range(n * n)],
+    )
+    take(empty_database, source, layer=layer, name="name")
+    before = everything(empty_database)
+    stored = in_force(empty_database, layer=layer)
+    target = source.parent / FORMATS[fmt]
+    chosen = "EPSG:4490" if fmt == "geojson" else crs
+    export_layer(empty_database, ACTOR, layer, Moment(SUMMER), target, fmt, crs=chosen, settings=SETTINGS)
+    plan = take(empty_database, target, layer=layer, name="name", unit="unit", kind="kind", effective=SUMMER)
+    assert counts(plan) == {"same": n * n}
+    elsewhere = take(empty_database, target, layer=f"{layer}-copy", name="name", unit="unit", kind="kind")
+    assert counts(elsewhere) == {"new": n * n}
+    assert in_force(empty_database, layer=f"{layer}-copy") == stored
+    assert everything(empty_database)[2] == before[2] + n * n
+
+
+@DRAWN
+@given(st.integers(0, 2**32), st.lists(st.tuples(st.integers(0, 3), st.integers(0, 200)), min_size=1, max_size=5))
+def test_history(empty_database: Database, write: Write, seed: int, changes: list[tuple[int, int]]) -> None:
+    """Whatever is imported from whenever on, versions never overlap and every old answer can be had again."""
+    layer = f"layer{seed}-{len(changes)}"
+    take(empty_database, write(in_degrees(jittered(seed, 2, drop=0, noise_m=0))), layer=layer)
+    asked = [START + timedelta(days=day) for day in (0, 50, 100, 150, 250)]
+    remembered = []
+    for other, day in changes:
+        known = rows(empty_database, "SELECT clock_timestamp()")[0][0]
+        remembered.append((known, [in_force(empty_database, at, layer=layer) for at in asked]))
+        shapes = in_degrees(jittered(other, 2, drop=0, noise_m=0))
+        take(empty_database, write(shapes), layer=layer, effective=START + timedelta(days=day))
+    for known, answers in remembered:
+        assert [in_force(empty_database, at, known, layer) for at in asked] == answers
+    overlapping = """SELECT count(*) FROM grid_version a JOIN grid_version b ON a.grid_id = b.grid_id AND a.id < b.id
+                     WHERE a.valid && b.valid AND a.recorded && b.recorded"""
+    assert rows(empty_database, overlapping) == [(0,)]
+
+
+@DRAWN
+@given(st.integers(0, 2**32), st.lists(st.tuples(st.floats(0.05, 0.95), st.floats(0.05, 0.95)), min_size=20))
+def test_one_owner(empty_database: Database, write: Write, seed: int, places: list[tuple[float, float]]) -> None:
+    """In PostGIS too, a place inside a tiling has one owner: one grid around it, or the smallest that touch it."""
+    layer = f"owner{seed}-{len(places)}"
+    take(empty_database, write(in_degrees(jittered(seed, 3, drop=0.5, noise_m=0.001))), layer=layer)
+    with empty_database.read() as session:
+        found = queries.layer_of(session, layer)
+        assert found is not None
+        states = queries.grids_in_force(session, found.id, SUMMER)
+        whole = shapely.coverage_union_all(queries.shapes_of(states))
+        west, south, east, north = whole.bounds
+        for x, y in places:
+            point = shapely.Point(west + x * (east - west), south + y * (north - south))
+            touching = session.scalars(
+                text(
+                    "SELECT code FROM grid_version WHERE layer_id = :layer AND upper_inf(recorded)"
+                    " AND ST_Intersects(geom, ST_GeomFromText(:point, 4490))"
+                ),
+                {"layer": found.id, "point": shapely.to_wkt(point, rounding_precision=17)},
+            ).all()
+            inside = [state.code for state in states if shapely.contains_properly(state.shape, point)]
+            if shapely.contains_properly(whole, point):
+                assert inside == touching or (not inside and len(touching) > 1)
+
+
+# Out, and what happens when something breaks -------------------------------------------------------------------------
+
+
+def test_export_is_whole_or_not_there(empty_database: Database, write: Write, tmp_path: Path) -> None:
+    """An export that fails leaves the old file; what it writes is RFC 7946 with 9 decimals; each is audited."""
+    long_name = "长" * 100
+    take(empty_database, write(FOUR, code=list("ABCD"), name=[long_name] * 4), name="name")
+    for name, fmt in (("out.zip", "shp"), ("out.geojson", "geojson")):
+        target = tmp_path / name
+        target.write_text("old", encoding="utf-8")
+
+        def export(target: Path = target, fmt: str = fmt) -> int:
+            return export_layer(
+                empty_database, ACTOR, "police", Moment(SUMMER), target, fmt, crs="EPSG:4490", settings=SETTINGS
+            )
+
+        if fmt == "shp":
+            assert {text for _, text in told(export)} == {"text-too-long-for-shapefile"}
+            assert target.read_text(encoding="utf-8") == "old"
+        else:
+            assert export() == 4
+            document = json.loads(target.read_bytes())
+            assert "crs" not in document
+            ring = document["features"][0]["geometry"]["coordinates"][0][0]
+            assert shapely.is_ccw(shapely.LinearRing(ring))
+            assert all(round(number, 9) == number for xy in ring for number in xy)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["grids.geojson", "out.geojson", "out.zip"]
+    assert rows(empty_database, "SELECT count(*) FROM audit WHERE action = 'export-grids'") == [(1,)]
+
+
+IMPORT_AND_WAIT = """
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from spatial.access import operator
+from spatial.db import Database, make_engine
+from spatial.imports.model import Columns, NewLayer, Request
+from spatial.imports.read import read_file
+from spatial.imports.service import commit_import
+from spatial.settings import Settings
+layer = NewLayer({"zh-CN": "a", "en": "a"})
+request = Request("police", Columns("code"), datetime(2025, 1, 1, tzinfo=UTC), new_layer=layer)
+commit_import(Database(make_engine(sys.argv[1])), operator("test"), read_file(Path(sys.argv[2])), request, Settings())
+"""
+
+
+def test_killed_half_way(empty_database: Database, write: Write) -> None:
+    """An import killed after it wrote its grids, before it committed, leaves nothing; the next one works."""
+    file = write(in_degrees(jittered(5, 6, drop=0.2, noise_m=0)))
+    before = everything(empty_database)
+    url = empty_database.engine.url.render_as_string(hide_password=False)
+    with empty_database.engine.connect() as blocker:
+        blocker.execute(text("SELECT pg_advisory_xact_lock(domain_lock('audit'))"))  # the last thing an import takes
+        process = subprocess.Popen([sys.executable, "-c", IMPORT_AND_WAIT, url, str(file)], cwd=ROOT)
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        wait_until(lambda: rows(empty_database, waiting) == [(1,)])
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    wait_until(lambda: rows(empty_database, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)])
+    assert everything(empty_database) == before
+    assert counts(take(empty_database, file)) == {"new": 36}
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.05)
+
+
+def twingrid(database: Database, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line on a database, in English."""
+    url = database.engine.url.render_as_string(hide_password=False)
+    env = {**os.environ, "TWINGRID_DATABASE_URL": url, "TWINGRID_LANGUAGE": "en", "COLUMNS": "200"}
+    command = [sys.executable, "-c", "from api.cli import main; main()", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_command_line(empty_database: Database, write: Write, tmp_path: Path) -> None:
+    """The command line tells a plan, writes with --commit only, exports, and leaves with 2 on bad input."""
+    file = write(FOUR, code=list("ABCD"), name=["甲", "乙", "丙", "丁"])
+    verb = ("import", "grids", str(file), "--layer", "police", "--name", "name", "--create-layer")
+    dry = twingrid(empty_database, *verb, "--json")
+    assert (dry.returncode, json.loads(dry.stdout)["counts"]["new"]) == (0, 4)
+    assert in_force(empty_database) == {}
+    done = twingrid(empty_database, *verb, "--commit", "--effective", "2025-01-01T00:00:00+08:00")
+    assert (done.returncode, "Written." in done.stdout) == (0, True), done.stderr
+    assert len(in_force(empty_database)) == 4
+    out = twingrid(empty_database, "export", "grids", "--layer", "police", "-o", str(tmp_path / "out.gpkg"))
+    assert (out.returncode, len(read_file(tmp_path / "out.gpkg"))) == (0, 4), out.stderr
+    bad = twingrid(empty_database, *verb, "--unit", "nobody", "--commit")
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert "nobody" in bad.stderr
+    naive = twingrid(empty_database, *verb, "--effective", "2025-01-01")
+    assert (naive.returncode, "effective" in naive.stderr) == (2, True)
