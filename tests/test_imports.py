@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import shapely
 
-from spatial.db import Database
+from spatial.db import Database, open_version
 from spatial.errors import GeometryFault
 from spatial.geometry import Geometries, area_m2
+from spatial.grids import queries
+from spatial.grids.service import NewVersion, replace_versions
 from spatial.imports.model import NewLayer, NewUnits
 from spatial.imports.read import read_file
+from spatial.time import since
 from tests.importing import (
     FOUR,
     FREE,
@@ -128,6 +131,20 @@ def test_neighbours_get_the_new_vertices(empty_database: Database, write: Write)
     assert plan.of("adjusted")[0].area_m2 == pytest.approx(10_000, rel=1e-3)
     again = take(empty_database, write(beside, code=["B", "C"]), effective=SUMMER)
     assert counts(again) == {"same": 2, "kept": 1}
+
+
+def test_a_code_is_never_used_again(empty_database: Database, write: Write) -> None:
+    """The old code of a renumbered grid cannot be given to another."""
+    take(empty_database, write(FOUR))
+    with empty_database.write() as session:
+        stamp = open_version(session, "areas")
+        layer = queries.layer_of(session, "police")
+        assert layer is not None
+        old = queries.grids_in_force(session, layer.id, SUMMER)[0]
+        new = NewVersion(old.grid_id, "G9", old.name, old.kind, None, {}, since(SUMMER), old.shape)
+        replace_versions(session, layer.id, [old], [new], start=SUMMER, stamp=stamp)
+    (fault,) = faults(lambda: take(empty_database, write(FOUR), effective=SUMMER))
+    assert (fault.where, fault.text, fault.values["now"]) == ("row 1, column code", "code-of-another-grid", "G9")
 
 
 def test_parts_of_one_grid(empty_database: Database, write: Write) -> None:

@@ -55,13 +55,13 @@ def grids_in_force(session: Session, layer_id: int, at: datetime, known_at: date
     return _states(session, GridVersion.layer_id == layer_id, in_force(GridVersion, at, known_at))
 
 
-def next_starts(session: Session, layer_id: int, after: datetime) -> dict[str, datetime]:
-    """Return, by code, when the next version begins of each grid that has one that begins after an instant."""
+def next_starts(session: Session, layer_id: int, after: datetime) -> dict[int, datetime]:
+    """Return, by grid, when its next version begins, of those that have one that begins after an instant."""
     start: Any = func.lower(GridVersion.valid)
     wanted = (
-        select(GridVersion.code, func.min(start))
+        select(GridVersion.grid_id, func.min(start))
         .where(GridVersion.layer_id == layer_id, known(GridVersion, None), start > after)
-        .group_by(GridVersion.code)
+        .group_by(GridVersion.grid_id)
     )
     return {row[0]: row[1] for row in session.execute(wanted)}
 

@@ -89,7 +89,7 @@ class Stored:
     plane: Plane | None = None
     extent: Bounds | None = None
     grids: tuple[GridState, ...] = ()  # of the layer, in force at the effective instant
-    next_starts: Mapping[str, datetime] = field(default_factory=dict)
+    next_starts: Mapping[int, datetime] = field(default_factory=dict)  # by grid, after the effective instant
     grid_ids: Mapping[str, int] = field(default_factory=dict)  # of every code the layer ever gave
     unit_ids: Mapping[str, int] = field(default_factory=dict)
     until: datetime | None = None  # the layer's next change on record after the effective instant

@@ -64,11 +64,23 @@ def _checked(table: SourceTable, request: Request, stored: Stored) -> tuple[list
     bad_shapes = shape_faults(table.shapes)
     if request.new_units is None:
         faults += unknown_units(found, stored.unit_ids, request.columns.unit)
-    faults += crs_faults + bad_shapes
+    faults += _renumbered(found, request, stored) + crs_faults + bad_shapes
     if not crs_faults and not bad_shapes:
         faults += place_faults(table.shapes, crs, stored.plane, stored.extent)
     _refuse(faults)
     return found, crs
+
+
+def _renumbered(found: Sequence[Entry], request: Request, stored: Stored) -> list[Fault]:
+    """Return a fault for each code that was once given to a grid that now has another."""
+    now = {state.grid_id: state.code for state in stored.grids}
+    faults = []
+    for entry in found:
+        code = now.get(stored.grid_ids.get(entry.code, 0), entry.code)
+        if code != entry.code:
+            where = f"row {entry.rows[0]}, column {request.columns.code}"
+            faults.append(Fault(where, "code-of-another-grid", {"code": entry.code, "now": code}))
+    return faults
 
 
 def _refuse(faults: Sequence[Fault]) -> None:
@@ -98,7 +110,8 @@ def _of_file(found: Sequence[Entry], shapes: Geometries, request: Request, store
     for entry, shape, size in zip(found, shapes, sizes, strict=True):
         old = olds.get(entry.code)
         said = _said(entry, old, request, stored)
-        until = old.valid.upper if old else stored.next_starts.get(entry.code)
+        grid_id = stored.grid_ids.get(entry.code)
+        until = old.valid.upper if old else stored.next_starts.get(grid_id) if grid_id else None
         new_unit = entry.unit if entry.unit not in stored.unit_ids else None
         differs = _differing(old, said, new_unit) if old else ()
         if old and shapely.to_wkb(was[entry.code]) != shapely.to_wkb(shape):
@@ -111,7 +124,7 @@ def _of_file(found: Sequence[Entry], shapes: Geometries, request: Request, store
                 new_unit=new_unit,
                 shape=shape,
                 valid=since(request.effective, until),
-                grid_id=stored.grid_ids.get(entry.code),
+                grid_id=grid_id,
                 old=old,
                 differs=differs,
                 area_m2=float(size),
