@@ -57,7 +57,8 @@ ANCHOR = date(2025, 3, 3)
 ZONE = ZoneInfo("Asia/Shanghai")
 FIRST, LAST = datetime(2025, 2, 17, tzinfo=UTC), datetime(2025, 3, 31, tzinfo=UTC)  # 08:00 in Shanghai
 SEEDS = [1, 2, 3, 4, 5]
-UNSEEN = 3  # seeds drawn anew in every run
+FEW = SEEDS[:2]  # for laws that hang on the seed less
+UNSEEN = 2  # seeds drawn anew in every run
 Edges = Counter[tuple[tuple[float, ...], ...]]
 Row = dict[str, Any]
 
@@ -199,7 +200,7 @@ def test_the_town_is_as_large_as_promised() -> None:
     assert_counts(1)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", FEW)
 def test_a_street_has_an_exclave_a_hole_and_special_grids(seed: int) -> None:
     """One grid has two parts that do not touch, another has a hole which a dedicated grid fills exactly."""
     shapes = list(in_force(seed, "governance", LAST).values())
@@ -283,7 +284,7 @@ def span_of(gap: Row) -> tuple[datetime, datetime]:
     return datetime.fromisoformat(gap["from"]), datetime.fromisoformat(gap["until"])
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", FEW)
 def test_only_the_planted_gaps_are_there(seed: int) -> None:
     """Squads, crews and desks are there round the clock, but for the night and the hour on record."""
     units = {row["code"]: row["unit_id"] for _, row in rows_of(seed, UnitVersion)}
@@ -298,7 +299,7 @@ def test_only_the_planted_gaps_are_there(seed: int) -> None:
     assert not list(uncovered(covering(seed, "unit_id", units["339901001000"], {"desk"})))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", FEW)
 def test_one_grid_is_forgotten_and_one_is_vacant(seed: int) -> None:
     """The new dedicated grid is on nobody's list; one police grid has no lead; every other grid has exactly one."""
     ids = {row["code"]: row["grid_id"] for _, row in rows_of(seed, GridVersion)}
@@ -341,7 +342,7 @@ def test_everything_is_plainly_synthetic() -> None:
     assert all(row["masked_text"].startswith("【合成】") for _, row in rows_of(1, Incident))
 
 
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", FEW)
 def test_roads_cross_water_by_bridges_alone(seed: int) -> None:
     """A road that is not a bridge does not meet the river; there are some bridges."""
     roads = [row for _, row in rows_of(seed, RoadEdge)]
