@@ -79,7 +79,8 @@ class World:
     def step(self, layer_id: int, position: int, key: str, source: str, *, cover: bool = True, **more: Any) -> int:
         """Add a step to a layer's chain of response."""
         row = {"layer_id": layer_id, "position": position, "key": key, "title": {"zh-CN": key, "en": key}}
-        return self._add(ResponseStep, source=source, is_cover=cover, **row, **more)
+        times = {"valid": self.valid, "recorded": self._recorded("areas")}
+        return self._add(ResponseStep, source=source, is_cover=cover, **times, **row, **more)
 
     def unit(self, code: str, kind: str = "station", tree: str = "police", **more: Any) -> int:
         """Add a unit."""

@@ -49,7 +49,7 @@ DO $$
 DECLARE
     kept text;
 BEGIN
-    FOREACH kept IN ARRAY ARRAY['unit_version', 'unit_link', 'grid_version', 'grid_cell', 'override', 'place_version',
+    FOREACH kept IN ARRAY ARRAY['response_step', 'finding', 'unit_version', 'unit_link', 'grid_version', 'grid_cell', 'override', 'place_version',
         'officer_version', 'assignment', 'team_version', 'team_member', 'shift', 'cover', 'leave', 'duty_event',
         'staffing_rule'] LOOP
         EXECUTE format('CREATE TRIGGER history_stays BEFORE UPDATE OR DELETE ON %I
@@ -65,14 +65,26 @@ BEGIN
     END LOOP;
 END $$;
 
+-- Incidents are corrected by new versions; only the retention rule deletes, whole rows and by age.
+CREATE TRIGGER history_stays BEFORE UPDATE ON incident FOR EACH ROW EXECUTE FUNCTION history_stays();
+
+-- What answers rest on and has no history of its own is never changed.
+CREATE TRIGGER kind_stays BEFORE UPDATE OF code, kind, built_from_id ON layer
+FOR EACH ROW WHEN (OLD.code <> NEW.code OR OLD.kind <> NEW.kind OR OLD.built_from_id <> NEW.built_from_id)
+EXECUTE FUNCTION append_only();
+
+CREATE TRIGGER tree_stays BEFORE UPDATE OF tree ON unit
+FOR EACH ROW WHEN (OLD.tree <> NEW.tree) EXECUTE FUNCTION append_only();
+
 -- Shifts -------------------------------------------------------------------------------------------------------------
 
--- A part of a shift lies within it and belongs to the same officer or team.
+-- A part of a shift lies within it, belongs to the same officer or team, and ends to stand before it does.
 CREATE FUNCTION part_within_shift() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM 1 FROM shift AS whole
     WHERE whole.id = NEW.parent_shift AND whole.parent_shift IS NULL AND NEW.planned <@ whole.planned
+      AND upper_inf(whole.recorded) AND whole.state <> 'cancelled'
       AND whole.officer_id IS NOT DISTINCT FROM NEW.officer_id AND whole.team_id IS NOT DISTINCT FROM NEW.team_id;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'a part must lie within its shift' USING ERRCODE = 'check_violation',
@@ -84,10 +96,25 @@ END $$;
 CREATE TRIGGER part_within_shift BEFORE INSERT ON shift
 FOR EACH ROW WHEN (NEW.parent_shift IS NOT NULL) EXECUTE FUNCTION part_within_shift();
 
+CREATE FUNCTION whole_outlives_parts() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM shift AS part WHERE part.parent_shift = OLD.id AND upper_inf(part.recorded);
+    IF FOUND THEN
+        RAISE EXCEPTION 'parts of the shift still stand' USING ERRCODE = 'check_violation',
+            CONSTRAINT = 'whole_outlives_parts';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER whole_outlives_parts BEFORE UPDATE ON shift
+FOR EACH ROW WHEN (OLD.parent_shift IS NULL) EXECUTE FUNCTION whole_outlives_parts();
+
 CREATE FUNCTION cover_within_shift() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM 1 FROM shift WHERE id = NEW.shift_id AND NEW.span <@ planned;
+    PERFORM 1 FROM shift
+    WHERE id = NEW.shift_id AND NEW.span <@ range_merge(planned, coalesce(actual, planned));
     IF NOT FOUND THEN
         RAISE EXCEPTION 'cover must lie within its shift' USING ERRCODE = 'check_violation',
             CONSTRAINT = 'cover_within_shift';

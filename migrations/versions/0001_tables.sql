@@ -6,7 +6,8 @@ CREATE TABLE address (
     point geometry(POINT,4490) NOT NULL,
     dwellings BIGINT NOT NULL,
     CONSTRAINT pk_address PRIMARY KEY (id),
-    CONSTRAINT ck_address_dwellings_not_negative CHECK (dwellings >= 0)
+    CONSTRAINT ck_address_dwellings_not_negative CHECK (dwellings >= 0),
+    CONSTRAINT ck_address_point_valid CHECK (ST_IsValid(point) AND NOT ST_IsEmpty(point) AND point @ ST_MakeEnvelope(-180, -90, 180, 90, 4490))
 );
 CREATE INDEX ix_address_point ON address USING gist (point);
 
@@ -30,7 +31,8 @@ CREATE TABLE barrier (
     kind TEXT NOT NULL,
     name TEXT,
     geom geometry(MULTILINESTRING,4490) NOT NULL,
-    CONSTRAINT pk_barrier PRIMARY KEY (id)
+    CONSTRAINT pk_barrier PRIMARY KEY (id),
+    CONSTRAINT ck_barrier_geom_valid CHECK (ST_IsValid(geom) AND NOT ST_IsEmpty(geom) AND geom @ ST_MakeEnvelope(-180, -90, 180, 90, 4490))
 );
 CREATE INDEX ix_barrier_geom ON barrier USING gist (geom);
 
@@ -143,7 +145,8 @@ CREATE TABLE principal (
 CREATE TABLE road_node (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     point geometry(POINT,4490) NOT NULL,
-    CONSTRAINT pk_road_node PRIMARY KEY (id)
+    CONSTRAINT pk_road_node PRIMARY KEY (id),
+    CONSTRAINT ck_road_node_point_valid CHECK (ST_IsValid(point) AND NOT ST_IsEmpty(point) AND point @ ST_MakeEnvelope(-180, -90, 180, 90, 4490))
 );
 CREATE INDEX ix_road_node_point ON road_node USING gist (point);
 
@@ -185,8 +188,9 @@ CREATE TABLE finding (
     acknowledged_reason TEXT,
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_finding PRIMARY KEY (id),
-    CONSTRAINT ck_finding_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_finding_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
     CONSTRAINT ck_finding_severity_known CHECK (severity IN ('info', 'warning', 'fault')),
+    CONSTRAINT ck_finding_geom_valid CHECK (ST_IsValid(geom) AND NOT ST_IsEmpty(geom) AND geom @ ST_MakeEnvelope(-180, -90, 180, 90, 4490)),
     CONSTRAINT fk_finding_layer_id FOREIGN KEY(layer_id) REFERENCES layer (id)
 );
 CREATE INDEX ix_finding_geom ON finding USING gist (geom) WHERE upper_inf(recorded);
@@ -217,7 +221,7 @@ CREATE TABLE leave (
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_leave PRIMARY KEY (id),
     CONSTRAINT ck_leave_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
-    CONSTRAINT ck_leave_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_leave_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
     CONSTRAINT ck_leave_kind_known CHECK (kind IN ('annual', 'sick', 'training', 'secondment', 'other')),
     CONSTRAINT one_leave_of_an_officer EXCLUDE USING gist (officer_id WITH =, valid WITH &&, recorded WITH &&),
     CONSTRAINT fk_leave_officer_id FOREIGN KEY(officer_id) REFERENCES officer (id)
@@ -250,7 +254,7 @@ CREATE TABLE officer_version (
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_officer_version PRIMARY KEY (id),
     CONSTRAINT ck_officer_version_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
-    CONSTRAINT ck_officer_version_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_officer_version_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
     CONSTRAINT ck_officer_version_kind_known CHECK (kind IN ('community_officer', 'duty_police', 'auxiliary', 'grid_leader', 'grid_worker', 'enforcement', 'mediator', 'volunteer')),
     CONSTRAINT one_version_of_an_officer EXCLUDE USING gist (officer_id WITH =, valid WITH &&, recorded WITH &&),
     CONSTRAINT fk_officer_version_officer_id FOREIGN KEY(officer_id) REFERENCES officer (id),
@@ -271,8 +275,8 @@ CREATE TABLE place_version (
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_place_version PRIMARY KEY (id),
     CONSTRAINT ck_place_version_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
-    CONSTRAINT ck_place_version_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
-    CONSTRAINT ck_place_version_point_valid CHECK (ST_IsValid(point) AND NOT ST_IsEmpty(point)),
+    CONSTRAINT ck_place_version_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_place_version_point_valid CHECK (ST_IsValid(point) AND NOT ST_IsEmpty(point) AND point @ ST_MakeEnvelope(-180, -90, 180, 90, 4490)),
     CONSTRAINT one_version_of_a_place EXCLUDE USING gist (place_id WITH =, valid WITH &&, recorded WITH &&),
     CONSTRAINT fk_place_version_place_id FOREIGN KEY(place_id) REFERENCES place (id),
     CONSTRAINT fk_place_version_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id),
@@ -311,9 +315,14 @@ CREATE TABLE response_step (
     officer_kinds TEXT[] DEFAULT '{}' NOT NULL,
     teams_only BOOLEAN DEFAULT false NOT NULL,
     is_cover BOOLEAN NOT NULL,
+    valid TSTZRANGE NOT NULL,
+    recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_response_step PRIMARY KEY (id),
-    CONSTRAINT uq_response_step_layer_id_position UNIQUE (layer_id, position),
+    CONSTRAINT ck_response_step_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
+    CONSTRAINT ck_response_step_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
     CONSTRAINT ck_response_step_source_known CHECK (source IN ('grid_shift', 'neighbour_shift', 'unit_shift', 'unit_desk', 'assignment')),
+    CONSTRAINT ck_response_step_cover_is_on_duty CHECK (NOT is_cover OR source IN ('grid_shift', 'unit_shift')),
+    CONSTRAINT one_step_at_a_position EXCLUDE USING gist (layer_id WITH =, position WITH =, valid WITH &&, recorded WITH &&),
     CONSTRAINT fk_response_step_layer_id FOREIGN KEY(layer_id) REFERENCES layer (id)
 );
 
@@ -338,6 +347,7 @@ CREATE TABLE road_edge (
     is_bridge BOOLEAN DEFAULT false NOT NULL,
     geom geometry(LINESTRING,4490) NOT NULL,
     CONSTRAINT pk_road_edge PRIMARY KEY (id),
+    CONSTRAINT ck_road_edge_geom_valid CHECK (ST_IsValid(geom) AND NOT ST_IsEmpty(geom) AND geom @ ST_MakeEnvelope(-180, -90, 180, 90, 4490)),
     CONSTRAINT fk_road_edge_from_node_id FOREIGN KEY(from_node_id) REFERENCES road_node (id),
     CONSTRAINT fk_road_edge_to_node_id FOREIGN KEY(to_node_id) REFERENCES road_node (id)
 );
@@ -377,7 +387,7 @@ CREATE TABLE shift (
     CONSTRAINT pk_shift PRIMARY KEY (id),
     CONSTRAINT ck_shift_planned_honest CHECK (NOT isempty(planned) AND (lower_inf(planned) OR isfinite(lower(planned)) AND lower_inc(planned)) AND (upper_inf(planned) OR isfinite(upper(planned)) AND NOT upper_inc(planned))),
     CONSTRAINT ck_shift_actual_honest CHECK (NOT isempty(actual) AND (lower_inf(actual) OR isfinite(lower(actual)) AND lower_inc(actual)) AND (upper_inf(actual) OR isfinite(upper(actual)) AND NOT upper_inc(actual))),
-    CONSTRAINT ck_shift_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_shift_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
     CONSTRAINT ck_shift_one_subject CHECK (num_nonnulls(officer_id, team_id) = 1),
     CONSTRAINT ck_shift_kind_known CHECK (kind IN ('grid', 'duty', 'standby', 'leader', 'patrol', 'desk')),
     CONSTRAINT ck_shift_state_known CHECK (state IN ('planned', 'confirmed', 'done', 'cancelled')),
@@ -385,7 +395,8 @@ CREATE TABLE shift (
     CONSTRAINT one_version_of_a_shift EXCLUDE USING gist (uuid WITH =, recorded WITH &&),
     CONSTRAINT one_shift_of_an_officer EXCLUDE USING gist (officer_id WITH =, planned WITH &&) WHERE (parent_shift IS NULL AND upper_inf(recorded) AND state <> 'cancelled'),
     CONSTRAINT one_part_of_a_shift EXCLUDE USING gist (officer_id WITH =, parent_shift WITH =, planned WITH &&) WHERE (parent_shift IS NOT NULL AND upper_inf(recorded) AND state <> 'cancelled'),
-    CONSTRAINT one_shift_of_a_team EXCLUDE USING gist (team_id WITH =, planned WITH &&) WHERE (upper_inf(recorded) AND state <> 'cancelled'),
+    CONSTRAINT one_shift_of_a_team EXCLUDE USING gist (team_id WITH =, planned WITH &&) WHERE (parent_shift IS NULL AND upper_inf(recorded) AND state <> 'cancelled'),
+    CONSTRAINT one_part_of_a_team_shift EXCLUDE USING gist (team_id WITH =, parent_shift WITH =, planned WITH &&) WHERE (parent_shift IS NOT NULL AND upper_inf(recorded) AND state <> 'cancelled'),
     CONSTRAINT fk_shift_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id),
     CONSTRAINT fk_shift_officer_id FOREIGN KEY(officer_id) REFERENCES officer (id),
     CONSTRAINT fk_shift_team_id FOREIGN KEY(team_id) REFERENCES team (id),
@@ -401,7 +412,7 @@ CREATE TABLE team_member (
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_team_member PRIMARY KEY (id),
     CONSTRAINT ck_team_member_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
-    CONSTRAINT ck_team_member_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_team_member_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
     CONSTRAINT one_place_in_a_team EXCLUDE USING gist (team_id WITH =, officer_id WITH =, valid WITH &&, recorded WITH &&),
     CONSTRAINT fk_team_member_team_id FOREIGN KEY(team_id) REFERENCES team (id),
     CONSTRAINT fk_team_member_officer_id FOREIGN KEY(officer_id) REFERENCES officer (id)
@@ -412,8 +423,9 @@ CREATE TABLE team_state (
     team_id BIGINT NOT NULL,
     at TIMESTAMP WITH TIME ZONE NOT NULL,
     state TEXT NOT NULL,
-    last_position geometry(POINT,4490) NOT NULL,
+    last_position geometry(POINT,4490),
     CONSTRAINT pk_team_state PRIMARY KEY (team_id, at),
+    CONSTRAINT ck_team_state_last_position_valid CHECK (ST_IsValid(last_position) AND NOT ST_IsEmpty(last_position) AND last_position @ ST_MakeEnvelope(-180, -90, 180, 90, 4490)),
     CONSTRAINT fk_team_state_team_id FOREIGN KEY(team_id) REFERENCES team (id)
 );
 
@@ -430,7 +442,7 @@ CREATE TABLE team_version (
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_team_version PRIMARY KEY (id),
     CONSTRAINT ck_team_version_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
-    CONSTRAINT ck_team_version_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_team_version_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
     CONSTRAINT one_version_of_a_team EXCLUDE USING gist (team_id WITH =, valid WITH &&, recorded WITH &&),
     CONSTRAINT fk_team_version_team_id FOREIGN KEY(team_id) REFERENCES team (id),
     CONSTRAINT fk_team_version_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id)
@@ -460,7 +472,7 @@ CREATE TABLE unit_link (
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_unit_link PRIMARY KEY (id),
     CONSTRAINT ck_unit_link_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
-    CONSTRAINT ck_unit_link_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_unit_link_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
     CONSTRAINT ck_unit_link_kind_known CHECK (kind IN ('command', 'administers', 'serves', 'resident', 'on_call')),
     CONSTRAINT ck_unit_link_not_itself CHECK (unit_id <> to_unit_id),
     CONSTRAINT one_link_of_a_kind EXCLUDE USING gist (unit_id WITH =, to_unit_id WITH =, kind WITH =, valid WITH &&, recorded WITH &&),
@@ -482,8 +494,8 @@ CREATE TABLE unit_version (
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_unit_version PRIMARY KEY (id),
     CONSTRAINT ck_unit_version_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
-    CONSTRAINT ck_unit_version_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
-    CONSTRAINT ck_unit_version_geom_valid CHECK (ST_IsValid(geom) AND NOT ST_IsEmpty(geom)),
+    CONSTRAINT ck_unit_version_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_unit_version_geom_valid CHECK (ST_IsValid(geom) AND NOT ST_IsEmpty(geom) AND geom @ ST_MakeEnvelope(-180, -90, 180, 90, 4490)),
     CONSTRAINT one_version_of_a_unit EXCLUDE USING gist (unit_id WITH =, valid WITH &&, recorded WITH &&),
     CONSTRAINT one_unit_of_a_code EXCLUDE USING gist (code WITH =, valid WITH &&, recorded WITH &&),
     CONSTRAINT fk_unit_version_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id)
@@ -499,7 +511,7 @@ CREATE TABLE assignment (
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_assignment PRIMARY KEY (id),
     CONSTRAINT ck_assignment_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
-    CONSTRAINT ck_assignment_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_assignment_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
     CONSTRAINT ck_assignment_role_known CHECK (role IN ('lead', 'deputy', 'assist')),
     CONSTRAINT one_lead_of_a_grid EXCLUDE USING gist (grid_id WITH =, valid WITH &&, recorded WITH &&) WHERE (role = 'lead'),
     CONSTRAINT one_role_in_a_grid EXCLUDE USING gist (officer_id WITH =, grid_id WITH =, valid WITH &&, recorded WITH &&),
@@ -518,7 +530,7 @@ CREATE TABLE cover (
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_cover PRIMARY KEY (id),
     CONSTRAINT ck_cover_span_honest CHECK (NOT isempty(span) AND (lower_inf(span) OR isfinite(lower(span)) AND lower_inc(span)) AND (upper_inf(span) OR isfinite(upper(span)) AND NOT upper_inc(span))),
-    CONSTRAINT ck_cover_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_cover_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
     CONSTRAINT ck_cover_one_subject CHECK (num_nonnulls(grid_id, unit_id, place_id) = 1),
     CONSTRAINT fk_cover_shift_id FOREIGN KEY(shift_id) REFERENCES shift (id),
     CONSTRAINT fk_cover_grid_id FOREIGN KEY(grid_id) REFERENCES grid (id),
@@ -538,7 +550,7 @@ CREATE TABLE duty_event (
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_duty_event PRIMARY KEY (id),
     CONSTRAINT ck_duty_event_span_honest CHECK (NOT isempty(span) AND (lower_inf(span) OR isfinite(lower(span)) AND lower_inc(span)) AND (upper_inf(span) OR isfinite(upper(span)) AND NOT upper_inc(span))),
-    CONSTRAINT ck_duty_event_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_duty_event_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
     CONSTRAINT ck_duty_event_kind_known CHECK (kind IN ('present', 'no_show', 'committed', 'unreachable')),
     CONSTRAINT fk_duty_event_shift_id FOREIGN KEY(shift_id) REFERENCES shift (id)
 );
@@ -553,7 +565,7 @@ CREATE TABLE grid_cell (
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_grid_cell PRIMARY KEY (id),
     CONSTRAINT ck_grid_cell_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
-    CONSTRAINT ck_grid_cell_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_grid_cell_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
     CONSTRAINT fk_grid_cell_grid_id_layer_id FOREIGN KEY(grid_id, layer_id) REFERENCES grid (id, layer_id),
     CONSTRAINT one_grid_of_a_cell EXCLUDE USING gist (layer_id WITH =, cell_id WITH =, valid WITH &&, recorded WITH &&),
     CONSTRAINT fk_grid_cell_cell_id FOREIGN KEY(cell_id) REFERENCES grid (id)
@@ -574,8 +586,8 @@ CREATE TABLE grid_version (
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_grid_version PRIMARY KEY (id),
     CONSTRAINT ck_grid_version_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
-    CONSTRAINT ck_grid_version_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
-    CONSTRAINT ck_grid_version_geom_valid CHECK (ST_IsValid(geom) AND NOT ST_IsEmpty(geom)),
+    CONSTRAINT ck_grid_version_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_grid_version_geom_valid CHECK (ST_IsValid(geom) AND NOT ST_IsEmpty(geom) AND geom @ ST_MakeEnvelope(-180, -90, 180, 90, 4490)),
     CONSTRAINT ck_grid_version_kind_known CHECK (kind IN ('regular', 'dedicated', 'micro')),
     CONSTRAINT fk_grid_version_grid_id_layer_id FOREIGN KEY(grid_id, layer_id) REFERENCES grid (id, layer_id),
     CONSTRAINT one_version_of_a_grid EXCLUDE USING gist (grid_id WITH =, valid WITH &&, recorded WITH &&),
@@ -600,8 +612,8 @@ CREATE TABLE incident (
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_incident PRIMARY KEY (id, at),
     CONSTRAINT ck_incident_span_honest CHECK (NOT isempty(span) AND (lower_inf(span) OR isfinite(lower(span)) AND lower_inc(span)) AND (upper_inf(span) OR isfinite(upper(span)) AND NOT upper_inc(span))),
-    CONSTRAINT ck_incident_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
-    CONSTRAINT ck_incident_point_valid CHECK (ST_IsValid(point) AND NOT ST_IsEmpty(point)),
+    CONSTRAINT ck_incident_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_incident_point_valid CHECK (ST_IsValid(point) AND NOT ST_IsEmpty(point) AND point @ ST_MakeEnvelope(-180, -90, 180, 90, 4490)),
     CONSTRAINT ck_incident_in_order CHECK (at <= dispatched_at AND dispatched_at <= arrived_at AND arrived_at <= closed_at),
     CONSTRAINT fk_incident_incident_key_id FOREIGN KEY(incident_key_id) REFERENCES incident_key (id),
     CONSTRAINT fk_incident_category_id FOREIGN KEY(category_id) REFERENCES category (id)
@@ -661,8 +673,8 @@ CREATE TABLE override (
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_override PRIMARY KEY (id),
     CONSTRAINT ck_override_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
-    CONSTRAINT ck_override_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
-    CONSTRAINT ck_override_geom_valid CHECK (ST_IsValid(geom) AND NOT ST_IsEmpty(geom)),
+    CONSTRAINT ck_override_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_override_geom_valid CHECK (ST_IsValid(geom) AND NOT ST_IsEmpty(geom) AND geom @ ST_MakeEnvelope(-180, -90, 180, 90, 4490)),
     CONSTRAINT fk_override_grid_id_layer_id FOREIGN KEY(grid_id, layer_id) REFERENCES grid (id, layer_id),
     CONSTRAINT one_override_of_a_code EXCLUDE USING gist (code WITH =, valid WITH &&, recorded WITH &&)
 );
@@ -701,7 +713,7 @@ CREATE TABLE staffing_rule (
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_staffing_rule PRIMARY KEY (id),
     CONSTRAINT ck_staffing_rule_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
-    CONSTRAINT ck_staffing_rule_recorded_honest CHECK (NOT isempty(recorded) AND (lower_inf(recorded) OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_staffing_rule_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
     CONSTRAINT ck_staffing_rule_one_subject CHECK (num_nonnulls(grid_id, unit_id, place_id, layer_id) = 1),
     CONSTRAINT ck_staffing_rule_required_not_negative CHECK (required >= 0),
     CONSTRAINT ck_staffing_rule_weekdays_mask CHECK (weekdays BETWEEN 1 AND 127),

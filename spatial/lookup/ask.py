@@ -138,7 +138,7 @@ def _place_outside(session: Session, question: Question, layer: Layer, fault: Fi
 
 def _duty(session: Session, grids: Sequence[Candidate], moment: Moment) -> _Duty:
     """Read the roster for some grids at once, and follow each grid's chain of response."""
-    chains = roster.steps(session)
+    chains = roster.steps(session, moment)
     tree = unit_tree(session, {one.unit_id for one in grids if one.unit_id}, moment.at, moment.known_at)
     grid_ids = {one.grid.id for one in grids}
     asked = {one.grid.id for one in grids if _asks_neighbours(chains.get(one.layer_id, ()))}

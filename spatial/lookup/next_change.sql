@@ -28,6 +28,7 @@ WITH shifts AS (
     UNION ALL SELECT valid FROM team_version WHERE {known} AND team_id IN (SELECT id FROM teams)
     UNION ALL SELECT valid FROM team_member WHERE {known} AND team_id IN (SELECT id FROM teams)
     UNION ALL SELECT span FROM duty_event WHERE {known} AND shift_id IN (SELECT id FROM shifts)
+    UNION ALL SELECT valid FROM response_step WHERE {known}
     UNION ALL SELECT valid FROM staffing_rule WHERE {known} AND auxiliaries_suffice
 )
 SELECT min(instant)

@@ -47,10 +47,11 @@ class Away:
     span: Span
 
 
-def steps(session: Session) -> dict[int, tuple[Step, ...]]:
+def steps(session: Session, moment: Moment) -> dict[int, tuple[Step, ...]]:
     """Return every layer's chain of response, by layer id."""
     chains: dict[int, list[Step]] = defaultdict(list)
-    for row in session.scalars(select(ResponseStep).order_by(ResponseStep.layer_id, ResponseStep.position)):
+    wanted = select(ResponseStep).where(in_force(ResponseStep, moment.at, moment.known_at))
+    for row in session.scalars(wanted.order_by(ResponseStep.layer_id, ResponseStep.position)):
         chains[row.layer_id].append(
             Step(
                 layer_id=row.layer_id,

@@ -2,14 +2,13 @@
 
 from uuid import UUID
 
-from geoalchemy2 import Geometry, WKBElement
+from geoalchemy2 import WKBElement
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text
 
 from .base import (
-    SRID,
     Areas,
     Base,
     Code,
@@ -24,6 +23,7 @@ from .base import (
     at_most_one,
     honest_spans,
     one_of,
+    shape,
     valid_shape,
 )
 
@@ -46,13 +46,15 @@ class Layer(Base):
     built_from_id: Mapped[int | None] = mapped_column(ForeignKey("layer.id"))
 
 
-class ResponseStep(Base):
+class ResponseStep(Versioned, Base):
     """One step of a layer's chain of response: whom to call, in which order, and what counts as cover."""
 
     __tablename__ = "response_step"
     __table_args__ = (
-        UniqueConstraint("layer_id", "position"),
+        *honest_spans("valid", "recorded"),
         one_of("source", "grid_shift", "neighbour_shift", "unit_shift", "unit_desk", "assignment"),
+        CheckConstraint("NOT is_cover OR source IN ('grid_shift', 'unit_shift')", name="cover_is_on_duty"),
+        at_most_one("layer_id", "position", name="one_step_at_a_position"),
     )
     id: Mapped[Id]
     layer_id: Mapped[int] = mapped_column(ForeignKey("layer.id"))
@@ -94,7 +96,7 @@ class UnitVersion(Versioned, Base):
     code: Mapped[Code]
     name: Mapped[str]
     kind: Mapped[str]  # bureau branch station … city district street community … agency
-    geom: Mapped[Areas | None]
+    geom: Mapped[WKBElement | None] = mapped_column(shape("MULTIPOLYGON"))
     contacts: Mapped[Json] = mapped_column(server_default="{}")  # {"desk": …, "phone": …, "radio": …}
 
 
@@ -242,6 +244,7 @@ class Address(Base):
     __tablename__ = "address"
     __table_args__ = (
         CheckConstraint("dwellings >= 0", name="dwellings_not_negative"),
+        valid_shape("point"),
         Index("ix_address_point", "point", postgresql_using="gist"),
     )
     id: Mapped[Id]
@@ -254,11 +257,11 @@ class Barrier(Base):
     """A line that people and patrols do not cross: a river, a railway, an expressway."""
 
     __tablename__ = "barrier"
-    __table_args__ = (Index("ix_barrier_geom", "geom", postgresql_using="gist"),)
+    __table_args__ = (valid_shape(), Index("ix_barrier_geom", "geom", postgresql_using="gist"))
     id: Mapped[Id]
     kind: Mapped[str]
     name: Mapped[str | None]
-    geom: Mapped[WKBElement] = mapped_column(Geometry("MULTILINESTRING", srid=SRID, spatial_index=False))
+    geom: Mapped[WKBElement] = mapped_column(shape("MULTILINESTRING"))
 
 
 class Finding(Recorded, Base):
@@ -268,6 +271,7 @@ class Finding(Recorded, Base):
     __table_args__ = (
         *honest_spans("recorded"),
         one_of("severity", "info", "warning", "fault"),
+        valid_shape(),
         Index("ix_finding_geom", "geom", postgresql_using="gist", postgresql_where=CURRENT),
         Index("ix_finding_layer_id", "layer_id"),
     )
@@ -275,7 +279,7 @@ class Finding(Recorded, Base):
     layer_id: Mapped[int | None] = mapped_column(ForeignKey("layer.id"))
     kind: Mapped[str]  # gap overlap invalid sliver disconnected …
     severity: Mapped[str]
-    geom: Mapped[WKBElement | None] = mapped_column(Geometry("GEOMETRY", srid=SRID, spatial_index=False))
+    geom: Mapped[WKBElement | None] = mapped_column(shape("GEOMETRY"))
     area_m2: Mapped[float | None]
     grids: Mapped[list[str]] = mapped_column(ARRAY(Text(collation="C")), server_default="{}")  # codes concerned
     detail: Mapped[Json] = mapped_column(server_default="{}")

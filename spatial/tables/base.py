@@ -11,6 +11,12 @@ from sqlalchemy.schema import SchemaItem
 
 SRID = 4490  # CGCS2000 longitude/latitude
 
+
+def shape(kind: str) -> Geometry:
+    """Return the type of a column of shapes; its own for a column that may be empty, since the type remembers that."""
+    return Geometry(kind, srid=SRID, spatial_index=False)
+
+
 Span = Range[datetime]
 Id = Annotated[int, mapped_column(BigInteger, Identity(always=True), primary_key=True)]
 Code = Annotated[str, mapped_column(Text(collation="C"))]  # bytewise order decides who owns a border
@@ -18,9 +24,8 @@ Texts = Annotated[dict[str, str], mapped_column(JSONB)]  # {"zh-CN": …, "en": 
 Json = Annotated[dict[str, Any], mapped_column(JSONB)]
 Instant = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 Range_ = Annotated[Span, mapped_column(TSTZRANGE)]
-Areas = Annotated[WKBElement, mapped_column(Geometry("MULTIPOLYGON", srid=SRID, spatial_index=False))]
-Point = Annotated[WKBElement, mapped_column(Geometry("POINT", srid=SRID, spatial_index=False))]
-Line = Annotated[WKBElement, mapped_column(Geometry("LINESTRING", srid=SRID, spatial_index=False))]
+Areas = Annotated[WKBElement, mapped_column(shape("MULTIPOLYGON"))]
+Point = Annotated[WKBElement, mapped_column(shape("POINT"))]
 
 
 class Base(DeclarativeBase):
@@ -51,10 +56,15 @@ class Versioned(Recorded):
 
 
 def honest_spans(*names: str) -> list[SchemaItem]:
-    """Return checks that each range is `[)`, not empty and never ends in infinity (for which upper_inf is false)."""
+    """Return checks that each range is `[)`, not empty and never ends in infinity (for which upper_inf is false).
+
+    What was recorded was recorded at some instant: `recorded` has a beginning.
+    """
     return [
         CheckConstraint(
-            f"NOT isempty({name}) AND (lower_inf({name}) OR isfinite(lower({name})) AND lower_inc({name}))"
+            f"NOT isempty({name})"
+            f" AND ({'false' if name == 'recorded' else f'lower_inf({name})'}"
+            f" OR isfinite(lower({name})) AND lower_inc({name}))"
             f" AND (upper_inf({name}) OR isfinite(upper({name})) AND NOT upper_inc({name}))",
             name=f"{name}_honest",
         )
@@ -72,8 +82,9 @@ def at_most_one(
 
 
 def valid_shape(name: str = "geom") -> SchemaItem:
-    """Return a check that a stored shape is valid and not empty."""
-    return CheckConstraint(f"ST_IsValid({name}) AND NOT ST_IsEmpty({name})", name=f"{name}_valid")
+    """Return a check that a stored shape is valid, not empty, and in degrees on Earth."""
+    earth = "ST_MakeEnvelope(-180, -90, 180, 90, 4490)"
+    return CheckConstraint(f"ST_IsValid({name}) AND NOT ST_IsEmpty({name}) AND {name} @ {earth}", name=f"{name}_valid")
 
 
 def one_of(name: str, *values: str) -> SchemaItem:

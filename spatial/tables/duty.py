@@ -3,6 +3,7 @@
 from datetime import date
 from uuid import UUID
 
+from geoalchemy2 import WKBElement
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import SmallInteger
@@ -12,7 +13,6 @@ from .base import (
     Code,
     Id,
     Instant,
-    Point,
     Range_,
     Recorded,
     Texts,
@@ -21,6 +21,8 @@ from .base import (
     exactly_one,
     honest_spans,
     one_of,
+    shape,
+    valid_shape,
 )
 
 OFFICER_KINDS = (
@@ -123,14 +125,18 @@ class TeamState(Base):
     """What a team reports of itself; raw positions are kept for hours only."""
 
     __tablename__ = "team_state"
+    __table_args__ = (valid_shape("last_position"),)
     team_id: Mapped[int] = mapped_column(ForeignKey("team.id"), primary_key=True)
     at: Mapped[Instant] = mapped_column(primary_key=True)
     state: Mapped[str]
-    last_position: Mapped[Point | None]
+    last_position: Mapped[WKBElement | None] = mapped_column(shape("POINT"))
 
 
 class Shift(Recorded, Base):
-    """An officer or a team on duty over `planned`; `uuid` names the shift through its corrections."""
+    """An officer or a team on duty over `planned`; `uuid` names the shift through its corrections.
+
+    On duty is who `actual` says, where it is recorded, else who `planned` says.
+    """
 
     __tablename__ = "shift"
     __table_args__ = (
@@ -157,7 +163,14 @@ class Shift(Recorded, Base):
             "team_id",
             name="one_shift_of_a_team",
             spans=("planned",),
-            where="upper_inf(recorded) AND state <> 'cancelled'",
+            where="parent_shift IS NULL AND upper_inf(recorded) AND state <> 'cancelled'",
+        ),
+        at_most_one(
+            "team_id",
+            "parent_shift",
+            name="one_part_of_a_team_shift",
+            spans=("planned",),
+            where="parent_shift IS NOT NULL AND upper_inf(recorded) AND state <> 'cancelled'",
         ),
         Index("ix_shift_unit_id_planned", "unit_id", "planned", postgresql_using="gist"),
     )
@@ -174,7 +187,7 @@ class Shift(Recorded, Base):
 
 
 class Cover(Recorded, Base):
-    """The grid, unit or place that a shift covers, over `span` within the shift."""
+    """The grid, unit or place that a shift covers, over `span` within what was planned and what was actual."""
 
     __tablename__ = "cover"
     __table_args__ = (

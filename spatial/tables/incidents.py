@@ -2,12 +2,12 @@
 
 from datetime import timedelta
 
-from geoalchemy2 import Geometry, WKBElement
+from geoalchemy2 import WKBElement
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Interval
 
-from .base import SRID, Base, Code, Id, Instant, Point, Range_, Recorded, Texts, honest_spans, one_of, valid_shape
+from .base import Base, Code, Id, Instant, Point, Range_, Recorded, Texts, honest_spans, one_of, shape, valid_shape
 
 
 class Category(Base):
@@ -128,7 +128,7 @@ class RoadNode(Base):
     """A junction or end of the road network."""
 
     __tablename__ = "road_node"
-    __table_args__ = (Index("ix_road_node_point", "point", postgresql_using="gist"),)
+    __table_args__ = (valid_shape("point"), Index("ix_road_node_point", "point", postgresql_using="gist"))
     id: Mapped[Id]
     point: Mapped[Point]
 
@@ -138,6 +138,7 @@ class RoadEdge(Base):
 
     __tablename__ = "road_edge"
     __table_args__ = (
+        valid_shape(),
         Index("ix_road_edge_geom", "geom", postgresql_using="gist"),
         Index("ix_road_edge_from_node_id", "from_node_id"),
     )
@@ -147,4 +148,4 @@ class RoadEdge(Base):
     klass: Mapped[str] = mapped_column("class")
     name: Mapped[str | None]
     is_bridge: Mapped[bool] = mapped_column(server_default=text("false"))
-    geom: Mapped[WKBElement] = mapped_column(Geometry("LINESTRING", srid=SRID, spatial_index=False))
+    geom: Mapped[WKBElement] = mapped_column(shape("LINESTRING"))
