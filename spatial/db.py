@@ -11,9 +11,10 @@ import orjson
 from sqlalchemy import Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from spatial.errors import Busy, Conflict, SetupError
+from spatial.errors import Busy, Conflict, SetupError, invalid
 from spatial.settings import settings
 from spatial.tables import DOMAINS, DatasetVersion
 
@@ -32,8 +33,8 @@ def make_engine(url: str) -> Engine:
     """Return an engine whose sessions speak UTC and whose statements are bounded in time."""
     engine = create_engine(
         driver_url(url),
-        pool_size=10,
-        max_overflow=20,
+        pool_size=20,
+        max_overflow=80,  # the web framework runs 40 threads, and a dispatcher's request may need two connections
         pool_pre_ping=True,
         pool_timeout=10,
         json_serializer=lambda value: orjson.dumps(value).decode(),
@@ -55,10 +56,23 @@ def _translate(context: object) -> None:
     constraint = getattr(getattr(error, "diag", None), "constraint_name", None)
     if code in {"23P01", "23505"}:  # exclusion, uniqueness
         raise Conflict("stored-state-forbids", rule=constraint) from error
+    if code == "23514":  # a check
+        raise Conflict("stored-rule-forbids", rule=constraint) from error
+    if code in {"22021", "22P05"}:  # a text that cannot be stored, such as one with NUL
+        raise invalid("text", "text-cannot-be-stored") from error
     if code in {"40001", "40P01", "55P03", "57014"}:  # serialisation, deadlock, lock, time-out
         raise Busy("database-busy") from error
     if code in {"57P01", "57P02", "57P03", "53300"} or (code is None and isinstance(error, _driver_gone())):
         raise Busy("database-away") from error
+
+
+@contextmanager
+def _patience() -> Iterator[None]:
+    """Turn an exhausted pool of connections into `Busy`."""
+    try:
+        yield
+    except PoolTimeoutError:
+        raise Busy("database-busy") from None
 
 
 @lru_cache(maxsize=1)
@@ -81,13 +95,13 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Yield a session that sees one state of the database and cannot change it."""
-        with Session(self.reader) as session:
+        with _patience(), Session(self.reader) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """Yield a session whose work is committed at the end, or not at all."""
-        with Session(self.engine) as session:
+        with _patience(), Session(self.engine) as session:
             yield session
             self.finish(session)
 
@@ -102,12 +116,17 @@ class Database:
         state later. Versions stamped after this returns are younger than any `known_at` in the past.
         """
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            newest = connection.scalar(select(func.max(DatasetVersion.recorded_at)))
-            if newest is not None and known_at <= newest:
-                return
+            if known_at > (connection.scalar(select(func.clock_timestamp())) or known_at):  # the stamping clock
+                raise invalid("known_at", "known-at-in-future")
+            newest = select(DatasetVersion.domain, func.max(DatasetVersion.recorded_at).label("at"))
+            stamped = {row.domain: row.at for row in connection.execute(newest.group_by(DatasetVersion.domain))}
             for domain in DOMAINS:
-                connection.execute(text("SELECT pg_advisory_lock_shared(domain_lock(:domain))"), {"domain": domain})
-                connection.execute(text("SELECT pg_advisory_unlock_shared(domain_lock(:domain))"), {"domain": domain})
+                # stamps increase within a domain only, so each is to be waited for by itself
+                if domain not in stamped or stamped[domain] < known_at:
+                    connection.execute(text("SELECT pg_advisory_lock_shared(domain_lock(:domain))"), {"domain": domain})
+                    connection.execute(
+                        text("SELECT pg_advisory_unlock_shared(domain_lock(:domain))"), {"domain": domain}
+                    )
 
 
 def open_version(session: Session, domain: str) -> datetime:
@@ -122,9 +141,12 @@ def open_version(session: Session, domain: str) -> datetime:
     return stamps[domain]
 
 
-def versions(session: Session) -> dict[str, int]:
-    """Return the newest version number of each domain."""
-    rows = session.execute(select(DatasetVersion.domain, func.max(DatasetVersion.n)).group_by(DatasetVersion.domain))
+def versions(session: Session, known_at: datetime | None = None) -> dict[str, int]:
+    """Return the newest version number of each domain, or the newest that was recorded by `known_at`."""
+    newest = select(DatasetVersion.domain, func.max(DatasetVersion.n)).group_by(DatasetVersion.domain)
+    if known_at is not None:
+        newest = newest.where(DatasetVersion.recorded_at <= known_at)
+    rows = session.execute(newest)
     return dict.fromkeys(DOMAINS, 0) | {row.domain: row[1] for row in rows}
 
 

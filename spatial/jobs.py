@@ -5,8 +5,10 @@ are one transaction, so a killed worker leaves nothing behind but a job marked r
 worker takes it again.
 """
 
+import logging
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +21,7 @@ from spatial.tables import Job
 
 Progress = Callable[[float, str], None]
 Handler = Callable[[Session, dict[str, Any], Progress], dict[str, Any]]
+log = logging.getLogger(__name__)
 FIRST_RETRY = timedelta(seconds=5)
 
 
@@ -58,25 +61,53 @@ def run_next(database: Database, handlers: Mapping[str, Handler], *, clock: Call
         job = _take(effect, handlers, clock())
         if job is None:
             return None
-        job_id, params, tried, most = job.id, job.params, job.attempts, job.max_attempts
-        if tried >= most:  # every worker that took it was killed
-            effect.rollback()
-            _set(database, job_id, {"state": "failed", "error": "worker-lost", "finished_at": clock()})
-            return job_id
-        running = {"state": "running", "attempts": Job.attempts + 1, "heartbeat": clock(), "progress": 0.0}
-        _set(database, job_id, running)
-        try:
-            result = handlers[job.kind](effect, params, _reporter(database, job_id, clock))
-            done = {"state": "done", "progress": 1.0, "result": result, "finished_at": clock()}
-            effect.execute(update(Job).where(Job.id == job_id).values(**done))
-            database.finish(effect)
-        except Cancelled:
-            effect.rollback()
-            _set(database, job_id, {"state": "cancelled", "finished_at": clock()})
-        except Exception as error:  # noqa: BLE001  whatever a job did wrong is the job's outcome, not the worker's
-            effect.rollback()
-            _set(database, job_id, _failure(error, tried, most, clock()))
-    return job_id
+        held = _Held(job.id, job.kind, job.params, job.attempts, job.max_attempts)
+        if held.tried >= held.most:  # every worker that took it was killed
+            outcome: dict[str, Any] = {"state": "failed", "error": "worker-lost", "finished_at": clock()}
+        elif _begin(database, held, clock()):
+            outcome = _attempt(effect, held, handlers[held.kind], _reporter(database, held.id, clock), clock)
+        else:
+            return held.id  # cancelled a moment ago
+        # in the transaction that holds the job's lock: nobody else can take it before its outcome is known
+        effect.execute(update(Job).where(Job.id == held.id).values(**outcome))
+        database.finish(effect)
+    return held.id
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A job whose lock we hold, as it was when we took it."""
+
+    id: uuid.UUID
+    kind: str
+    params: dict[str, Any]
+    tried: int
+    most: int
+
+
+def _begin(database: Database, held: _Held, at: datetime) -> bool:
+    """Mark a job as running, for everyone to see at once; False when it was cancelled in between."""
+    with database.write() as session:
+        values = {"state": "running", "attempts": held.tried + 1, "heartbeat": at, "progress": 0.0}
+        mine = update(Job).where(Job.id == held.id, Job.state.in_(("queued", "running"))).values(**values)
+        return session.scalar(mine.returning(Job.id)) is not None
+
+
+def _attempt(
+    effect: Session, held: _Held, handler: Handler, report: Progress, clock: Callable[[], datetime]
+) -> dict[str, Any]:
+    """Run a handler in a savepoint and return what became of the job; unless done, nothing of the effect is left."""
+    try:
+        with effect.begin_nested():
+            result = handler(effect, held.params, report)
+    except Cancelled:
+        return {"state": "cancelled", "finished_at": clock()}
+    except Exception as error:  # whatever a job did wrong is the job's outcome, not the worker's
+        logging.getLogger(__name__).warning(
+            "job %s failed, try %s of %s", held.id, held.tried + 1, held.most, exc_info=error
+        )
+        return _failure(error, held, clock())
+    return {"state": "done", "progress": 1.0, "result": result, "finished_at": clock()}
 
 
 def _take(effect: Session, handlers: Mapping[str, Handler], now: datetime) -> Job | None:
@@ -95,16 +126,11 @@ def _take(effect: Session, handlers: Mapping[str, Handler], now: datetime) -> Jo
     return None
 
 
-def _failure(error: Exception, tried: int, most: int, now: datetime) -> dict[str, Any]:
+def _failure(error: Exception, held: _Held, now: datetime) -> dict[str, Any]:
     what = {"error": str(error) if isinstance(error, TwingridError) else type(error).__name__}
-    if tried + 1 >= most:
+    if held.tried + 1 >= held.most:
         return what | {"state": "failed", "finished_at": now}
-    return what | {"state": "queued", "run_after": now + FIRST_RETRY * 2**tried}
-
-
-def _set(database: Database, job_id: uuid.UUID, values: dict[str, Any]) -> None:
-    with database.write() as session:
-        session.execute(update(Job).where(Job.id == job_id).values(**values))
+    return what | {"state": "queued", "run_after": now + FIRST_RETRY * 2**held.tried}
 
 
 def _reporter(database: Database, job_id: uuid.UUID, clock: Callable[[], datetime]) -> Progress:

@@ -154,3 +154,19 @@ def test_a_killed_worker_leaves_nothing_and_the_next_takes_over(database: Databa
     stands = look(database, job_id)
     assert (stands.state, stands.attempts) == ("done", 2)
     assert marks(database) == ["a"]
+
+
+def test_a_job_is_not_taken_between_its_failure_and_its_outcome(database: Database) -> None:
+    """While a worker still holds a failed job, no other can take it, so its effect cannot happen twice."""
+    job_id = add(database, "fail")
+    second: list[object] = []
+
+    def fail_while_another_looks(session: Session, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        try:
+            return fail(session, params, progress)
+        finally:
+            second.append(jobs.run_next(database, {"fail": leave_mark}, clock=now))
+
+    assert jobs.run_next(database, {"fail": fail_while_another_looks}, clock=now) == job_id
+    assert second == [None]
+    assert (look(database, job_id).state, marks(database)) == ("queued", [])

@@ -1,5 +1,6 @@
 """What the database itself refuses, whoever writes to it; and that its schema can be taken back."""
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from spatial.db import Database, make_engine, open_version, require_fit, version
 from spatial.errors import Conflict, SetupError
 from spatial.local_postgis import LocalPostgis
 from spatial.tables import Base
-from spatial.time import since
+from spatial.time import now, since
 from tests.build import HOUR, T0, World, build, cell
 
 REFUSED = (DBAPIError, Conflict)
@@ -95,8 +96,8 @@ def test_an_officer_has_one_shift_at_a_time(small: Small) -> None:
     refuse(database, lambda w: w.shift(ids["unit"], T0 + HOUR, T0 + 2 * HOUR, officer=ids["ann"]), "one_shift_of")
     build(database, patrol(2, 4), patrol(4, 6))
     refuse(database, patrol(5, 7), "one_part_of_a_shift")
-    refuse(database, patrol(23, 25), "within its shift")
-    refuse(database, patrol(8, 9, who="bob"), "within its shift")
+    refuse(database, patrol(23, 25), "part_within_shift")
+    refuse(database, patrol(8, 9, who="bob"), "part_within_shift")
     build(database, lambda w: w.shift(ids["unit"], T0 + 24 * HOUR, T0 + 30 * HOUR, officer=ids["ann"]))
     build(database, lambda w: w.shift(ids["unit"], T0, T0 + HOUR, officer=ids["ann"], state="cancelled"))
 
@@ -240,3 +241,83 @@ def test_a_database_that_cannot_index_chinese_is_refused(cluster: LocalPostgis) 
         require_fit(engine)
     engine.dispose()
     cluster.drop_database(name)
+
+
+def test_known_at_waits_for_every_domain_by_itself(empty_database: Database) -> None:
+    """A `known_at` between a running writer's stamp and now is answered only after that writer has ended.
+
+    Stamps of another domain prove nothing: here a later version of `areas` is already committed.
+    """
+    stamped, go_on, answered = threading.Event(), threading.Event(), threading.Event()
+
+    def write_slowly() -> None:
+        with empty_database.write() as session:
+            open_version(session, "duty")
+            stamped.set()
+            go_on.wait(30)
+
+    def read() -> None:
+        empty_database.settle(known_at)
+        answered.set()
+
+    writer = threading.Thread(target=write_slowly)
+    writer.start()
+    assert stamped.wait(30)
+    known_at = now()
+    with empty_database.write() as session:
+        open_version(session, "areas")
+    reader = threading.Thread(target=read)
+    reader.start()
+    assert not answered.wait(0.5), "the writer of duty is still at work"
+    go_on.set()
+    writer.join()
+    assert answered.wait(30)
+    reader.join()
+
+
+def test_versions_known_at_an_instant_stay(empty_database: Database) -> None:
+    """The version numbers that belong to a `known_at` are not moved by later writes."""
+    with empty_database.write() as session:
+        open_version(session, "areas")
+    then = now()
+    with empty_database.write() as session:
+        open_version(session, "areas")
+    with empty_database.read() as session:
+        assert (versions(session, then)["areas"], versions(session)["areas"]) == (1, 2)
+
+
+def test_a_whole_shift_outlives_its_parts(small: Small) -> None:
+    """A shift cannot be closed while parts stand on it, and no part can be put on a closed or cancelled shift."""
+    database, ids = small
+    whole: dict[str, int] = {}
+
+    def first(world: World) -> None:
+        whole["id"] = world.shift(ids["unit"], T0, T0 + 24 * HOUR, officer=ids["ann"], kind="duty")
+        whole["off"] = world.shift(ids["unit"], T0, T0 + 24 * HOUR, officer=ids["bob"], kind="duty", state="cancelled")
+        world.shift(ids["unit"], T0, T0 + HOUR, officer=ids["ann"], kind="patrol", parent=whole["id"])
+
+    build(database, first)
+    close = text("UPDATE shift SET recorded = tstzrange(lower(recorded), clock_timestamp()) WHERE id = :id")
+    with pytest.raises(REFUSED, match="whole_outlives_parts"), database.write() as session:
+        session.execute(close, {"id": whole["id"]})
+    span = (T0 + HOUR, T0 + 2 * HOUR)
+    refuse(
+        database, lambda w: w.shift(ids["unit"], *span, officer=ids["bob"], parent=whole["off"]), "part_within_shift"
+    )
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE layer SET kind = 'free'",
+        "UPDATE unit SET tree = 'agency'",
+        "INSERT INTO barrier (kind, geom) VALUES ('river', 'SRID=4490;MULTILINESTRING EMPTY')",
+        "INSERT INTO address (text, point, dwellings) VALUES ('x', 'SRID=4490;POINT(200 10)', 1)",
+        "INSERT INTO address (text, point, dwellings) VALUES ('x', 'SRID=4490;POINT(nan 10)', 1)",
+    ],
+)
+def test_what_answers_rest_on_is_never_changed_nor_off_earth(small: Small, sql: str) -> None:
+    """A layer's kind and a unit's tree stay; shapes that are empty or not on Earth are refused everywhere."""
+    database, _ids = small
+    with pytest.raises(REFUSED), database.write() as session:
+        session.execute(text(sql))

@@ -63,7 +63,7 @@ def ask(session: Session, question: Question) -> Answer:
         question,
         tuple(_layer_answer(one, duty, question.accuracy_m) for one in placed),
         queries.next_change(session, question, duty.subjects, radius_m),
-        versions(session),
+        versions(session, question.known_at),
     )
 
 
