@@ -1,6 +1,7 @@
 """A plan of an import, for programs and for people."""
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -9,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from maps.texts import say
+from spatial.grids.standing import Standing
 from spatial.imports.model import CHANGES, Plan
 from spatial.settings import settings
 
@@ -25,7 +27,6 @@ def plan_out(plan: Plan, *, committed: bool) -> dict[str, Any]:
         "kind": plan.kind,
         "creates_layer": plan.makes_layer,
         "effective": plan.request.effective,
-        "until": plan.until,
         "crs": plan.crs,
         "encoding": plan.encoding,
         "features": plan.features,
@@ -39,8 +40,16 @@ def plan_out(plan: Plan, *, committed: bool) -> dict[str, Any]:
             for one in plan.repairs
         ],
         "findings": [
-            {"kind": one.kind, "severity": one.severity, "grids": one.grids, "area_m2": one.area_m2, **one.detail}
-            for one in plan.findings
+            {
+                "kind": one.finding.kind,
+                "severity": one.finding.severity,
+                "grids": one.finding.grids,
+                "area_m2": one.finding.area_m2,
+                **one.finding.detail,
+                "from": one.span.lower,
+                "until": one.span.upper,
+            }
+            for one in plan.standing
         ],
         "new_units": dict(plan.new_units),
         "unused_columns": plan.unused_columns,
@@ -51,9 +60,8 @@ def show_plan(console: Console, plan: Plan, file: str, lang: str, *, committed: 
     """Print a plan: what would happen to the grids, what was mended, what is wrong, what is left out."""
     told = _teller(lang)
     line = partial(console.print, markup=False, highlight=False)
-    start = plan.request.effective.astimezone(settings().zone)
     line(told("head", file=file, count=plan.features, crs=plan.crs[:60], layer=plan.request.layer))
-    line(told("effective", at=start.isoformat(timespec="seconds")))
+    line(told("effective", at=_shown(plan.request.effective)))
     counts = Table(*(told(f"change.{change}") for change in CHANGES))
     counts.add_row(*(str(len(plan.of(change))) for change in CHANGES))
     console.print(counts)
@@ -93,12 +101,22 @@ def _repairs(plan: Plan, told: Told) -> Rows:
 
 
 def _findings(plan: Plan, told: Told) -> Rows:
-    worst_first = sorted(plan.findings, key=lambda one: (one.severity != "fault", -(one.area_m2 or 0)))
     rows = [
-        (told(f"finding.{one.kind}"), told(f"severity.{one.severity}"), _list(one.grids), _m2(one.area_m2))
-        for one in worst_first
+        (
+            told(f"finding.{one.finding.kind}"),
+            told(f"severity.{one.finding.severity}"),
+            _list(one.finding.grids),
+            _m2(one.finding.area_m2),
+            _shown(one.span.lower),
+            _shown(one.span.upper),
+        )
+        for one in sorted(plan.standing, key=_worst_first)
     ]
-    return "findings", ("what", "severity", "grids", "area_m2"), rows
+    return "findings", ("what", "severity", "grids", "area_m2", "from", "until"), rows
+
+
+def _worst_first(one: Standing) -> tuple[bool, float]:
+    return one.finding.severity != "fault", -(one.finding.area_m2 or 0)
 
 
 def _show_rows(console: Console, told: Told, title: str, heads: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:
@@ -109,6 +127,11 @@ def _show_rows(console: Console, told: Told, title: str, heads: Sequence[str], r
     console.print(table)
     if len(rows) > ROWS_SHOWN:
         console.print(told("more", count=len(rows) - ROWS_SHOWN))
+
+
+def _shown(at: datetime | None) -> str:
+    """Return an instant as the deployment's clocks show it."""
+    return "" if at is None else at.astimezone(settings().zone).isoformat(timespec="seconds")
 
 
 def _m2(area_m2: float | None) -> str:

@@ -76,8 +76,8 @@ def counts(plan: Plan) -> dict[str, int]:
 def in_force(database: Database, at: datetime = SUMMER, known_at: datetime | None = None, layer: str = "police") -> Any:
     """Return what is stored of each grid, by code: its name and the bytes of its shape."""
     with database.read() as session:
-        found = queries.layer_of(session, layer)
-        states = [] if found is None else queries.grids_in_force(session, found.id, at, known_at)
+        found = queries.find_layer(session, layer)
+        states = [] if found is None else queries.records_in_force(session, found.id, at, known_at)
         return {state.code: (state.name, shapely.to_wkb(state.shape)) for state in states}
 
 

@@ -111,9 +111,9 @@ def test_one_owner(empty_database: Database, write: Write, seed: int, places: li
     layer = f"owner{seed}-{len(places)}"
     take(empty_database, write(in_degrees(jittered(seed, 3, drop=0.5, noise_m=0.001))), layer=layer)
     with empty_database.read() as session:
-        found = queries.layer_of(session, layer)
+        found = queries.find_layer(session, layer)
         assert found is not None
-        states = queries.grids_in_force(session, found.id, SUMMER)
+        states = queries.records_in_force(session, found.id, SUMMER)
         whole = shapely.coverage_union_all(queries.shapes_of(states))
         west, south, east, north = whole.bounds
         for x, y in places:

@@ -138,9 +138,9 @@ def test_a_code_is_never_used_again(empty_database: Database, write: Write) -> N
     take(empty_database, write(FOUR))
     with empty_database.write() as session:
         stamp = open_version(session, "areas")
-        layer = queries.layer_of(session, "police")
+        layer = queries.find_layer(session, "police")
         assert layer is not None
-        old = queries.grids_in_force(session, layer.id, SUMMER)[0]
+        old = queries.records_in_force(session, layer.id, SUMMER)[0]
         new = NewVersion(old.grid_id, "G9", old.name, old.kind, None, {}, since(SUMMER), old.shape)
         replace_versions(session, layer.id, [old], [new], start=SUMMER, stamp=stamp)
     (fault,) = faults(lambda: take(empty_database, write(FOUR), effective=SUMMER))

@@ -45,9 +45,9 @@ def bring(empty_database: Database, realdata: Path) -> Bring:
 
 def stored_shapes(database: Database, layer: str) -> tuple[list[str], Geometries]:
     with database.read() as session:
-        found = queries.layer_of(session, layer)
+        found = queries.find_layer(session, layer)
         assert found is not None
-        states = queries.grids_in_force(session, found.id, SUMMER)
+        states = queries.records_in_force(session, found.id, SUMMER)
     return [state.code for state in states], queries.shapes_of(states)
 
 

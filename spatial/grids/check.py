@@ -1,26 +1,36 @@
-"""Looking for faults in a layer as it is in force."""
+"""Looking for faults in a layer's tiling as it is on record, from an instant on."""
 
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 from sqlalchemy.orm import Session
 
+from spatial import audit
 from spatial.db import open_version
 from spatial.grids.listing import layer_named
-from spatial.grids.queries import grids_in_force
+from spatial.grids.queries import pieces_of, records_after, records_in_force
 from spatial.grids.service import record_findings
-from spatial.grids.tiling import findings
-from spatial.time import since
+from spatial.grids.standing import Standing, standing_from
+from spatial.tables import Layer
 
 
-def recheck_layer(session: Session, code: str, *, at: datetime) -> dict[str, Any]:
-    """Find the faults of a layer at an instant, put them on record, and return how many there are of each kind."""
+def recheck_layer(session: Session, code: str, *, at: datetime, actor: str = "worker") -> dict[str, Any]:
+    """Find the faults of a layer from an instant on, put them on record, and return how many there are at it."""
     layer = layer_named(session, code)
     stamp = open_version(session, "areas")
-    states = grids_in_force(session, layer.id, at)
-    shapes = np.array([state.shape for state in states], dtype=object)
-    found = findings([state.code for state in states], shapes) if layer.kind == "tiling" else []
-    record_findings(session, layer.id, found, span=since(at), stamp=stamp)
-    kinds = [one.kind for one in found]
-    return {"layer": code, "grids": len(states), "findings": {kind: kinds.count(kind) for kind in sorted(set(kinds))}}
+    standing = check(session, layer, at=at, stamp=stamp)
+    kinds = [one.finding.kind for one in standing if at in one.span]
+    grids = len(records_in_force(session, layer.id, at))
+    detail = {"at": at.isoformat(), "grids": grids, "findings": len(standing)}
+    audit.record(session, actor, "check-tiling", f"layer {code}", detail)
+    return {"layer": code, "grids": grids, "findings": {kind: kinds.count(kind) for kind in sorted(set(kinds))}}
+
+
+def check(session: Session, layer: Layer, *, at: datetime, stamp: datetime) -> list[Standing]:
+    """Put on record what is wrong with a layer from an instant on, over which spans, and return it."""
+    standing: list[Standing] = []
+    if layer.kind == "tiling":
+        records = records_in_force(session, layer.id, at) + records_after(session, layer.id, at)
+        standing = standing_from(at, pieces_of(records))
+    record_findings(session, layer.id, standing, start=at, stamp=stamp)
+    return standing

@@ -1,6 +1,6 @@
 """Whole layers as of an instant, for those who change, check or export them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,12 +13,14 @@ from sqlalchemy.orm import Session
 
 from spatial.crs import Bounds
 from spatial.geometry import Geometries, Plane
+from spatial.grids.standing import Piece
+from spatial.grids.tiling import Identity, identity
 from spatial.history import in_force, known
 from spatial.tables import Deployment, Finding, GridVersion, Layer, Span, UnitVersion
 
 
 @dataclass(frozen=True)
-class GridState:
+class GridRecord:
     """A grid version: what it says, over which span, with its shape in degrees."""
 
     version_id: int
@@ -33,37 +35,32 @@ class GridState:
 
 
 @dataclass(frozen=True)
-class FindingState:
-    """A recorded finding that stands now."""
+class FindingRecord:
+    """A recorded finding: what makes it itself, over which span it stands, and until when it is acknowledged."""
 
     id: int
-    kind: str
-    severity: str
-    grids: tuple[str, ...]
-    detail: dict[str, Any]
+    identity: Identity
     valid: Span
-    shape: BaseGeometry | None
+    acknowledged_until: datetime | None
+    acknowledged_reason: str | None
 
 
-def layer_of(session: Session, code: str) -> Layer | None:
+def find_layer(session: Session, code: str) -> Layer | None:
     """Return a layer by code; None when there is none."""
     return session.scalars(select(Layer).where(Layer.code == code)).one_or_none()
 
 
-def grids_in_force(session: Session, layer_id: int, at: datetime, known_at: datetime | None = None) -> list[GridState]:
+def records_in_force(
+    session: Session, layer_id: int, at: datetime, known_at: datetime | None = None
+) -> list[GridRecord]:
     """Return the grids of a layer in bytewise order of code."""
-    return _states(session, GridVersion.layer_id == layer_id, in_force(GridVersion, at, known_at))
+    return _records(session, GridVersion.layer_id == layer_id, in_force(GridVersion, at, known_at))
 
 
-def next_starts(session: Session, layer_id: int, after: datetime) -> dict[int, datetime]:
-    """Return, by grid, when its next version begins, of those that have one that begins after an instant."""
-    start: Any = func.lower(GridVersion.valid)
-    wanted = (
-        select(GridVersion.grid_id, func.min(start))
-        .where(GridVersion.layer_id == layer_id, known(GridVersion, None), start > after)
-        .group_by(GridVersion.grid_id)
-    )
-    return {row[0]: row[1] for row in session.execute(wanted)}
+def records_after(session: Session, layer_id: int, at: datetime) -> list[GridRecord]:
+    """Return the versions on record that begin after an instant, by code."""
+    begins: Any = func.lower(GridVersion.valid)
+    return _records(session, GridVersion.layer_id == layer_id, known(GridVersion, None), begins > at)
 
 
 def grid_ids(session: Session, layer_id: int) -> dict[str, int]:
@@ -98,46 +95,45 @@ def extent(session: Session, at: datetime) -> Bounds | None:
     return None if west is None else (west, south, east, north)
 
 
-def next_change(session: Session, layer_id: int, after: datetime) -> datetime | None:
-    """Return the first instant after another at which a version of the layer begins or ends."""
-    ends = [getattr(func, name)(GridVersion.valid) for name in ("lower", "upper")]
-    firsts = [func.min(end).filter(end > after) for end in ends]
-    found: datetime | None = session.scalar(
-        select(func.least(*firsts)).where(GridVersion.layer_id == layer_id, known(GridVersion, None))
-    )
-    return found
-
-
-def standing_findings(session: Session, layer_id: int, at: datetime, kinds: Collection[str]) -> list[FindingState]:
-    """Return the findings of some kinds that stand at an instant, as known now."""
-    wanted = select(Finding, func.ST_AsBinary(Finding.geom).label("wkb")).where(
-        Finding.layer_id == layer_id,
-        Finding.kind.in_(kinds),
-        Finding.valid.op("@>")(at),
-        known(Finding, None),
-    )
-    return [
-        FindingState(
-            row.Finding.id,
-            row.Finding.kind,
-            row.Finding.severity,
-            tuple(row.Finding.grids),
-            row.Finding.detail,
-            row.Finding.valid,
-            None if row.wkb is None else shapely.from_wkb(bytes(row.wkb)),
+def findings_from(session: Session, layer_id: int, start: datetime, kinds: Collection[str]) -> list[FindingRecord]:
+    """Return the findings of some kinds on record that stand at or after an instant, earliest first."""
+    wanted = (
+        select(Finding, func.ST_AsBinary(Finding.geom).label("wkb"))
+        .where(
+            Finding.layer_id == layer_id,
+            Finding.kind.in_(kinds),
+            Finding.valid.op("&&")(func.tstzrange(start, None)),
+            known(Finding, None),
         )
-        for row in session.execute(wanted)
+        .order_by(Finding.valid)
+    )
+    found = [(row.Finding, row.wkb) for row in session.execute(wanted)]
+    shapes = [None if wkb is None else shapely.from_wkb(bytes(wkb)) for _, wkb in found]
+    return [
+        FindingRecord(
+            one.id,
+            identity(one.kind, tuple(one.grids), shape),
+            one.valid,
+            one.acknowledged_until,
+            one.acknowledged_reason,
+        )
+        for (one, _), shape in zip(found, shapes, strict=True)
     ]
 
 
-def shapes_of(states: Collection[GridState]) -> Geometries:
+def shapes_of(records: Collection[GridRecord]) -> Geometries:
     """Return the shapes of grid versions as one array."""
-    shapes = np.empty(len(states), dtype=object)
-    shapes[:] = [state.shape for state in states]
+    shapes = np.empty(len(records), dtype=object)
+    shapes[:] = [record.shape for record in records]
     return shapes
 
 
-def _states(session: Session, *conditions: ColumnElement[bool]) -> list[GridState]:
+def pieces_of(records: Iterable[GridRecord]) -> list[Piece]:
+    """Return grid versions as what findings are decided from."""
+    return [Piece(record.code, record.shape, record.valid) for record in records]
+
+
+def _records(session: Session, *conditions: ColumnElement[bool]) -> list[GridRecord]:
     version = GridVersion
     wanted = (
         select(
@@ -152,11 +148,11 @@ def _states(session: Session, *conditions: ColumnElement[bool]) -> list[GridStat
             func.ST_AsBinary(version.geom).label("wkb"),
         )
         .where(*conditions)
-        .order_by(version.code)
+        .order_by(version.code, version.valid)
     )
     rows = session.execute(wanted).all()
     shapes = shapely.from_wkb([bytes(row.wkb) for row in rows])
     return [
-        GridState(row.id, row.grid_id, row.code, row.name, row.kind, row.unit_id, row.attributes, row.valid, shape)
+        GridRecord(row.id, row.grid_id, row.code, row.name, row.kind, row.unit_id, row.attributes, row.valid, shape)
         for row, shape in zip(rows, shapes, strict=True)
     ]

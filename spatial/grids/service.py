@@ -3,20 +3,21 @@
 `stamp` is what `open_version(session, "areas")` returned: when the system came to know what is written.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-import shapely
 from geoalchemy2.shape import from_shape
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from spatial.geometry import Plane
-from spatial.grids.queries import FindingState, GridState, standing_findings
-from spatial.grids.tiling import TILING_KINDS, TilingFinding
+from spatial.grids.queries import FindingRecord, GridRecord, findings_from
+from spatial.grids.standing import Standing
+from spatial.grids.tiling import TILING_KINDS, Identity, identity
 from spatial.history import cut
 from spatial.tables import SRID, Deployment, Finding, Grid, GridVersion, Layer, Span, Unit, UnitVersion
 from spatial.time import since
@@ -80,7 +81,7 @@ def create_units(
 def replace_versions(
     session: Session,
     layer_id: int,
-    ended: Collection[GridState],
+    ended: Collection[GridRecord],
     made: Sequence[NewVersion],
     *,
     start: datetime,
@@ -111,38 +112,55 @@ def replace_versions(
 
 
 def record_findings(
-    session: Session, layer_id: int, found: Collection[TilingFinding], *, span: Span, stamp: datetime
+    session: Session, layer_id: int, standing: Collection[Standing], *, start: datetime, stamp: datetime
 ) -> None:
-    """Record what is wrong with a tiling over a span; what stands already stays, what is mended ends."""
-    start = cast("datetime", span.lower)
-    standing = {_identity(one): one for one in standing_findings(session, layer_id, start, TILING_KINDS)}
-    now = {_identity(one): one for one in found}
-    mended = [one.id for key, one in standing.items() if key not in now]
-    if mended:
-        cut(session, Finding, mended, span, stamp)
-    rows = [_finding_row(one, layer_id, span, stamp) for key, one in now.items() if key not in standing]
+    """Record all that is wrong with a tiling from `start` on; what is on record and stays so is left alone."""
+    wanted: dict[Identity, list[Standing]] = defaultdict(list)
+    for one in standing:
+        wanted[identity(one.finding.kind, one.finding.grids, one.finding.shape)].append(one)
+    recorded: dict[Identity, list[FindingRecord]] = defaultdict(list)
+    for record in findings_from(session, layer_id, start, TILING_KINDS):
+        recorded[record.identity].append(record)
+    differing = [
+        key
+        for key in {*wanted, *recorded}
+        if [one.span for one in wanted[key]] != _joined([record.valid for record in recorded[key]], start)
+    ]
+    outdated = [record.id for key in differing for record in recorded[key]]
+    if outdated:
+        cut(session, Finding, outdated, since(start), stamp)
+    rows = [_finding_row(one, layer_id, recorded[key][-1:], stamp) for key in sorted(differing) for one in wanted[key]]
     if rows:
         session.execute(insert(Finding), rows)
 
 
-def _finding_row(one: TilingFinding, layer_id: int, span: Span, stamp: datetime) -> dict[str, Any]:
+def _joined(spans: Sequence[Span], start: datetime) -> list[Span]:
+    """Return spans in order from `start` on, those that meet as one."""
+    joined: list[Span] = []
+    for span in spans:
+        first = start if span.lower is None else max(start, span.lower)
+        if joined and joined[-1].upper == first:
+            first = cast("datetime", joined.pop().lower)
+        joined.append(since(first, span.upper))
+    return joined
+
+
+def _finding_row(one: Standing, layer_id: int, before: Sequence[FindingRecord], stamp: datetime) -> dict[str, Any]:
+    """Return a row of a finding; one on record before stays acknowledged as it was."""
+    found = one.finding
     return {
         "layer_id": layer_id,
-        "kind": one.kind,
-        "severity": one.severity,
-        "geom": None if one.shape is None else from_shape(one.shape, srid=SRID),
-        "area_m2": one.area_m2,
-        "grids": list(one.grids),
-        "detail": one.detail,
-        "valid": span,
+        "kind": found.kind,
+        "severity": found.severity,
+        "geom": None if found.shape is None else from_shape(found.shape, srid=SRID),
+        "area_m2": found.area_m2,
+        "grids": list(found.grids),
+        "detail": found.detail,
+        "valid": one.span,
         "recorded": since(stamp),
+        "acknowledged_until": before[0].acknowledged_until if before else None,
+        "acknowledged_reason": before[0].acknowledged_reason if before else None,
     }
-
-
-def _identity(one: TilingFinding | FindingState) -> tuple[str, tuple[str, ...], bytes]:
-    """Return what makes two findings the same: kind, grids and place."""
-    place = b"" if one.shape is None else shapely.to_wkb(shapely.normalize(one.shape))
-    return one.kind, one.grids, place
 
 
 def _new_ids(session: Session, table: type[Grid] | type[Unit], rows: list[dict[str, Any]]) -> list[int]:

@@ -17,10 +17,12 @@ from spatial.grids.noding import Rings, densified, node, only_areas
 
 __all__ = [
     "TILING_KINDS",
+    "Identity",
     "TilingFinding",
     "canonical",
     "densified",
     "findings",
+    "identity",
     "node",
     "repaired",
     "rounded",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 Severity = Literal["info", "warning", "fault"]
+Identity = tuple[str, tuple[str, ...], bytes]
 TILING_KINDS = ("invalid", "overlap", "gap", "uncovered", "outside", "sliver", "unnoded", "disconnected")
 REPORTED_M2 = 1.0  # smaller gaps and overlaps are slivers, told for information
 DUST_M2 = 1e-4  # what cutting shapes leaves behind, a square centimetre
@@ -49,6 +52,11 @@ class TilingFinding:
     area_m2: float | None = None
     shape: BaseGeometry | None = None
     detail: dict[str, Any] = field(default_factory=dict)
+
+
+def identity(kind: str, grids: tuple[str, ...], shape: BaseGeometry | None) -> Identity:
+    """Return what makes two findings the same: kind, grids and place."""
+    return kind, grids, b"" if shape is None else shapely.to_wkb(shapely.normalize(shape))
 
 
 def stored(shapes_deg: Geometries, plane: Plane) -> Geometries:
@@ -92,9 +100,9 @@ def repaired(shapes_m: Geometries) -> tuple[Geometries, Floats]:
 def findings(codes: Sequence[str], shapes_deg: Geometries, outline: BaseGeometry | None = None) -> list[TilingFinding]:
     """Return what is wrong with a tiling in stored degrees; `outline` is the area that it should cover."""
     shapes = np.asarray(shapes_deg, dtype=object)
-    if len(shapes) == 0:
-        return []
     names = np.asarray(codes, dtype=object)
+    if len(shapes) == 0:
+        return [] if outline is None else list(_beyond(names, shapes, shapely.MultiPolygon(), outline))
     mismatched = shapely.coverage_invalid_edges(shapes, gap_width=HAIR_DEGREES)
     suspect = {index: mismatched[index] for index in np.flatnonzero(~shapely.is_empty(mismatched)).tolist()}
     overlaps = list(_overlaps(names, shapes, list(suspect)))

@@ -9,10 +9,10 @@ from shapely.geometry.base import BaseGeometry
 
 from spatial.crs import Bounds
 from spatial.geometry import Plane
-from spatial.grids.queries import GridState
+from spatial.grids.queries import GridRecord
+from spatial.grids.standing import Standing
 from spatial.grids.tiling import TilingFinding
 from spatial.tables import Span
-from spatial.time import since
 
 LayerKind = Literal["tiling", "free"]
 Change = Literal["new", "changed", "adjusted", "ended", "same", "kept"]
@@ -88,11 +88,10 @@ class Stored:
     code_scheme: str
     plane: Plane | None = None
     extent: Bounds | None = None
-    grids: tuple[GridState, ...] = ()  # of the layer, in force at the effective instant
-    next_starts: Mapping[int, datetime] = field(default_factory=dict)  # by grid, after the effective instant
+    grids: tuple[GridRecord, ...] = ()  # of the layer, in force at the effective instant
+    later: tuple[GridRecord, ...] = ()  # versions of the layer that begin after it, by code
     grid_ids: Mapping[str, int] = field(default_factory=dict)  # of every code the layer ever gave
     unit_ids: Mapping[str, int] = field(default_factory=dict)
-    until: datetime | None = None  # the layer's next change on record after the effective instant
 
 
 @dataclass(frozen=True)
@@ -133,14 +132,14 @@ class PlannedGrid:
     valid: Span
     new_unit: str | None = None
     grid_id: int | None = None
-    old: GridState | None = None
+    old: GridRecord | None = None
     differs: tuple[str, ...] = ()
     area_m2: float = 0.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What an import does: grids by code, repairs, what is found wrong with the tiling as it will be."""
+    """What an import does: grids by code, repairs, what is wrong with the tiling as it will be and over which spans."""
 
     request: Request
     plane: Plane
@@ -150,11 +149,10 @@ class Plan:
     features: int
     grids: tuple[PlannedGrid, ...]
     repairs: tuple[Repair, ...]
-    findings: tuple[TilingFinding, ...]
+    standing: tuple[Standing, ...]
     new_units: Mapping[str, str]
     unused_columns: tuple[str, ...]
     makes_layer: bool
-    until: datetime | None
 
     def of(self, *changes: Change) -> tuple[PlannedGrid, ...]:
         """Return the grids to which something happens."""
@@ -166,6 +164,6 @@ class Plan:
         return self.makes_layer or bool(self.new_units or self.of("new", "changed", "adjusted", "ended"))
 
     @property
-    def span(self) -> Span:
-        """The span over which the tiling is as planned."""
-        return since(self.request.effective, self.until)
+    def findings(self) -> tuple[TilingFinding, ...]:
+        """What is wrong with the tiling, at any time from the effective instant on."""
+        return tuple(one.finding for one in self.standing)

@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from spatial import crs as systems
 from spatial.errors import Fault, InputError
 from spatial.geometry import Geometries, area_m2
-from spatial.grids.queries import GridState, shapes_of
-from spatial.grids.tiling import canonical, findings
+from spatial.grids.queries import GridRecord, pieces_of, shapes_of
+from spatial.grids.standing import Piece, Standing, standing_from
+from spatial.grids.tiling import canonical
 from spatial.imports.model import Change, Entry, Plan, PlannedGrid, Request, Stored
 from spatial.imports.read import SourceTable
 from spatial.imports.rows import entries, missing_columns, unit_names, unknown_units, unused_columns
@@ -36,8 +36,6 @@ def plan_import(table: SourceTable, request: Request, stored: Stored, repair_lim
     ]
     gone = [_other("ended", state, state.shape, request) for state in absent] if request.complete else []
     present.sort(key=lambda grid: grid.code)
-    tiles = stored.kind == "tiling"
-    faulty = findings([grid.code for grid in present], _shapes(present)) if tiles else []
     return Plan(
         request=request,
         plane=plane,
@@ -47,11 +45,10 @@ def plan_import(table: SourceTable, request: Request, stored: Stored, repair_lim
         features=len(table),
         grids=tuple(sorted(present + gone, key=lambda grid: grid.code)),
         repairs=shapes.repairs,
-        findings=tuple(faulty),
+        standing=tuple(_standing(present, request, stored)),
         new_units=unit_names(found, stored.unit_ids),
         unused_columns=unused_columns(table, request.columns),
         makes_layer=stored.layer_id is None,
-        until=stored.until,
     )
 
 
@@ -104,6 +101,7 @@ def _system_faults(crs: str) -> list[Fault]:
 
 def _of_file(found: Sequence[Entry], shapes: Geometries, request: Request, stored: Stored) -> list[PlannedGrid]:
     olds = {state.code: state for state in stored.grids}
+    next_starts = {state.grid_id: state.valid.lower for state in reversed(stored.later)}
     was = dict(zip(olds, canonical(shapes_of(olds.values())), strict=True))
     sizes = area_m2(shapes)
     grids = []
@@ -111,7 +109,7 @@ def _of_file(found: Sequence[Entry], shapes: Geometries, request: Request, store
         old = olds.get(entry.code)
         said = _said(entry, old, request, stored)
         grid_id = stored.grid_ids.get(entry.code)
-        until = old.valid.upper if old else stored.next_starts.get(grid_id) if grid_id else None
+        until = old.valid.upper if old else next_starts.get(grid_id) if grid_id else None
         new_unit = entry.unit if entry.unit not in stored.unit_ids else None
         differs = _differing(old, said, new_unit) if old else ()
         if old and shapely.to_wkb(was[entry.code]) != shapely.to_wkb(shape):
@@ -133,7 +131,7 @@ def _of_file(found: Sequence[Entry], shapes: Geometries, request: Request, store
     return grids
 
 
-def _said(entry: Entry, old: GridState | None, request: Request, stored: Stored) -> dict[str, Any]:
+def _said(entry: Entry, old: GridRecord | None, request: Request, stored: Stored) -> dict[str, Any]:
     """Return what the file says of a grid; where it was not asked, what is stored stays."""
     columns = request.columns
     unasked = {"name": old.name, "unit_id": old.unit_id, "kind": old.kind} if old else {}
@@ -148,14 +146,14 @@ def _said(entry: Entry, old: GridState | None, request: Request, stored: Stored)
     return said
 
 
-def _differing(old: GridState, said: dict[str, Any], new_unit: str | None) -> tuple[str, ...]:
+def _differing(old: GridRecord, said: dict[str, Any], new_unit: str | None) -> tuple[str, ...]:
     differing = [what for what, value in said.items() if getattr(old, what) != value]
     if new_unit is not None and "unit_id" not in differing:
         differing.append("unit_id")
     return tuple(what.removesuffix("_id") for what in differing)
 
 
-def _staying(state: GridState, shape: BaseGeometry, request: Request) -> PlannedGrid:
+def _staying(state: GridRecord, shape: BaseGeometry, request: Request) -> PlannedGrid:
     """Return a grid that the file lacks and that stays; it is adjusted where its borders get new vertices."""
     was = canonical(shapes_of([state]))[0]
     if shapely.to_wkb(was) == shapely.to_wkb(shape):
@@ -163,7 +161,7 @@ def _staying(state: GridState, shape: BaseGeometry, request: Request) -> Planned
     return _other("adjusted", state, shape, request)
 
 
-def _other(change: Change, state: GridState, shape: BaseGeometry, request: Request) -> PlannedGrid:
+def _other(change: Change, state: GridRecord, shape: BaseGeometry, request: Request) -> PlannedGrid:
     return PlannedGrid(
         change=change,
         code=state.code,
@@ -180,7 +178,9 @@ def _other(change: Change, state: GridState, shape: BaseGeometry, request: Reque
     )
 
 
-def _shapes(grids: Sequence[PlannedGrid]) -> Geometries:
-    shapes = np.empty(len(grids), dtype=object)
-    shapes[:] = [grid.shape for grid in grids]
-    return shapes
+def _standing(present: Sequence[PlannedGrid], request: Request, stored: Stored) -> list[Standing]:
+    """Return what is wrong with the tiling from the effective instant on, with what is on record for later."""
+    if stored.kind != "tiling":
+        return []
+    pieces = [Piece(grid.code, grid.shape, grid.valid) for grid in present]
+    return standing_from(request.effective, pieces + pieces_of(stored.later))

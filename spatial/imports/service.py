@@ -61,10 +61,10 @@ def export_layer(
     if moment.known_at is not None:
         database.settle(moment.known_at)
     with database.read() as session:
-        found = queries.layer_of(session, layer)
+        found = queries.find_layer(session, layer)
         if found is None:
             raise NotFound("no-such-layer", layer=layer)
-        grids = queries.grids_in_force(session, found.id, moment.at, moment.known_at)
+        grids = queries.records_in_force(session, found.id, moment.at, moment.known_at)
         units = queries.unit_codes(session, moment.at, moment.known_at)
     write_file(path, sheet(layer, grids, units), fmt, crs=crs, allow_shifted=settings.output_gcj02)
     with database.write() as session:
@@ -75,7 +75,7 @@ def export_layer(
 
 
 def _stored(session: Session, request: Request) -> Stored:
-    layer = queries.layer_of(session, request.layer)
+    layer = queries.find_layer(session, request.layer)
     plane, extent = queries.plane(session), queries.extent(session, request.effective)
     units = queries.unit_ids(session, request.effective)
     new = request.new_layer
@@ -94,11 +94,10 @@ def _stored(session: Session, request: Request) -> Stored:
         code_scheme=layer.code_scheme,
         plane=plane,
         extent=extent,
-        grids=tuple(queries.grids_in_force(session, layer.id, request.effective)),
-        next_starts=queries.next_starts(session, layer.id, request.effective),
+        grids=tuple(queries.records_in_force(session, layer.id, request.effective)),
+        later=tuple(queries.records_after(session, layer.id, request.effective)),
         grid_ids=queries.grid_ids(session, layer.id),
         unit_ids=units,
-        until=queries.next_change(session, layer.id, request.effective),
     )
 
 
@@ -127,19 +126,19 @@ def _write(session: Session, actor: Actor, plan: Plan, settings: Settings) -> No
     ended = [grid.old for grid in plan.of("changed", "adjusted", "ended") if grid.old]
     replace_versions(session, layer_id, ended, versions, start=start, stamp=stamp)
     if plan.kind == "tiling":
-        record_findings(session, layer_id, plan.findings, span=plan.span, stamp=stamp)
+        record_findings(session, layer_id, plan.standing, start=start, stamp=stamp)
     detail = {
         "effective": start.isoformat(),
         "crs": plan.crs[:200],
         "grids": {change: len(plan.of(change)) for change in CHANGES},
         "units": sorted(plan.new_units),
-        "findings": len(plan.findings),
+        "findings": len(plan.standing),
     }
     audit.record(session, actor.name, "import-grids", f"layer {request.layer}", detail)
 
 
 def _layer_id(session: Session, plan: Plan) -> int:
-    found = queries.layer_of(session, plan.request.layer)
+    found = queries.find_layer(session, plan.request.layer)
     if found is not None:
         return found.id
     new = plan.request.new_layer

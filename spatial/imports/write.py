@@ -20,7 +20,7 @@ import shapely
 from spatial import crs as systems
 from spatial.errors import Fault, InputError, invalid
 from spatial.geometry import Geometries
-from spatial.grids.queries import GridState, shapes_of
+from spatial.grids.queries import GridRecord, shapes_of
 
 FORMATS = {"geojson": (".geojson", ".json"), "gpkg": (".gpkg",), "shp": (".zip",)}
 LONGEST_DBF_TEXT = 254  # bytes
@@ -36,7 +36,7 @@ class Sheet:
     shapes: Geometries
 
 
-def sheet(layer: str, grids: Sequence[GridState], unit_codes: Mapping[int, str]) -> Sheet:
+def sheet(layer: str, grids: Sequence[GridRecord], unit_codes: Mapping[int, str]) -> Sheet:
     """Return the columns that describe grids: code, name, kind, unit, then the attributes that imports kept."""
     columns: dict[str, list[Any]] = {
         "code": [grid.code for grid in grids],

@@ -1,0 +1,103 @@
+"""Nothing of a tiling is in force without what is wrong with it on record, at any time."""
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+
+from spatial.db import Database, open_version
+from spatial.grids.check import recheck_layer
+from spatial.history import close
+from spatial.imports.model import Plan
+from spatial.tables import Finding
+from tests.importing import SUMMER, Write, counts, geojson_file, rows, take
+from tests.test_tiling import in_degrees, shapes_of, square
+
+SPRING = datetime(2025, 3, 1, tzinfo=UTC)
+AUTUMN = datetime(2025, 10, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Return a writer of GeoJSON files."""
+    return partial(geojson_file, tmp_path)
+
+
+def on_record(database: Database) -> list[Any]:
+    """Return what is on record of findings: kind, grids and span."""
+    wanted = "SELECT kind, grids, lower(valid), upper(valid) FROM finding WHERE upper_inf(recorded) ORDER BY valid"
+    return rows(database, wanted)
+
+
+def planned(plan: Plan) -> list[Any]:
+    """Return the same of what a plan tells."""
+    return [(one.finding.kind, list(one.finding.grids), one.span.lower, one.span.upper) for one in plan.standing]
+
+
+def widened_in_summer(database: Database, write: Write) -> None:
+    """Take in A and B in January, of which A is wider from July on."""
+    pair = shapes_of(square(0, 0, 100), square(0, 100, 100))
+    take(database, write(in_degrees(pair), code=["A", "B"]))
+    wide = [(0.0, 0.0), (150.0, 0.0), (150.0, 100.0), (0.0, 100.0)]
+    take(database, write(in_degrees(shapes_of(wide)), code=["A"]), effective=SUMMER)
+
+
+def test_later_changes_are_checked_too(empty_database: Database, write: Write) -> None:
+    """A grid set in March where another widens in July overlaps it from July on, as told and as recorded."""
+    widened_in_summer(empty_database, write)
+    assert on_record(empty_database) == []
+    plan = take(empty_database, write(in_degrees(shapes_of(square(100, 0, 50))), code=["C"]), effective=SPRING)
+    assert counts(plan)["new"] == 1
+    assert planned(plan) == [("overlap", ["A", "C"], SUMMER, None)]
+    assert on_record(empty_database) == planned(plan)
+
+
+def test_a_finding_that_outlasts_changes_is_one(empty_database: Database, write: Write) -> None:
+    """An overlap that later changes elsewhere do not touch is one finding; the change that mends it ends it."""
+    lapped = in_degrees(shapes_of(square(0, 0, 100), square(98, 0, 100), square(500, 0, 50)))
+    take(empty_database, write(lapped, code=["A", "B", "X"]), effective=SPRING)
+    moved = in_degrees(shapes_of(square(500, 0, 60)))
+    take(empty_database, write(moved, code=["X"]), effective=SUMMER)
+    assert on_record(empty_database) == [("overlap", ["A", "B"], SPRING, None)]
+    beside = in_degrees(shapes_of(square(100, 0, 98)))
+    take(empty_database, write(beside, code=["B"]), effective=AUTUMN)
+    assert on_record(empty_database) == [("overlap", ["A", "B"], SPRING, AUTUMN)]
+    take(empty_database, write(lapped, code=["A", "B", "X"]), effective=datetime(2025, 1, 1, tzinfo=UTC))
+    assert [(row[0], row[2], row[3]) for row in on_record(empty_database)] == [
+        ("overlap", datetime(2025, 1, 1, tzinfo=UTC), AUTUMN)
+    ]
+
+
+def test_an_acknowledged_finding_stays_so(empty_database: Database, write: Write) -> None:
+    """A finding whose end is moved keeps until when and why it is acknowledged."""
+    lapped = in_degrees(shapes_of(square(0, 0, 100), square(98, 0, 100)))
+    take(empty_database, write(lapped, code=["A", "B"]), effective=SUMMER)
+    with empty_database.write() as session:
+        session.execute(text("SET LOCAL session_replication_role = replica"))  # history may not be changed otherwise
+        session.execute(text("UPDATE finding SET acknowledged_reason = 'a bridge'"))
+    take(empty_database, write(lapped, code=["A", "B"]), effective=SPRING)
+    reasons = "SELECT acknowledged_reason FROM finding WHERE upper_inf(recorded)"
+    assert set(rows(empty_database, reasons)) == {("a bridge",)}
+
+
+def test_recheck_tells_each_time_apart(empty_database: Database, write: Write) -> None:
+    """A layer checked again has each finding on record for its own span, and the check in the audit."""
+    widened_in_summer(empty_database, write)
+    inside = in_degrees(shapes_of(square(98, 0, 50)))
+    take(empty_database, write(inside, code=["C"]), effective=SPRING)
+    before = on_record(empty_database)
+    assert [(row[0], row[2], row[3]) for row in before] == [("overlap", SPRING, SUMMER), ("overlap", SUMMER, None)]
+    with empty_database.write() as session:
+        close(session, Finding, session.scalars(select(Finding.id)).all(), open_version(session, "areas"))
+    with empty_database.write() as session:
+        told = recheck_layer(session, "police", at=SPRING)
+    assert told == {"layer": "police", "grids": 3, "findings": {"overlap": 1}}
+    assert on_record(empty_database) == before
+    audited = "SELECT actor, action, object, detail ->> 'findings' FROM audit ORDER BY id DESC LIMIT 1"
+    assert rows(empty_database, audited) == [("worker", "check-tiling", "layer police", "2")]
+    with empty_database.write() as session:
+        recheck_layer(session, "police", at=SPRING)
+    assert rows(empty_database, "SELECT count(*) FROM finding") == [(4,)]  # two closed, two anew, none twice
