@@ -8,11 +8,13 @@ from typing import Any
 from spatial.errors import Fault, InputError
 from spatial.imports.model import GRID_KINDS, Columns, Entry
 from spatial.imports.read import SourceTable
+from spatial.personal import is_personal, is_personal_name
 
 LONGEST_TEXT = 200
 LONGEST_CODE = 64
 UNIT15 = r"\d{15}"
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+CONTROL_IN_PROSE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # a kept text may have tabs and lines
 
 
 class FaultyCell(Exception):
@@ -24,15 +26,23 @@ class FaultyCell(Exception):
         self.values = values
 
 
-def missing_columns(table: SourceTable, columns: Columns) -> list[Fault]:
-    """Return a fault for each column asked for that the file does not have."""
+def column_faults(table: SourceTable, columns: Columns) -> list[Fault]:
+    """Return a fault for each column asked for that the file does not have, or that tells of single people.
+
+    Of a column with identity numbers, mobile numbers or plates in it the first row is told, and never the value.
+    """
     known = ", ".join(table.columns)
-    asked = [*columns.named.items(), *(("keep", column) for column in columns.keep)]
-    return [
-        Fault(option, "column-missing", {"column": column, "known": known})
-        for option, column in asked
-        if column not in table.columns
-    ]
+    faults = []
+    for option, column in [*columns.named.items(), *(("keep", column) for column in columns.keep)]:
+        if column not in table.columns:
+            faults.append(Fault(option, "column-missing", {"column": column, "known": known}))
+        elif is_personal_name(column):
+            faults.append(Fault(option, "column-personal", {"column": column}))
+        else:
+            row = next((row for row, value in enumerate(table.columns[column], 1) if is_personal(value)), None)
+            if row is not None:
+                faults.append(Fault(f"row {row}, column {column}", "value-personal", {"column": column}))
+    return faults
 
 
 def unused_columns(table: SourceTable, columns: Columns) -> tuple[str, ...]:
@@ -139,9 +149,12 @@ def _code(text: str | None, code_scheme: str) -> str:
 
 
 def _attribute(value: Any) -> Any:
-    if isinstance(value, str) and "\x00" in value:
+    """Return a cell that is kept as it is, unless a text in it, however deep, has control characters."""
+    if isinstance(value, str) and CONTROL_IN_PROSE.search(value):
         raise FaultyCell("text-has-control-characters")
-    return value
+    if isinstance(value, dict):
+        return {_attribute(key): _attribute(part) for key, part in value.items()}
+    return [_attribute(part) for part in value] if isinstance(value, list) else value
 
 
 def _entry(row: int, said: Mapping[str, Any], columns: Columns) -> Entry:

@@ -14,7 +14,7 @@ from spatial.grids.standing import Piece, Standing, standing_from
 from spatial.grids.tiling import canonical
 from spatial.imports.model import Change, Entry, Plan, PlannedGrid, Request, Stored
 from spatial.imports.read import SourceTable
-from spatial.imports.rows import entries, missing_columns, unit_names, unknown_units, unused_columns
+from spatial.imports.rows import column_faults, entries, unit_names, unknown_units, unused_columns
 from spatial.imports.shapes import place_faults, plane_of, shape_faults, taken
 from spatial.time import since
 
@@ -54,7 +54,7 @@ def plan_import(table: SourceTable, request: Request, stored: Stored, repair_lim
 
 def _checked(table: SourceTable, request: Request, stored: Stored) -> tuple[list[Entry], str]:
     """Return what the rows say, and the system of their shapes."""
-    _refuse(missing_columns(table, request.columns))
+    _refuse(column_faults(table, request.columns))
     found, faults = entries(table, request.columns, stored.code_scheme)
     crs = request.source_crs or table.crs or ""
     crs_faults = _system_faults(crs)
