@@ -12,12 +12,12 @@ from rich.console import Console
 from api.imports_text import plan_out, show_plan
 from api.options import Lang
 from api.runtime import open_database
-from maps.texts import LANGUAGES, say
+from maps.texts import LANGUAGES, known, say
 from spatial import access
 from spatial.crs import STORED
 from spatial.errors import invalid
 from spatial.history import Moment
-from spatial.imports.model import Columns, NewLayer, NewUnits, Request
+from spatial.imports.model import Chain, Columns, NewLayer, NewUnits, Request
 from spatial.imports.read import read_file
 from spatial.imports.service import commit_import, dry_run, export_layer
 from spatial.imports.write import format_of
@@ -28,10 +28,6 @@ app_import = typer.Typer(no_args_is_help=True, help="Files in.")
 app_export = typer.Typer(no_args_is_help=True, help="Files out.")
 
 LAYER_CODE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-TITLES = {
-    "police": {"zh-CN": "警格", "en": "Police grids"},
-    "governance": {"zh-CN": "网格", "en": "Governance grids"},
-}
 AsJson = Annotated[bool, typer.Option("--json", help="the whole plan, for programs")]
 
 
@@ -65,6 +61,10 @@ def import_grids(
     title: Annotated[str | None, typer.Option(help="title of a layer that is made")] = None,
     title_en: Annotated[str | None, typer.Option(help="its English title; default: the title")] = None,
     code_scheme: Annotated[str, typer.Option(help="free, unit15 or a regular expression")] = "free",
+    chain: Annotated[
+        Literal["police", "governance", "none"] | None,
+        typer.Option(help="whom to call, for a layer that is made; default: as the layer's code says"),
+    ] = None,
     public: Annotated[bool, typer.Option("--public", help="a layer that is made may be shown to all")] = False,
     create_units: Annotated[bool, typer.Option("--create-units", help="make units whose codes are not known")] = False,
     unit_kind: Annotated[str | None, typer.Option(help="kind of units that are made")] = None,
@@ -73,7 +73,10 @@ def import_grids(
     as_json: AsJson = False,
 ) -> None:
     """Take in the grids of a layer; a dry run unless --commit. Bad input is told in full, and nothing is written."""
-    made = _new_layer(layer, title, title_en, kind, code_scheme, public=public) if create_layer else None
+    made: NewLayer | None = None
+    if create_layer:
+        titles = _titles(layer, title, title_en)
+        made = NewLayer(titles, kind, "public" if public else "internal", code_scheme, _chain(layer, chain))
     request = Request(
         layer=layer,
         columns=Columns(code, name, unit, unit_name, grid_kind, tuple(keep or ())),
@@ -115,21 +118,27 @@ def export_grids(
     Console(stderr=True).print(say("export.written", lang, count=count, file=str(output)), highlight=False)
 
 
-def _new_layer(
-    code: str,
-    title: str | None,
-    title_en: str | None,
-    kind: Literal["tiling", "free"],
-    code_scheme: str,
-    *,
-    public: bool,
-) -> NewLayer:
-    if not LAYER_CODE.fullmatch(code):
-        raise invalid("layer", "layer-code-malformed", layer=code)
-    titles = TITLES.get(code, dict.fromkeys(LANGUAGES, code)) if title is None else dict.fromkeys(LANGUAGES, title)
-    if title_en is not None:
-        titles = {**titles, "en": title_en}
-    return NewLayer(titles, kind, "public" if public else "internal", code_scheme)
+def _titles(layer: str, title: str | None, title_en: str | None) -> dict[str, str]:
+    """Return the titles of a layer that is made: as asked, else as its code is known, else its code."""
+    if not LAYER_CODE.fullmatch(layer):
+        raise invalid("layer", "layer-code-malformed", layer=layer)
+    if title is not None:
+        titles = dict.fromkeys(LANGUAGES, title)
+    elif known(f"import.layer.{layer}"):
+        titles = {lang: say(f"import.layer.{layer}", lang) for lang in LANGUAGES}
+    else:
+        titles = dict.fromkeys(LANGUAGES, layer)
+    return titles if title_en is None else {**titles, "en": title_en}
+
+
+def _chain(layer: str, asked: Literal["police", "governance", "none"] | None) -> Chain | None:
+    """Return the standard chain asked for, else the one that the layer's code names."""
+    match asked or layer:
+        case "police":
+            return "police"
+        case "governance":
+            return "governance"
+    return None
 
 
 def _new_units(layer: str, kind: str | None) -> NewUnits:

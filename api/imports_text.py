@@ -12,6 +12,7 @@ from rich.text import Text
 from maps.texts import say
 from spatial.grids.standing import Standing
 from spatial.imports.model import CHANGES, Plan
+from spatial.roster.chains import steps_of
 from spatial.settings import settings
 
 ROWS_SHOWN = 20
@@ -26,6 +27,7 @@ def plan_out(plan: Plan, *, committed: bool) -> dict[str, Any]:
         "layer": plan.request.layer,
         "kind": plan.kind,
         "creates_layer": plan.makes_layer,
+        "chain": plan.chain,
         "effective": plan.request.effective,
         "crs": plan.crs,
         "encoding": plan.encoding,
@@ -68,6 +70,10 @@ def show_plan(console: Console, plan: Plan, file: str, lang: str, *, committed: 
     for what, heads, rows in (_changes(plan, told), _repairs(plan, told), _findings(plan, told)):
         if rows:
             _show_rows(console, told, told(what, count=len(rows)), heads, rows)
+    if plan.chain:
+        line(told("chain", steps=[step["title"][lang] for step in steps_of(plan.chain)]))
+    elif plan.makes_layer:
+        line(told("no-chain"))
     if plan.new_units:
         line(told("units", names=_list(plan.new_units)))
     if plan.unused_columns:

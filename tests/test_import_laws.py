@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from spatial.grids import queries
 from spatial.history import Moment
 from spatial.imports.read import read_file
 from spatial.imports.service import export_layer
+from spatial.lookup.ask import ask
+from spatial.lookup.model import Question
 from spatial.settings import ROOT
 from tests.importing import (
     ACTOR,
@@ -225,3 +227,31 @@ def test_command_line(empty_database: Database, write: Write, tmp_path: Path) ->
     assert "nobody" in bad.stderr
     naive = twingrid(empty_database, *verb, "--effective", "2025-01-01")
     assert (naive.returncode, "effective" in naive.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("layer", "asked", "first"),
+    [
+        ("police", (), "own-officer"),
+        ("sectors", ("--chain", "governance"), "own-worker"),
+        ("sectors", (), None),
+        ("police", ("--chain", "none"), None),
+    ],
+)
+def test_a_layer_that_is_made_gets_its_chain(
+    empty_database: Database, write: Write, layer: str, asked: tuple[str, ...], first: str | None
+) -> None:
+    """A layer comes with the standard chain that its code or --chain names, as the dry run tells."""
+    verb = ("import", "grids", str(write(FOUR)), "--layer", layer, "--create-layer", *asked)
+    told_chain = twingrid(empty_database, *verb).stdout
+    assert ("Chain of response:" in told_chain, "No chain" in told_chain) == (first is not None, first is None)
+    assert twingrid(empty_database, *verb, "--commit").returncode == 0
+    chain = "SELECT key FROM response_step WHERE upper_inf(recorded) ORDER BY position LIMIT 1"
+    assert rows(empty_database, chain) == ([(first,)] if first else [])
+    known_since = (
+        "SELECT count(*) FROM response_step WHERE lower(recorded) <> (SELECT recorded_at FROM dataset_version)"
+    )
+    assert rows(empty_database, known_since) == [(0,)]
+    with empty_database.read() as session:
+        answer = ask(session, Question(117.2837, 34.2024, datetime.now(UTC)))
+    assert [len(one.response.steps) if one.response else 0 for one in answer.layers] == [8 if first else 0]

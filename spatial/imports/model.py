@@ -15,6 +15,7 @@ from spatial.grids.tiling import TilingFinding
 from spatial.tables import Span
 
 LayerKind = Literal["tiling", "free"]
+Chain = Literal["police", "governance"]
 Change = Literal["new", "changed", "adjusted", "ended", "same", "kept"]
 CHANGES: tuple[Change, ...] = ("new", "changed", "adjusted", "ended", "same", "kept")
 GRID_KINDS = ("regular", "dedicated", "micro")
@@ -52,6 +53,7 @@ class NewLayer:
     kind: LayerKind = "tiling"
     visibility: Literal["public", "internal"] = "internal"
     code_scheme: str = "free"
+    chain: Chain | None = None  # the standard chain of response that it gets
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,12 @@ class Plan:
     def writes(self) -> bool:
         """Whether anything would be written."""
         return self.makes_layer or bool(self.new_units or self.of("new", "changed", "adjusted", "ended"))
+
+    @property
+    def chain(self) -> Chain | None:
+        """The standard chain of response that would be written, with the layer that is made."""
+        new = self.request.new_layer
+        return new.chain if new and self.makes_layer else None
 
     @property
     def findings(self) -> tuple[TilingFinding, ...]:

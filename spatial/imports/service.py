@@ -1,5 +1,6 @@
 """Imports of grids: what one would do, and doing it in one transaction; exports."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import cast
 
@@ -25,6 +26,7 @@ from spatial.imports.read import SourceTable
 from spatial.imports.rows import require_scheme
 from spatial.imports.rules import plan_import
 from spatial.imports.write import sheet, write_file
+from spatial.roster.chains import write_chain
 from spatial.settings import Settings
 
 
@@ -106,7 +108,7 @@ def _write(session: Session, actor: Actor, plan: Plan, settings: Settings) -> No
     stamp = open_version(session, "areas")
     if queries.plane(session) is None:
         install(session, plan.plane, settings.timezone, stamp)
-    layer_id = _layer_id(session, plan)
+    layer_id = _layer_id(session, plan, stamp)
     kind = request.new_units or NewUnits("governance", "")
     made = create_units(session, plan.new_units, tree=kind.tree, kind=kind.kind, start=start, stamp=stamp)
     written = plan.of("new", "changed", "adjusted")
@@ -137,7 +139,7 @@ def _write(session: Session, actor: Actor, plan: Plan, settings: Settings) -> No
     audit.record(session, actor.name, "import-grids", f"layer {request.layer}", detail)
 
 
-def _layer_id(session: Session, plan: Plan) -> int:
+def _layer_id(session: Session, plan: Plan, stamp: datetime) -> int:
     found = queries.find_layer(session, plan.request.layer)
     if found is not None:
         return found.id
@@ -151,4 +153,6 @@ def _layer_id(session: Session, plan: Plan) -> int:
         visibility=new.visibility,
         code_scheme=new.code_scheme,
     )
+    if new.chain is not None:
+        write_chain(session, made.id, new.chain, stamp=stamp)
     return made.id
