@@ -46,7 +46,7 @@ class OfficerOut(BaseModel):
     number: str
     name: str
     kind: str
-    unit: str
+    unit: str | None
     duty_phone: str | None
 
 
@@ -69,7 +69,7 @@ class ResponderOut(BaseModel):
     radio: str | None
     vehicle: str | None
     phone: str | None
-    unit: str
+    unit: str | None
     shift: str | None
     on_duty: bool
     until: datetime | None
@@ -192,9 +192,13 @@ def _beyond(one: Beyond) -> BeyondOut:
     return BeyondOut(code=one.grid.code, name=one.grid.name, distance_m=round(one.distance_m, 3), overlaps=one.overlaps)
 
 
+def _name(unit: UnitRef | None) -> str | None:
+    return unit.name if unit else None
+
+
 def _officer(one: OfficerRef, phones: bool) -> OfficerOut:
     phone = one.duty_phone if phones else None
-    return OfficerOut(number=one.number, name=one.name, kind=one.kind, unit=one.unit.name, duty_phone=phone)
+    return OfficerOut(number=one.number, name=one.name, kind=one.kind, unit=_name(one.unit), duty_phone=phone)
 
 
 def _responsible(held: Assigned, phones: bool) -> ResponsibleOut:
@@ -221,11 +225,11 @@ def _responder(one: Responder, phones: bool) -> ResponderOut:
     match who:
         case OfficerRef():
             own = {"number": who.number, "phone": who.duty_phone if phones else None}
-            return ResponderOut(kind="officer", unit=who.unit.name, members=[], **base, **(none | own))
+            return ResponderOut(kind="officer", unit=_name(who.unit), members=[], **base, **(none | own))
         case TeamRef():
             own = {"number": who.code, "call_sign": who.call_sign, "radio": who.radio_group, "vehicle": who.vehicle}
             members = [_officer(member, phones) for member in who.members]
-            return ResponderOut(kind="team", unit=who.unit.name, members=members, **base, **(none | own))
+            return ResponderOut(kind="team", unit=_name(who.unit), members=members, **base, **(none | own))
         case UnitRef():
             own = {"radio": who.contacts.get("radio"), "phone": who.contacts.get("phone")}
             desk = base | {"name": who.contacts.get("desk", who.name)}

@@ -37,7 +37,9 @@ def since(start: datetime | None, end: datetime | None = None) -> Span:
     return Range(start, end, bounds="[)")
 
 
-def local_span(day: date, start: time, minutes: int, zone: ZoneInfo) -> Span:
-    """Return the span that begins at a local wall-clock time and lasts `minutes` of real time."""
-    begin = datetime.combine(day, start, tzinfo=zone).astimezone(UTC)
-    return since(begin, begin + timedelta(minutes=minutes))
+def local_span(day: date, minute_from: int, minute_to: int, zone: ZoneInfo) -> Span:
+    """Return the span between two wall-clock times of a local day, in minutes from midnight; 1440 is the next."""
+    midnight = datetime.combine(day, time(), tzinfo=zone)
+    # wall-clock arithmetic: on a day of 23 or 25 hours eight o'clock is still eight o'clock
+    start, end = (midnight + timedelta(minutes=minute) for minute in (minute_from, minute_to))
+    return since(start.astimezone(UTC), end.astimezone(UTC))

@@ -17,6 +17,7 @@ from spatial.tables import (
     Assignment,
     Cover,
     Deployment,
+    DutyEvent,
     Grid,
     GridVersion,
     Layer,
@@ -85,8 +86,8 @@ class World:
     def unit(self, code: str, kind: str = "station", tree: str = "police", **more: Any) -> int:
         """Add a unit."""
         unit_id = self._add(Unit, tree=tree)
-        row = {"unit_id": unit_id, "code": code, "name": f"unit {code}", "kind": kind, "contacts": {}, **more}
-        self._add(UnitVersion, valid=self.valid, recorded=self._recorded("areas"), **row)
+        row = {"unit_id": unit_id, "code": code, "name": f"unit {code}", "kind": kind, "contacts": {}}
+        self._add(UnitVersion, **({"valid": self.valid, "recorded": self._recorded("areas"), **row} | more))
         return unit_id
 
     def link(self, unit_id: int, to_unit_id: int, kind: str) -> int:
@@ -149,16 +150,27 @@ class World:
         units: Iterable[int] = (),
         parent: int | None = None,
         state: str = "planned",
+        actual: Any = None,
     ) -> int:
         """Put an officer or a team on duty over `[start, end)`, covering grids and units."""
         recorded, planned = self._recorded("duty"), since(start, end)
         who = {"officer_id": officer, "team_id": team, "unit_id": unit_id, "parent_shift": parent}
-        row = {"uuid": uuid.uuid4(), "kind": kind, "planned": planned, "state": state, "recorded": recorded}
-        shift_id = self._add(Shift, **who, **row)
+        row = {"uuid": uuid.uuid4(), "kind": kind, "planned": planned, "state": state, "actual": actual}
+        shift_id = self._add(Shift, recorded=recorded, **who, **row)
         covered = [{"grid_id": one} for one in grids] + [{"unit_id": one} for one in units]
         for subject in covered:
-            self._add(Cover, shift_id=shift_id, span=planned, recorded=recorded, **subject)
+            self._add(Cover, shift_id=shift_id, span=actual or planned, recorded=recorded, **subject)
         return shift_id
+
+    def cover(self, shift_id: int, grid_id: int, start: datetime, end: datetime) -> int:
+        """Let a shift cover one more grid, over a span of its own."""
+        row = {"shift_id": shift_id, "grid_id": grid_id, "span": since(start, end)}
+        return self._add(Cover, recorded=self._recorded("duty"), **row)
+
+    def event(self, shift_id: int, kind: str, start: datetime, end: datetime) -> int:
+        """Say what became of a shift over a span."""
+        row = {"shift_id": shift_id, "kind": kind, "span": since(start, end)}
+        return self._add(DutyEvent, recorded=self._recorded("duty"), **row)
 
 
 def build(database: Database, *steps: Any) -> None:

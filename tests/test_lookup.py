@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -195,7 +196,7 @@ def staffed(world: World, ids: Ids) -> None:
         ("001", "community_officer"),
         ("002", "duty_police"),
         ("003", "auxiliary"),
-        ("004", "auxiliary"),
+        ("004", "enforcement"),
     ):
         ids[number] = world.officer(number, station, kind)
     ids["squad"] = world.team("SQ1", station, [ids["004"]])
@@ -264,17 +265,28 @@ def test_auxiliaries_alone_are_no_police_cover_unless_a_rule_says_so(empty_datab
     said = police(empty_database, *middle(0, 1))
     assert (said.on_duty, outcomes(said)["duty-crew"]) == (False, "auxiliaries-alone")
 
+    def crew_of_auxiliaries(world: World) -> None:
+        team = world.team("AUX", ids["station"], [ids["003b"]])
+        world.shift(ids["station"], *span, team=team, kind="patrol", grids=[ids["A"]])
+
+    build(empty_database, lambda w: ids.update({"003b": w.officer("003b", ids["station"], "auxiliary")}))
+    build(empty_database, crew_of_auxiliaries)
+    said = police(empty_database, *middle(0, 1))
+    assert (said.on_duty, outcomes(said)["squad"]) == (False, "auxiliaries-alone")
+
     def rule(world: World) -> None:
         world.session.execute(
             text(
-                "INSERT INTO staffing_rule (layer_id, required, auxiliaries_suffice, valid, recorded) "
-                "VALUES (:layer, 1, true, '[2020-01-01,)', tstzrange(:recorded, NULL))"
+                "INSERT INTO staffing_rule (layer_id, required, auxiliaries_suffice, weekdays, minute_from, minute_to, "
+                "valid, recorded) VALUES (:layer, 1, true, 1, 600, 720, '[2020-01-01,)', tstzrange(:recorded, NULL))"
             ),
             {"layer": ids["layer"], "recorded": open_version(world.session, "duty")},
         )
 
-    build(empty_database, rule)
-    assert police(empty_database, *middle(0, 1)).on_duty
+    build(empty_database, rule)  # on Mondays from ten to twelve; T0 is eight in the morning of a Monday in Shanghai
+    on = [police(empty_database, *middle(0, 1), at=T0 + hours * HOUR).on_duty for hours in (1, 2, 3, 4)]
+    assert on == [False, True, True, False]
+    assert answer(empty_database, *middle(0, 1), at=T0 + HOUR).next_change_at == T0 + 2 * HOUR
 
 
 def test_leave_and_no_show_take_an_officer_off_duty(empty_database: Database) -> None:
@@ -284,16 +296,7 @@ def test_leave_and_no_show_take_an_officer_off_duty(empty_database: Database) ->
     def roster(world: World) -> None:
         ids["shift"] = world.shift(ids["station"], T0, T0 + 8 * HOUR, officer=ids["001"], grids=[ids["A"]])
         world.leave(ids["001"], T0 + 2 * HOUR, T0 + 3 * HOUR)
-        world.session.execute(
-            text(
-                "INSERT INTO duty_event (shift_id, kind, span, recorded) "
-                "VALUES (:shift, 'no_show', tstzrange(:start, :end), tstzrange(:recorded, NULL))"
-            ),
-            {
-                "shift": ids["shift"], "start": T0 + 5 * HOUR, "end": T0 + 6 * HOUR,
-                "recorded": open_version(world.session, "duty"),
-            },
-        )  # fmt: skip
+        world.event(ids["shift"], "no_show", T0 + 5 * HOUR, T0 + 6 * HOUR)
 
     build(empty_database, roster)
     place = middle(0, 1)
@@ -305,6 +308,87 @@ def test_leave_and_no_show_take_an_officer_off_duty(empty_database: Database) ->
     assert on == [True, True, False, True, True, False, True, True, False]
     away = police(empty_database, *place, at=T0 + 2.5 * HOUR)
     assert away.responsible[0].away == "sick"
+
+
+def test_who_is_absent_from_a_shift_is_absent_from_its_parts(empty_database: Database) -> None:
+    """A patrol inside a 24-hour duty covers nothing while the officer is committed elsewhere."""
+    ids = make(empty_database, staffed)
+
+    def roster(world: World) -> None:
+        whole = world.shift(ids["station"], T0, T0 + DAY, officer=ids["002"], kind="duty")
+        part = {"officer": ids["002"], "kind": "patrol", "parent": whole, "grids": [ids["A"]]}
+        world.shift(ids["station"], T0 + HOUR, T0 + 3 * HOUR, **part)
+        world.event(whole, "committed", T0 + 2 * HOUR, T0 + 4 * HOUR)
+
+    build(empty_database, roster)
+    on = [police(empty_database, *middle(0, 1), at=T0 + (hours + 0.5) * HOUR).on_duty for hours in range(4)]
+    assert on == [False, True, False, False]
+    said = police(empty_database, *middle(0, 1), at=T0 + 1.5 * HOUR)
+    assert said.response is not None
+    assert said.response.covering is not None
+    assert said.response.covering.responders[0].until == T0 + 2 * HOUR
+
+
+def test_until_is_the_end_of_cover_here_and_not_elsewhere(empty_database: Database) -> None:
+    """Where one shift covers this grid until two and another until noon, `until` is two."""
+    ids = make(empty_database, staffed)
+
+    def roster(world: World) -> None:
+        shift = world.shift(ids["station"], T0, T0 + 12 * HOUR, officer=ids["001"], grids=[ids["B"]])
+        world.cover(shift, ids["A"], T0, T0 + 2 * HOUR)
+
+    build(empty_database, roster)
+    said = answer(empty_database, *middle(0, 1))
+    response = said.layers[0].response
+    assert response is not None
+    assert response.covering is not None
+    assert response.covering.responders[0].until == T0 + 2 * HOUR == said.next_change_at
+
+
+def test_a_team_is_there_until_its_last_member_leaves(empty_database: Database) -> None:
+    """Of two members one goes on leave at two and one at four: the team is on duty until four."""
+    ids = make(empty_database, staffed)
+
+    def roster(world: World) -> None:
+        team = world.team("SQ2", ids["station"], [ids["001"], ids["002"]])
+        world.leave(ids["001"], T0 + 2 * HOUR, T0 + DAY)
+        world.leave(ids["002"], T0 + 4 * HOUR, T0 + DAY)
+        world.shift(ids["station"], T0, T0 + 8 * HOUR, team=team, kind="patrol", grids=[ids["A"]])
+
+    build(empty_database, roster)
+    response = police(empty_database, *middle(0, 1)).response
+    assert response is not None
+    assert response.covering is not None
+    assert response.covering.responders[0].until == T0 + 4 * HOUR
+    on = [police(empty_database, *middle(0, 1), at=T0 + (hours + 0.5) * HOUR).on_duty for hours in range(6)]
+    assert on == [True] * 4 + [False] * 2
+
+
+def test_an_officer_whose_unit_has_ended_is_still_responsible(empty_database: Database) -> None:
+    """A lead whose unit is no longer in force is named without a unit, not left out."""
+    ids: Ids = {}
+
+    def fill(world: World) -> None:
+        staffed(world, ids)
+        gone = world.unit("GONE", valid=since(T0 - 300 * DAY, T0 - 200 * DAY))
+        world.assign(world.officer("900", gone), ids["B"])
+
+    build(empty_database, fill)
+    (held,) = police(empty_database, *middle(1, 1)).responsible
+    assert (held.officer.number, held.officer.unit) == ("900", None)
+
+
+def test_overtime_counts_and_an_early_end_too(empty_database: Database) -> None:
+    """What actually happened decides, not what was planned, as far as the cover reaches."""
+    ids = make(empty_database, staffed)
+
+    def roster(world: World) -> None:
+        late = since(T0 + HOUR, T0 + 5 * HOUR)
+        world.shift(ids["station"], T0, T0 + 4 * HOUR, officer=ids["001"], actual=late, grids=[ids["A"]])
+
+    build(empty_database, roster)
+    on = [police(empty_database, *middle(0, 1), at=T0 + (hours + 0.5) * HOUR).on_duty for hours in range(6)]
+    assert on == [False, True, True, True, True, False]
 
 
 def test_every_change_is_announced(empty_database: Database) -> None:
@@ -323,6 +407,13 @@ def test_every_change_is_announced(empty_database: Database) -> None:
         changes.append((change - T0) / HOUR)
         at = change
     assert changes == [0, 1, 3, 5, 7, 9, 24]
+
+    def said(hours: float) -> tuple[LayerAnswer, ...]:
+        return answer(empty_database, *middle(0, 1), at=T0 + hours * HOUR).layers
+
+    bounds = [-1.0, *changes, 30.0]
+    for start, end in pairwise(bounds):
+        assert said(start) == said((start + end) / 2) == said(end - 0.001), "in between nothing changes"
 
 
 def test_a_redraw_to_come_is_announced(empty_database: Database) -> None:
@@ -404,6 +495,8 @@ def test_what_was_known_stays_answerable(empty_database: Database, moves: list[t
     def fill(world: World) -> None:
         layer = world.layer(uuid_code(99))
         ids["layer"] = layer
+        ids["station"] = world.unit(uuid_code(98))
+        world.step(layer, 1, "own-officer", "grid_shift")
         for column, code in enumerate(codes):
             ids[code] = world.grid(layer, code, cell(column, 0))
 
@@ -411,15 +504,19 @@ def test_what_was_known_stays_answerable(empty_database: Database, moves: list[t
     with empty_database.read() as session:
         layer = session.scalars(text("SELECT code FROM layer WHERE id = :id"), {"id": ids["layer"]}).one()
     asked = [(middle(column, 0), column) for column in range(4)]
-    remembered: list[tuple[datetime, list[LayerAnswer]]] = []
+    remembered: list[tuple[datetime, list[Answer]]] = []
 
-    def all_answers(known_at: datetime | None) -> list[LayerAnswer]:
-        return [answer(empty_database, *place, known_at=known_at, layers=(layer,)).layers[0] for place, _ in asked]
+    def all_answers(known_at: datetime) -> list[Answer]:
+        empty_database.settle(known_at)
+        return [answer(empty_database, *place, known_at=known_at, layers=(layer,)) for place, _ in asked]
 
     for first, second in moves:
-        remembered.append((now(), all_answers(None)))
+        remembered.append(((known_at := now()), all_answers(known_at)))
         with empty_database.write() as session:
             stamp = open_version(session, "areas")
+            rostered = World(session)
+            officer = rostered.officer(uuid_code(7), ids["station"])
+            rostered.shift(ids["station"], T0, T0 + 2 * HOUR, officer=officer, grids=[ids[codes[first]]])
             swap = (codes[first], codes[second])
             close = text(
                 "UPDATE grid_version SET recorded = tstzrange(lower(recorded), :stamp) WHERE upper_inf(recorded) "

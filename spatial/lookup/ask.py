@@ -16,9 +16,11 @@ from spatial.lookup import queries, rules
 from spatial.lookup.model import Answer, Beyond, GridState, LayerAnswer, Question
 from spatial.lookup.queries import Candidate
 from spatial.roster import queries as roster
+from spatial.roster.hours import applies, next_edge
 from spatial.roster.model import Assigned, Response, Step
 from spatial.roster.queries import Subjects
 from spatial.roster.rules import Facts, Subject, respond
+from spatial.settings import settings
 from spatial.tables import Finding, Layer
 
 EDGE_TOLERANCE_M = 0.005  # grids that meet at the nearest border point are measured to within this
@@ -45,6 +47,7 @@ class _Duty:
     assigned: Mapping[int, Sequence[Assigned]]
     responses: Mapping[int, Response]
     subjects: Subjects
+    next_edge: datetime | None  # when the hours of a staffing rule next begin or end
 
 
 def ask(session: Session, question: Question) -> Answer:
@@ -59,10 +62,17 @@ def ask(session: Session, question: Question) -> Answer:
     owners = [one.candidate for one in placed if one.candidate]
     duty = _duty(session, owners, Moment(question.at, question.known_at))
     radius_m = max([question.accuracy_m, 1.0, *(one.edge_m or 0.0 for one in placed)])
+    about = queries.Surroundings(
+        subjects=duty.subjects,
+        owners=[one.grid.id for one in owners],
+        open_layers=[one.layer.id for one in placed if one.candidate is None],
+        radius_m=radius_m,
+    )
+    changes = (queries.next_change(session, question, about), duty.next_edge)
     return Answer(
         question,
         tuple(_layer_answer(one, duty, question.accuracy_m) for one in placed),
-        queries.next_change(session, question, duty.subjects, radius_m),
+        min((change for change in changes if change is not None), default=None),
         versions(session, question.known_at),
     )
 
@@ -145,9 +155,12 @@ def _duty(session: Session, grids: Sequence[Candidate], moment: Moment) -> _Duty
     neighbours = queries.neighbours(session, asked, moment) if asked else {}
     subjects = Subjects(grid_ids.union(*neighbours.values()), set(tree.units))
     assigned = roster.assigned(session, grid_ids, moment)
+    rules_in_force = roster.suffice_rules(session, moment)
+    zone = settings().zone
     suffice = {
         (kind, subject)
-        for rule in roster.suffice_rules(session, moment)
+        for rule in rules_in_force
+        if applies(rule, moment.at, zone)
         for kind, subject in (("grid", rule.grid_id), ("unit", rule.unit_id), ("layer", rule.layer_id))
         if subject is not None
     }
@@ -156,7 +169,8 @@ def _duty(session: Session, grids: Sequence[Candidate], moment: Moment) -> _Duty
     for one in grids:
         subject = Subject(one.grid.id, one.layer_id, one.unit_id, neighbours.get(one.grid.id, frozenset()))
         responses[one.grid.id] = respond(chains.get(one.layer_id, ()), subject, facts)
-    return _Duty(tree, assigned, responses, subjects)
+    edges = (next_edge(rule, moment.at, zone) for rule in rules_in_force)
+    return _Duty(tree, assigned, responses, subjects, min((edge for edge in edges if edge is not None), default=None))
 
 
 def _asks_neighbours(chain: Sequence[Step]) -> bool:

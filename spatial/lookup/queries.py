@@ -33,6 +33,16 @@ class Candidate:
     shape: BaseGeometry
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """What an answer stands on: grids and units whose roster was read, the owners, layers without one, the radius."""
+
+    subjects: Subjects
+    owners: Sequence[int]
+    open_layers: Sequence[int]
+    radius_m: float
+
+
 def layers(session: Session, codes: Collection[str] | None = None) -> list[Layer]:
     """Return layers in their order of display; `codes` picks some."""
     wanted = select(Layer).order_by(Layer.position, Layer.code)
@@ -102,15 +112,21 @@ def grids_in_force(session: Session, layer_ids: Sequence[int], moment: Moment) -
     return _candidates(session, wanted)
 
 
-def next_change(session: Session, question: Question, subjects: Subjects, radius_m: float) -> datetime | None:
+def next_change(session: Session, question: Question, about: Surroundings) -> datetime | None:
     """Return the first instant after the question's at which its answer may change; None: nothing is planned."""
-    dx, dy = box_degrees(question.lat, radius_m)
+    dx, dy = box_degrees(question.lat, about.radius_m)
     recorded = (
         "upper_inf({0}recorded)" if question.known_at is None else "{0}recorded @> CAST(:known_at AS timestamptz)"
     )
-    sql = NEXT_CHANGE.format(known=recorded.format(""), known_c=recorded.format("c."), known_s=recorded.format("s."))
+    sql = NEXT_CHANGE.format(
+        known=recorded.format(""),
+        known_c=recorded.format("c."),
+        known_s=recorded.format("s."),
+        known_g=recorded.format("g."),
+    )
     values: dict[str, Any] = {"lon": question.lon, "lat": question.lat, "dx": dx, "dy": dy, "at": question.at}
-    values |= {"grids": list(subjects.grids), "units": list(subjects.units)}
+    values |= {"grids": list(about.subjects.grids), "units": list(about.subjects.units)}
+    values |= {"owners": list(about.owners), "open_layers": list(about.open_layers)}
     if question.known_at is not None:
         values["known_at"] = question.known_at
     found: datetime | None = session.scalar(text(sql), values)

@@ -17,7 +17,7 @@ class OfficerRef:
     number: str
     name: str
     kind: str
-    unit: UnitRef
+    unit: UnitRef | None  # none: the unit is not in force then
     duty_phone: str | None
 
 
@@ -32,7 +32,7 @@ class TeamRef:
     call_sign: str
     radio_group: str | None
     vehicle: str | None
-    unit: UnitRef
+    unit: UnitRef | None
     members: tuple[OfficerRef, ...]
 
 
@@ -50,15 +50,14 @@ class Assigned:
 
 @dataclass(frozen=True)
 class OnShift:
-    """An officer or a team on duty at an instant, until when, and what they cover."""
+    """An officer or a team on duty at an instant, until when, and what they cover, each until when."""
 
     shift_id: int
     kind: str  # grid, duty, standby, leader, patrol, desk
     who: OfficerRef | TeamRef
-    until: datetime | None
-    grids: frozenset[int]
-    units: frozenset[int]
-    unit_id: int  # whose roster
+    until: datetime | None  # end of the shift, or of presence
+    grids: Mapping[int, datetime | None]
+    units: Mapping[int, datetime | None]
 
 
 @dataclass(frozen=True)

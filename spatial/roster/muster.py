@@ -23,7 +23,7 @@ def on_duty_count(session: Session, moment: Moment) -> int:
 
 def _running(moment: Moment) -> tuple[ColumnElement[bool], ...]:
     absent = exists().where(
-        DutyEvent.shift_id == Shift.id,
+        DutyEvent.shift_id.in_((Shift.id, Shift.parent_shift)),  # absent from the whole is absent from its parts
         DutyEvent.kind.in_(ABSENT),
         DutyEvent.span.op("@>")(moment.at),
         known(DutyEvent, moment.known_at),

@@ -1,8 +1,9 @@
 """The SQL of the roster."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, any_, func, literal, or_, select
@@ -107,11 +108,10 @@ def officers(session: Session, ids: Collection[int], moment: Moment) -> dict[int
             number=row.number,
             name=row.OfficerVersion.name,
             kind=row.OfficerVersion.kind,
-            unit=of_units[row.OfficerVersion.unit_id],
+            unit=of_units.get(row.OfficerVersion.unit_id),
             duty_phone=row.OfficerVersion.duty_phone,
         )
         for row in rows
-        if row.OfficerVersion.unit_id in of_units
     }
 
 
@@ -138,30 +138,47 @@ def leaves(session: Session, officer_ids: Iterable[int], moment: Moment) -> dict
 def on_shift(session: Session, subjects: Subjects, moment: Moment) -> list[OnShift]:
     """Return everyone on duty at the moment for some grids or units: present, not on leave, not committed elsewhere.
 
-    A team is on duty while at least one member is. `until` is the first of: end of shift, end of cover, next leave.
+    A team is on duty while at least one member is; who is absent from a shift is absent from its parts. `until` is the
+    first of: end of shift, next absence, next leave (of a team: when its last member leaves).
     """
     rows = session.execute(_shifts_covering(subjects, moment)).all()
     if not rows:
         return []
     teams = _teams(session, {row.team_id for row in rows if row.team_id}, moment)
     people = officers(session, {row.officer_id for row in rows if row.officer_id}, moment)
-    away = leaves(session, people, moment)
-    events = _absences(session, [row.id for row in rows], moment)
+    away = leaves(session, [*people, *(member.id for team in teams.values() for member in team.members)], moment)
+    events = _absences(session, {whole for row in rows for whole in (row.id, row.parent_shift) if whole}, moment)
     found = []
     for row in rows:
         who = people.get(row.officer_id) if row.officer_id else teams.get(row.team_id)
-        spans = [leave.span for leave in away[row.officer_id]] + events[row.id]
-        if who is None or any(moment.at in span for span in spans) or (isinstance(who, TeamRef) and not who.members):
+        spans = events[row.id] + events[row.parent_shift]
+        if who is None or any(moment.at in span for span in spans) or not _present(who, away, moment):
             continue
-        ends = [row.shift_end, row.cover_end, *(span.lower for span in spans)]
+        ends = [row.shift_end, _leaving(who, away), *(span.lower for span in spans)]
         until = min((end for end in ends if end is not None), default=None)
-        covers = (frozenset(filter(None, row.grids)), frozenset(filter(None, row.units)))
-        found.append(OnShift(row.id, row.kind, who, until, *covers, row.unit_id))
+        covers = list(zip(row.grids, row.units, row.ends, strict=True))
+        grids = {grid: end for grid, _, end in covers if grid is not None}
+        units_covered = {unit: end for _, unit, end in covers if unit is not None}
+        found.append(OnShift(row.id, row.kind, who, until, grids, units_covered))
     return found
 
 
+def _present(who: OfficerRef | TeamRef, away: Mapping[int, Sequence[Away]], moment: Moment) -> bool:
+    """Whether an officer is not on leave; of a team those who are have been left out before."""
+    if isinstance(who, TeamRef):
+        return bool(who.members)
+    return not any(moment.at in leave.span for leave in away[who.id])
+
+
+def _leaving(who: OfficerRef | TeamRef, away: Mapping[int, Sequence[Away]]) -> datetime | None:
+    """Return when the next leave takes an officer off duty, or the last of a team's members; None: none is planned."""
+    people = who.members if isinstance(who, TeamRef) else (who,)
+    firsts = [next((leave.span.lower for leave in away[one.id]), None) for one in people]
+    return None if None in firsts else max(first for first in firsts if first is not None)
+
+
 def suffice_rules(session: Session, moment: Moment) -> list[StaffingRule]:
-    """Return the staffing rules in force by which auxiliaries alone are cover."""
+    """Return the staffing rules in force by which auxiliaries alone are cover, at some hours."""
     wanted = (StaffingRule.auxiliaries_suffice, in_force(StaffingRule, moment.at, moment.known_at))
     return list(session.scalars(select(StaffingRule).where(*wanted)))
 
@@ -174,13 +191,13 @@ def _shifts_covering(subjects: Subjects, moment: Moment) -> Select[*tuple[Any, .
         select(
             Shift.id,
             Shift.kind,
-            Shift.unit_id,
+            Shift.parent_shift,
             Shift.officer_id,
             Shift.team_id,
             func.upper(span).label("shift_end"),
-            func.max(func.upper(Cover.span)).label("cover_end"),
             func.array_agg(Cover.grid_id).label("grids"),
             func.array_agg(Cover.unit_id).label("units"),
+            func.array_agg(func.upper(Cover.span)).label("ends"),
         )
         .join(Cover, Cover.shift_id == Shift.id)
         .where(
@@ -206,22 +223,20 @@ def _teams(session: Session, ids: Collection[int], moment: Moment) -> dict[int, 
     ).all()
     members = _members(session, ids, moment)
     of_units = units(session, {row.TeamVersion.unit_id for row in rows}, moment.at, moment.known_at)
-    found = {}
-    for row in rows:
-        version = row.TeamVersion
-        if unit := of_units.get(version.unit_id):
-            found[row.id] = TeamRef(
-                id=row.id,
-                code=row.code,
-                name=version.name,
-                kind=version.kind,
-                call_sign=version.call_sign,
-                radio_group=version.radio_group,
-                vehicle=version.vehicle,
-                unit=unit,
-                members=tuple(members.get(row.id, ())),
-            )
-    return found
+    return {
+        row.id: TeamRef(
+            id=row.id,
+            code=row.code,
+            name=row.TeamVersion.name,
+            kind=row.TeamVersion.kind,
+            call_sign=row.TeamVersion.call_sign,
+            radio_group=row.TeamVersion.radio_group,
+            vehicle=row.TeamVersion.vehicle,
+            unit=of_units.get(row.TeamVersion.unit_id),
+            members=tuple(members.get(row.id, ())),
+        )
+        for row in rows
+    }
 
 
 def _members(session: Session, team_ids: Collection[int], moment: Moment) -> Mapping[int, list[OfficerRef]]:

@@ -1,7 +1,8 @@
 """Who responds for a grid: the chain of response, read from data. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from spatial.grids.units import UnitRef, UnitTree
 from spatial.roster.model import Assigned, OfficerRef, OnShift, Responder, Response, Step, StepOutcome, TeamRef
@@ -21,7 +22,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Subject:
-    """The grid asked about, its unit, and the grids it shares a border with."""
+    """The grid asked about, its unit, and the grids that touch it."""
 
     grid_id: int
     layer_id: int
@@ -44,11 +45,26 @@ def _outcome(step: Step, subject: Subject, facts: Facts) -> StepOutcome:
         return StepOutcome(step, None, (), "no-unit")
     present = [one for one in facts.on_shift if _covers(one, step, subject, unit)]
     fitting = [one for one in present if _fits(one, step, subject, facts)]
-    responders = tuple(Responder(one.who, one.kind, one.until, on_duty=True) for one in _once_each(fitting))
+    responders = tuple(
+        Responder(one.who, one.kind, _until(one, step, subject, unit), on_duty=True) for one in _once_each(fitting)
+    )
     if responders:
         return StepOutcome(step, unit, responders, "on-duty")
-    only_auxiliaries = bool(step.officer_kinds) and any(AUXILIARY in _kinds(one) for one in present)
+    only_auxiliaries = step.is_cover and any(AUXILIARY in _kinds(one) for one in present)
     return StepOutcome(step, unit, (), "auxiliaries-alone" if only_auxiliaries else "nobody-on-shift")
+
+
+def _until(one: OnShift, step: Step, subject: Subject, unit: UnitRef | None) -> datetime | None:
+    """Return the end of a shift, or of what it covers here if that is sooner."""
+    match step.source:
+        case "grid_shift":
+            covered = [one.grids[subject.grid_id]]
+        case "neighbour_shift":
+            covered = [end for grid, end in one.grids.items() if grid in subject.neighbours]
+        case _:
+            covered = [one.units[unit.id]] if unit else []
+    latest = None if None in covered else max((end for end in covered if end is not None), default=None)
+    return min((end for end in (one.until, latest) if end is not None), default=None)
 
 
 def _covers(one: OnShift, step: Step, subject: Subject, unit: UnitRef | None) -> bool:
@@ -61,23 +77,26 @@ def _covers(one: OnShift, step: Step, subject: Subject, unit: UnitRef | None) ->
         case "grid_shift":
             return subject.grid_id in one.grids
         case "neighbour_shift":
-            return subject.grid_id not in one.grids and not subject.neighbours.isdisjoint(one.grids)
+            return subject.grid_id not in one.grids and not subject.neighbours.isdisjoint(one.grids.keys())
         case _:
             return unit is not None and unit.id in one.units
 
 
 def _fits(one: OnShift, step: Step, subject: Subject, facts: Facts) -> bool:
-    """Whether the people of a shift count at a step: auxiliaries alone are not police cover unless a rule says so."""
-    if not step.officer_kinds:
-        return True
+    """Whether the people of a shift count at a step.
+
+    Auxiliaries alone are no cover, unless a staffing rule or the step itself says that they suffice.
+    """
+    kinds = _kinds(one)
     subjects = {("grid", subject.grid_id), ("layer", subject.layer_id), ("unit", subject.unit_id or 0)}
-    wanted = step.officer_kinds
-    if step.is_cover and not facts.auxiliaries_suffice.isdisjoint(subjects):
-        wanted = wanted | {AUXILIARY}
-    return not wanted.isdisjoint(_kinds(one))
+    if AUXILIARY in kinds and not facts.auxiliaries_suffice.isdisjoint(subjects):
+        return True
+    if step.is_cover and kinds == {AUXILIARY} and AUXILIARY not in step.officer_kinds:
+        return False
+    return not step.officer_kinds or not step.officer_kinds.isdisjoint(kinds)
 
 
-def _kinds(one: OnShift) -> Collection[str]:
+def _kinds(one: OnShift) -> set[str]:
     return {member.kind for member in one.who.members} if isinstance(one.who, TeamRef) else {one.who.kind}
 
 
