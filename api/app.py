@@ -1,9 +1,10 @@
-"""The HTTP service: every slice's routes, one error mapping, one rule for unknown parameters."""
+"""The HTTP service: every slice's routes, one error mapping, one rule for what is asked, one for what is answered."""
 
 from fastapi import Depends, FastAPI
 
 from api import demo, duty, errors, grids, health, incidents, jobs, lookup, units
-from api.deps import refuse_unknown_parameters
+from api.answering import Answering
+from api.asking import refuse_malformed
 from api.pages import mount_static
 from api.pages import router as pages
 from spatial.db import Database
@@ -21,11 +22,13 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
         description=DESCRIPTION,
         docs_url=None,  # served by api.pages, without the internet
         redoc_url=None,
-        dependencies=[Depends(refuse_unknown_parameters)],
+        redirect_slashes=False,  # an address has one form
+        dependencies=[Depends(refuse_malformed)],
     )
     app.state.database = database
     app.state.settings = settings
     errors.install(app)
+    app.add_middleware(Answering)
     for slice_ in (lookup, grids, units, duty, incidents, jobs, demo, health):
         app.include_router(slice_.router)
     app.include_router(pages)

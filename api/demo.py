@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel
 
+from api.asking import PlainText
 from api.deps import DEMO_COOKIE, Actor, AppSettings, Language, ReadSession, may_demo
 from api.errors import problem_responses
 from spatial import access
@@ -42,7 +43,7 @@ def switch(
     config: AppSettings,
     response: Response,
     lang: Language,
-    name: Annotated[str, Form(max_length=100)],
+    name: Annotated[PlainText, Form(max_length=100, description="name of one of `/demo/principals`")],
 ) -> PrincipalOut:
     """Set a same-site cookie that names the principal."""
     _require_demo(request, config)

@@ -3,12 +3,15 @@
 import base64
 import binascii
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Cookie, Depends, Header, Query, Request
 from sqlalchemy.orm import Session
 
+from api.asking import text_fault
 from maps.texts import LANGUAGES, negotiate
 from spatial import access
 from spatial.access import Actor as Actor_
@@ -21,6 +24,8 @@ from spatial.time import now, parse_instant
 
 DEMO_COOKIE = "twingrid_demo"
 LOOPBACK = {"127.0.0.1", "::1"}
+LOOPBACK_NAMES = LOOPBACK | {"localhost"}
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 
 def get_database(request: Request) -> Database_:
@@ -56,7 +61,7 @@ WriteSession = Annotated[Session, Depends(_write, scope="function")]
 def get_language(
     config: AppSettings,
     lang: Annotated[str | None, Query(description="zh-CN or en; else by Accept-Language")] = None,
-    accept_language: Annotated[str | None, Header()] = None,
+    accept_language: Annotated[str | None, Header(description="what the reader speaks")] = None,
 ) -> str:
     """Return the language to answer in; one that we do not speak is an error where it was asked for by name."""
     if lang is not None and lang not in LANGUAGES:
@@ -91,12 +96,49 @@ def get_actor(
 
 
 def may_demo(request: Request, config: Settings) -> bool:
-    """Whether the demo's principals are open: only while we listen on loopback, and to callers from there."""
-    return config.is_loopback and request.client is not None and request.client.host in LOOPBACK
+    """Whether the demo's principals are open: only while we listen on loopback, and to callers from there.
+
+    A proxy on this machine calls from loopback, too, and betrays itself by a header or by the name it was asked for;
+    a page elsewhere whose name was made to lead here (DNS rebinding) still calls us by that name.
+    """
+    here = config.is_loopback and request.client is not None and request.client.host in LOOPBACK
+    return here and _host_name(request) in LOOPBACK_NAMES and not any(name in request.headers for name in FORWARDED)
+
+
+def _host_name(request: Request) -> str | None:
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname
+    except ValueError:  # half a bracket
+        return None
 
 
 SignedIn = Depends(get_actor)
 Actor = Annotated[Actor_, SignedIn]
+
+
+@dataclass(frozen=True)
+class PhoneBook:
+    """Whether this request may show duty phones; asked for once everything is read."""
+
+    session: Session
+    database: Database_
+    actor: Actor_
+
+    def opened(self, subject: str) -> bool:
+        """Put the showing on record, and return whether it may be; the reading is finished first.
+
+        A request that held two connections at once could wait for itself when all of them are taken.
+        """
+        self.session.close()
+        return self.actor.sees_phones and access.show_phones(self.database, self.actor, subject)
+
+
+def get_phones(session: ReadSession, database: Database, actor: Actor) -> PhoneBook:
+    """Return the rule on duty phones for whoever is asking."""
+    return PhoneBook(session, database, actor)
+
+
+Phones = Annotated[PhoneBook, Depends(get_phones)]
 
 
 def get_moment(
@@ -139,23 +181,12 @@ def get_page(
     if cursor is None:
         return Page_(limit, None)
     try:
-        return Page_(limit, base64.urlsafe_b64decode(cursor.encode()).decode())
+        after = base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise invalid("cursor", "malformed-cursor") from None
+    if text_fault("cursor", after):
+        raise invalid("cursor", "malformed-cursor")
+    return Page_(limit, after)
 
 
 Page = Annotated[Page_, Depends(get_page)]
-
-
-def refuse_unknown_parameters(request: Request) -> None:
-    """Refuse query parameters that a route does not declare: a misspelt `at` must not be answered for now."""
-    declared = _declared(request)
-    unknown = [name for name in request.query_params if name not in declared]
-    if unknown:
-        raise InputError([Fault(name, "unknown-parameter", {"known": sorted(declared)}) for name in unknown])
-
-
-def _declared(request: Request) -> set[str]:
-    route = request.scope["route"]
-    operation = request.app.openapi()["paths"].get(route.path, {}).get(request.method.lower(), {})
-    return {one["name"] for one in operation.get("parameters", ()) if one["in"] == "query"}

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from api.deps import Actor, AskedMoment, Database, Page, ReadSession, SignedIn
+from api.deps import AskedMoment, Page, Phones, ReadSession, SignedIn
 from api.errors import problem_responses
 from api.shapes import Listing, SpanOut, listing, span_out
-from spatial import access, paging
+from spatial import paging
 from spatial.errors import NotFound, invalid
 from spatial.roster.listing import assignment_rows, officer_rows, shift_rows, team_rows
 from spatial.time import parse_instant
@@ -25,8 +25,8 @@ class OfficerDetails(BaseModel):
     number: str
     name: str
     kind: str
-    unit: str
-    unit_name: str
+    unit: str | None = Field(description="code of the unit; none when it is not in force")
+    unit_name: str | None
     duty_phone: str | None
     in_force: SpanOut
 
@@ -40,7 +40,7 @@ class TeamDetails(BaseModel):
     call_sign: str
     radio_group: str | None
     vehicle: str | None
-    unit: str
+    unit: str | None = Field(description="code of the unit; none when it is not in force")
     members: list[str]
 
 
@@ -60,42 +60,42 @@ class ShiftDetails(BaseModel):
     id: UUID
     kind: str
     state: str
-    unit: str
+    unit: str | None = Field(description="code of the unit whose roster; none when it is not in force")
     officer: str | None
     team: str | None
     planned: SpanOut
     actual: SpanOut | None
     grids: list[str]
     units: list[str]
+    places: list[str]
 
 
 @router.get("/officers", summary="Officers, by number", responses=problem_responses())
 def officers(
     session: ReadSession,
-    database: Database,
-    actor: Actor,
+    phones: Phones,
     moment: AskedMoment,
     page: Page,
     unit: Annotated[str | None, Query(max_length=100, description="code of a unit")] = None,
 ) -> Listing[OfficerDetails]:
     """Return officers as of an instant."""
-    phones = actor.sees_phones and access.show_phones(database, actor, f"officers?unit={unit or ''}")
-    return listing(officer_rows(session, moment, page, unit=unit), lambda row: _officer(row, phones))
+    found = officer_rows(session, moment, page, unit=unit)
+    shown = phones.opened(f"officers?unit={unit or ''}")
+    return listing(found, lambda row: _officer(row, shown))
 
 
-@router.get("/officers/{number}", summary="One officer", responses=problem_responses(404))
+@router.get("/officers/{number:path}", summary="One officer", responses=problem_responses(404))
 def officer(
     session: ReadSession,
-    database: Database,
-    actor: Actor,
+    phones: Phones,
     moment: AskedMoment,
-    number: Annotated[str, Path(max_length=100)],
+    number: Annotated[str, Path(max_length=100, description="number of an officer")],
 ) -> OfficerDetails:
     """Return an officer by number."""
     found = officer_rows(session, moment, paging.Page(1, None), number=number).rows
     if not found:
         raise NotFound("no-such-officer", number=number)
-    return _officer(found[0], actor.sees_phones and access.show_phones(database, actor, f"officers/{number}"))
+    return _officer(found[0], phones.opened(f"officers/{number}"))
 
 
 @router.get("/teams", summary="Squads and crews, by code", responses=problem_responses())
@@ -109,8 +109,12 @@ def teams(
     return listing(team_rows(session, moment, page, unit=unit), _team)
 
 
-@router.get("/teams/{code}", summary="One squad or crew", responses=problem_responses(404))
-def team(session: ReadSession, moment: AskedMoment, code: Annotated[str, Path(max_length=100)]) -> TeamDetails:
+@router.get("/teams/{code:path}", summary="One squad or crew", responses=problem_responses(404))
+def team(
+    session: ReadSession,
+    moment: AskedMoment,
+    code: Annotated[str, Path(max_length=100, description="code of a team")],
+) -> TeamDetails:
     """Return a team by code."""
     found = team_rows(session, moment, paging.Page(1, None), code=code).rows
     if not found:
@@ -123,7 +127,7 @@ def assignments(
     session: ReadSession,
     moment: AskedMoment,
     page: Page,
-    layer: Annotated[str | None, Query(max_length=100)] = None,
+    layer: Annotated[str | None, Query(max_length=100, description="code of a layer")] = None,
     officer: Annotated[str | None, Query(max_length=100, description="number of an officer")] = None,
 ) -> Listing[AssignmentDetails]:
     """Return assignments, by layer, grid and officer."""
@@ -205,4 +209,5 @@ def _shift(row: Any) -> ShiftDetails:
         actual=span_out(shift.actual) if shift.actual else None,
         grids=sorted(row.grids or ()),
         units=sorted(row.units or ()),
+        places=sorted(row.places or ()),
     )

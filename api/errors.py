@@ -11,7 +11,6 @@ from starlette.exceptions import HTTPException
 
 from maps.texts import negotiate, say
 from spatial import errors
-from spatial.settings import settings
 
 STATUS: dict[type[errors.TwingridError], int] = {
     errors.GeometryFault: 422,
@@ -89,7 +88,7 @@ def problem(
 ) -> Response:
     """Return a problem in the language of the request."""
     accept, wish = request.headers.get("accept-language"), request.query_params.get("lang")
-    lang = negotiate(accept, wish, settings().language)
+    lang = negotiate(accept, wish, request.app.state.settings.language)
     body = Problem(
         type=f"urn:twingrid:problem:{slug}",
         title=say(f"problem.{slug}", lang),
@@ -117,6 +116,8 @@ def _fault(error: dict[str, Any]) -> errors.Fault:
             return errors.Fault(where, "not-finite")
         case "float_parsing" | "float_type" | "int_parsing" | "int_type" | "int_from_float":
             return errors.Fault(where, "not-a-number")
+        case "text-has-control-characters" | "text-not-utf8":
+            return errors.Fault(where, kind)
         case "json_invalid":
             return errors.Fault(where, "not-json")
         case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from api.deps import Actor, AskedMoment, Language, Page, ReadSession, SignedIn, WriteSession
 from api.errors import problem_responses
 from api.jobs import JobOut, job_out
-from api.shapes import Feature, FeatureCollection, SpanOut, features, geojson, shape_geojson, span_out
+from api.shapes import Feature, FeatureCollection, SpanOut, features, shape_geojson, span_out
 from spatial import audit, jobs
 from spatial.grids import listing
 from spatial.paging import Paged
@@ -94,21 +94,15 @@ def grids(
     page: Page,
     layer: LayerCode,
     unit: Annotated[str | None, Query(max_length=100, description="code of the grids' unit")] = None,
+    code: Annotated[str | None, Query(max_length=100, description="code of a grid")] = None,
 ) -> FeatureCollection[GridDetails]:
     """Return the grids in force, by code, as GeoJSON."""
     named = listing.layer_named(session, layer)
-    found = listing.grid_rows(session, named, moment, page, unit=unit)
+    found = listing.grid_rows(session, named, moment, page, code=code, unit=unit)
     return features(found, lambda row: _details(row, layer), _code, _geometry)
 
 
-@router.get("/grids/{layer}/{code}", summary="One grid", responses=problem_responses(404))
-def grid(session: ReadSession, moment: AskedMoment, layer: LayerCode, code: GridCode) -> Feature[GridDetails]:
-    """Return a grid in force by its code."""
-    row = listing.grid_named(session, listing.layer_named(session, layer), code, moment)
-    return Feature(id=code, geometry=_geometry(row), properties=_details(row, layer))
-
-
-@router.get("/grids/{layer}/{code}/versions", summary="A grid's history", responses=problem_responses(404))
+@router.get("/grids/{layer}/{code:path}/versions", summary="A grid's history", responses=problem_responses(404))
 def versions(
     session: ReadSession, moment: AskedMoment, layer: LayerCode, code: GridCode
 ) -> FeatureCollection[GridDetails]:
@@ -117,7 +111,7 @@ def versions(
     return features(Paged(rows, None), lambda row: _details(row, layer), _code, _geometry)
 
 
-@router.get("/grids/{layer}/{code}/neighbours", summary="The grids next door", responses=problem_responses(404))
+@router.get("/grids/{layer}/{code:path}/neighbours", summary="The grids next door", responses=problem_responses(404))
 def neighbours(
     session: ReadSession, moment: AskedMoment, layer: LayerCode, code: GridCode
 ) -> FeatureCollection[NeighbourDetails]:
@@ -133,17 +127,27 @@ def neighbours(
     )
 
 
+@router.get("/grids/{layer}/{code:path}", summary="One grid", responses=problem_responses(404))
+def grid(session: ReadSession, moment: AskedMoment, layer: LayerCode, code: GridCode) -> Feature[GridDetails]:
+    """Return a grid in force by its code, which may hold a slash.
+
+    Its sub-addresses stand above and are tried first; a code that ends like one is found by `/grids/{layer}?code=`.
+    """
+    row = listing.grid_named(session, listing.layer_named(session, layer), code, moment)
+    return Feature(id=code, geometry=_geometry(row), properties=_details(row, layer))
+
+
 @router.get("/findings", summary="Faults of the tilings", responses=problem_responses())
 def findings(
     session: ReadSession,
     moment: AskedMoment,
     page: Page,
-    layer: Annotated[str | None, Query(max_length=100)] = None,
+    layer: Annotated[str | None, Query(max_length=100, description="code of a layer")] = None,
     kind: Annotated[str | None, Query(max_length=40, description="gap, overlap …")] = None,
 ) -> FeatureCollection[FindingDetails]:
     """Return what was found wrong with the layers and stands at the instant."""
     found = listing.finding_rows(session, moment, page, layer=layer, kind=kind)
-    return features(found, _finding, lambda row: str(row.Finding.id), lambda row: geojson(row.wkb))
+    return features(found, _finding, lambda row: str(row.finding.id), lambda row: shape_geojson(row.shape))
 
 
 def _layer(row: Any, lang: str) -> LayerDetails:
@@ -179,8 +183,8 @@ def _neighbour(row: listing.NeighbourRow, layer: str) -> NeighbourDetails:
     return NeighbourDetails(**_details(row.grid, layer).model_dump(), border_m=round(row.border_m, 2))
 
 
-def _finding(row: Any) -> FindingDetails:
-    finding = row.Finding
+def _finding(row: listing.FindingRow) -> FindingDetails:
+    finding = row.finding
     return FindingDetails(
         layer=row.layer,
         kind=finding.kind,
@@ -196,5 +200,5 @@ def _code(row: listing.GridRow) -> str:
     return row.version.code
 
 
-def _geometry(row: listing.GridRow) -> dict[str, Any]:
+def _geometry(row: listing.GridRow) -> dict[str, Any] | None:
     return shape_geojson(row.shape)

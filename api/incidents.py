@@ -38,12 +38,12 @@ def incidents(
     page: Page,
     start: Annotated[str | None, Query(description="RFC 3339; default 24 h before `at`")] = None,
     end: Annotated[str | None, Query(description="RFC 3339; default 24 h after the start, at most 31 d")] = None,
-    category: Annotated[str | None, Query(max_length=100)] = None,
-    source: Annotated[str | None, Query(max_length=100)] = None,
+    category: Annotated[str | None, Query(max_length=100, description="code of a kind of matter")] = None,
+    source: Annotated[str | None, Query(max_length=100, description="code of a feed")] = None,
 ) -> FeatureCollection[IncidentDetails]:
     """Return the incidents reported in `[start, end)`, in the order of their reporting, as GeoJSON."""
     first, last = window(start, end, moment.at - timedelta(days=1))
-    found = incident_rows(session, page, start=first, end=last, category=category, source=source)
+    found = incident_rows(session, moment, page, start=first, end=last, category=category, source=source)
     return features(found, _details, _name, _point)
 
 

@@ -1,10 +1,10 @@
 """Long work: how far it is, and stopping it."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path
 from pydantic import BaseModel
 
 from api.deps import Actor, ReadSession, SignedIn, WriteSession
@@ -14,6 +14,7 @@ from spatial.tables import Job
 from spatial.time import now
 
 router = APIRouter(tags=["jobs"], dependencies=[SignedIn])
+JobId = Annotated[UUID, Path(description="name of a job, as its `Location` gave it")]
 
 
 class JobOut(BaseModel):
@@ -32,13 +33,13 @@ class JobOut(BaseModel):
 
 
 @router.get("/jobs/{job_id}", summary="How far a job is", responses=problem_responses(404))
-def job(session: ReadSession, job_id: UUID) -> JobOut:
+def job(session: ReadSession, job_id: JobId) -> JobOut:
     """Return a job's state and progress."""
     return job_out(jobs.find(session, job_id))
 
 
 @router.delete("/jobs/{job_id}", summary="Ask for a job to stop", responses=problem_responses(403, 404))
-def cancel(session: WriteSession, actor: Actor, job_id: UUID) -> JobOut:
+def cancel(session: WriteSession, actor: Actor, job_id: JobId) -> JobOut:
     """Cancel a job that is queued; a running one stops at its next step and leaves nothing behind."""
     actor.require("system_admin", "planner")
     jobs.cancel(session, job_id, now())

@@ -2,13 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 
-from api.deps import Actor, AskedMoment, Database, Language, ReadSession
+from api.deps import AskedMoment, Language, Phones, ReadSession
 from api.errors import problem_responses
 from api.lookup_out import AnswerOut, answer_out
 from api.places import read_place
-from spatial import access
 from spatial.lookup.ask import ask
 from spatial.lookup.model import Question
 
@@ -22,11 +21,9 @@ router = APIRouter(tags=["look-up"])
 )
 def lookup(
     session: ReadSession,
-    database: Database,
-    actor: Actor,
+    phones: Phones,
     moment: AskedMoment,
     lang: Language,
-    response: Response,
     lon: Annotated[float, Query(allow_inf_nan=False, description="longitude, or x in `crs`", examples=[120.27])],
     lat: Annotated[float, Query(allow_inf_nan=False, description="latitude, or y in `crs`", examples=[30.3])],
     crs: Annotated[str, Query(max_length=4000, description="EPSG code, WKT, PROJ string, gcj02 or bd09")] = "EPSG:4490",
@@ -37,6 +34,4 @@ def lookup(
     place = read_place(lon, lat, crs)
     layers = tuple(layer) if layer else None
     answer = ask(session, Question(*place, moment.at, moment.known_at, accuracy_m, layers))
-    phones = actor.sees_phones and access.show_phones(database, actor, f"lookup/{place[0]},{place[1]}")
-    response.headers["Cache-Control"] = "private, no-cache"
-    return answer_out(answer, lang, phones=phones)
+    return answer_out(answer, lang, phones=phones.opened(f"lookup/{place[0]},{place[1]}"))

@@ -3,7 +3,6 @@
 from collections.abc import Collection
 from typing import Annotated
 
-import shapely
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
@@ -27,7 +26,6 @@ from spatial.time import now
 
 router = APIRouter(tags=["pages"], default_response_class=HTMLResponse)
 MOST_FLAWS = 1000
-NEVER_STALE = {"Cache-Control": "private, no-cache"}
 
 
 @router.get("/", summary="The home page", responses=problem_responses())
@@ -111,9 +109,9 @@ def _flaws(session: Session, moment: Moment, layers: Collection[str] | None) -> 
     """Return the faults of the tilings that have a place; what is only for information stays off the map."""
     rows = finding_rows(session, moment, Page(MOST_FLAWS, None)).rows
     return [
-        Flaw(row.Finding.kind, row.Finding.grids, row.Finding.area_m2, shapely.from_wkb(bytes(row.wkb)))
+        Flaw(row.finding.kind, row.finding.grids, row.finding.area_m2, row.shape)
         for row in rows
-        if row.wkb and row.Finding.severity != "info" and (layers is None or row.layer in layers)
+        if row.shape and row.finding.severity != "info" and (layers is None or row.layer in layers)
     ]
 
 
@@ -123,4 +121,4 @@ def _figures(session: Session, moment: Moment, lang: str) -> list[Figure]:
 
 
 def _page(html: str, lang: str) -> HTMLResponse:
-    return HTMLResponse(html, headers={**NEVER_STALE, "Content-Language": lang})
+    return HTMLResponse(html, headers={"Content-Language": lang})

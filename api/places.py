@@ -1,14 +1,12 @@
 """Reading a place from a request."""
 
-import numpy as np
-
 from spatial import crs as systems
 from spatial.errors import Fault, InputError
 
 
 def read_place(lon: float, lat: float, crs: str = systems.STORED) -> tuple[float, float]:
     """Return stored degrees of a place in any CRS; one that cannot be on Earth, or is swapped, is an `InputError`."""
-    if crs.lower() in systems.SHIFTED or systems.parse(crs).is_geographic:
+    if systems.is_shifted(crs) or systems.parse(crs).is_geographic:
         faults = []
         if not -180 <= lon <= 180:
             faults.append(Fault("lon", "longitude-out-of-range", {"value": lon}))
@@ -17,5 +15,4 @@ def read_place(lon: float, lat: float, crs: str = systems.STORED) -> tuple[float
             faults.append(Fault("lat", "latitude-swapped" if swapped else "latitude-out-of-range", {"value": lat}))
         if faults:
             raise InputError(faults)
-    ((x, y),) = systems.to_stored(np.array([[lon, lat]]), crs)
-    return float(x), float(y)
+    return systems.to_stored_point(lon, lat, crs)

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
 import orjson
-import shapely
 from pydantic import BaseModel, Field
+from shapely import to_geojson
 from shapely.geometry.base import BaseGeometry
 
 from spatial.paging import Paged
@@ -63,14 +63,9 @@ def features(
     return FeatureCollection(features=made, next=cursor(found.next_after))
 
 
-def geojson(wkb: Any) -> dict[str, Any] | None:
-    """Return a shape in WKB as GeoJSON, with the 9 decimals that are stored."""
-    return None if wkb is None else shape_geojson(shapely.from_wkb(bytes(wkb)))
-
-
-def shape_geojson(shape: BaseGeometry) -> dict[str, Any]:
-    """Return a shape as GeoJSON."""
-    made: dict[str, Any] = orjson.loads(shapely.to_geojson(shape))
+def shape_geojson(shape: BaseGeometry | None) -> dict[str, Any] | None:
+    """Return a shape as GeoJSON, with the 9 decimals that are stored."""
+    made: dict[str, Any] | None = None if shape is None else orjson.loads(to_geojson(shape))
     return made
 
 

@@ -7,10 +7,10 @@ from pydantic import BaseModel
 
 from api.deps import AskedMoment, Page, ReadSession, SignedIn
 from api.errors import problem_responses
-from api.shapes import Feature, FeatureCollection, SpanOut, features, geojson, span_out
+from api.shapes import Feature, FeatureCollection, SpanOut, features, shape_geojson, span_out
 from spatial import paging
 from spatial.errors import NotFound
-from spatial.grids.units import unit_rows
+from spatial.grids.units import UnitRow, unit_rows
 
 router = APIRouter(tags=["units"], dependencies=[SignedIn])
 
@@ -38,8 +38,12 @@ def units(
     return features(unit_rows(session, moment, page, kind=kind), _details, _code, _geometry)
 
 
-@router.get("/units/{code}", summary="One organisation", responses=problem_responses(404))
-def unit(session: ReadSession, moment: AskedMoment, code: Annotated[str, Path(max_length=100)]) -> Feature[UnitDetails]:
+@router.get("/units/{code:path}", summary="One organisation", responses=problem_responses(404))
+def unit(
+    session: ReadSession,
+    moment: AskedMoment,
+    code: Annotated[str, Path(max_length=100, description="code of a unit")],
+) -> Feature[UnitDetails]:
     """Return a unit by its code."""
     found = unit_rows(session, moment, paging.Page(1, None), code=code).rows
     if not found:
@@ -47,8 +51,8 @@ def unit(session: ReadSession, moment: AskedMoment, code: Annotated[str, Path(ma
     return Feature(id=code, geometry=_geometry(found[0]), properties=_details(found[0]))
 
 
-def _details(row: Any) -> UnitDetails:
-    version = row.UnitVersion
+def _details(row: UnitRow) -> UnitDetails:
+    version = row.version
     return UnitDetails(
         code=version.code,
         name=version.name,
@@ -60,9 +64,9 @@ def _details(row: Any) -> UnitDetails:
     )
 
 
-def _code(row: Any) -> str:
-    return str(row.UnitVersion.code)
+def _code(row: UnitRow) -> str:
+    return row.version.code
 
 
-def _geometry(row: Any) -> Any:
-    return geojson(row.wkb)
+def _geometry(row: UnitRow) -> dict[str, Any] | None:
+    return shape_geojson(row.shape)

@@ -50,6 +50,12 @@ def to_stored(points: Located, source_crs: str) -> Located:
     return _applied(points, inbound(source_crs), source_crs)
 
 
+def to_stored_point(x: float, y: float, source_crs: str) -> tuple[float, float]:
+    """Return the stored longitude and latitude of one position of a named system, not rounded; errors: `to_stored`."""
+    ((lon, lat),) = to_stored(np.array([[x, y]]), source_crs)
+    return float(lon), float(lat)
+
+
 def from_stored(points: Located, target_crs: str, *, allow_shifted: bool = False) -> Located:
     """Return stored degrees in a named system; `gcj02` and `bd09` only where `allow_shifted`.
 

@@ -142,7 +142,8 @@ def client_as() -> Iterator[Callable[[Database, str], TestClient]]:
         from api.app import create_app
 
         app = create_app(database, Settings(language="en"))
-        client = TestClient(app, client=("127.0.0.1", 50000), raise_server_exceptions=False)
+        here = ("127.0.0.1", 50000)
+        client = TestClient(app, "http://127.0.0.1:8000", client=here, raise_server_exceptions=False)
         client.cookies.set("twingrid_demo", f"demo-{role}")
         opened.append(client)
         return client

@@ -1,11 +1,12 @@
 """The HTTP interface: answers, pages of lists, and a clear problem for every bad input."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import func, select
+from sqlalchemy import create_engine, func, select
 
 from api.worker import HANDLERS
 from spatial import access, audit, jobs
@@ -107,8 +108,8 @@ def test_bad_input_is_a_problem_that_names_the_field(
     detail = body["faults"][0]["detail"]
     assert detail != f"fault.{fault}"
     assert "{" not in detail
-    chinese = any("\u4e00" <= letter <= "\u9fff" for letter in detail)
-    assert chinese == ((lang == "zh-CN" and params.get("lang") != "fr") or (params.get("lang") == "fr" and chinese))
+    spoken = "en" if params.get("lang") == "fr" else lang  # a language we do not speak is refused in the deployment's
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in detail) == (spoken == "zh-CN")
 
 
 def test_all_faults_are_told_at_once(client: TestClient) -> None:
@@ -186,6 +187,99 @@ def test_phones_are_for_dispatchers_and_each_showing_is_recorded(town_copy: Data
         assert audit.first_broken_link(session) is None
 
 
+MALFORMED = [
+    ("/grids/police/%00", "code", "text-has-control-characters"),
+    ("/grids/police/A%1B/versions", "code", "text-has-control-characters"),
+    ("/grids/%00", "layer", "text-has-control-characters"),
+    ("/officers/%00", "number", "text-has-control-characters"),
+    ("/grids/police?unit=%00", "unit", "text-has-control-characters"),
+    ("/assignments?layer=a%C2%85b", "layer", "text-has-control-characters"),
+    ("/lookup?lon=1&lat=1&crs=EPSG%00", "crs", "text-has-control-characters"),
+    ("/units?kind=%ED%A0%80", "kind", "text-not-utf8"),
+    ("/units/%FF", "code", "text-not-utf8"),
+    ("/lookup?lon=1&lon=2&lat=1", "lon", "given-twice"),
+    ("/units?limit=1&limit=1", "limit", "given-twice"),
+    ("/units?limit=0", "limit", "number-out-of-range"),
+    ("/units?limit=1001", "limit", "number-out-of-range"),
+    ("/units?limit=1e2", "limit", "not-a-number"),
+    *((f"/units?cursor={bad}", "cursor", "malformed-cursor") for bad in ("x", "AA==", "7aCA", "Qf", "QQ%3D%3DQQ", "!")),
+    ("/units?cursor=" + "A" * 600, "cursor", "malformed"),
+]
+
+
+@pytest.mark.parametrize(("address", "where", "fault"), MALFORMED)
+def test_what_no_route_can_mean_is_refused(client: TestClient, address: str, where: str, fault: str) -> None:
+    """Control characters, bytes that are no text, repeated parameters, bad pages: a 400 that names the parameter."""
+    reply = client.get(address)
+    assert reply.status_code == 400, reply.text
+    assert [(one["where"], one["fault"]) for one in reply.json()["faults"]] == [(where, fault)]
+
+
+def test_cookies_and_forms_are_text_too(client: TestClient) -> None:
+    """A NUL in the demo's cookie or form is a 400 problem; lists of layers may be given, and a WKT have lines."""
+    client.cookies.set("twingrid_demo", '"demo\\000"')
+    assert client.get("/units").json()["faults"][0]["where"] == "twingrid_demo"
+    client.cookies.delete("twingrid_demo")
+    reply = client.post("/demo/switch", data={"name": "demo\0"})
+    assert (reply.status_code, reply.json()["faults"][0]["fault"]) == (400, "text-has-control-characters")
+    several: dict[str, Any] = {"lon": 1, "lat": 1, "layer": ["police", "governance"], "crs": "\nEPSG:4490\n"}
+    assert client.get("/lookup", params=several).status_code == 200
+
+
+def test_head_is_get_without_a_body(client: TestClient) -> None:
+    """HEAD of any address has the status and headers of its GET, and no body."""
+    for path in ("/", "/units", "/health", "/openapi.json", "/units?limit=0", "/nowhere", "/static/home.js"):
+        head, full = client.head(path), client.get(path)
+        assert (head.status_code, head.content) == (full.status_code, b""), path
+        assert head.headers["content-type"] == full.headers["content-type"]
+
+
+def test_an_address_has_one_form(client: TestClient) -> None:
+    """With a slash too many there is nothing at an address: a 404 problem, and no redirection elsewhere."""
+    for path in ("/units/", "/grids/police/", "/lookup/?lon=1&lat=1", "/health/"):
+        reply = client.get(path, follow_redirects=False)
+        assert (reply.status_code, reply.json()["type"]) == (404, "urn:twingrid:problem:not-found"), path
+
+
+def test_no_proxy_keeps_an_answer(client: TestClient) -> None:
+    """Every answer says who may keep it: data and pages are private and asked for anew, problems are not kept."""
+    for path in ("/lookup?lon=1&lat=1", "/officers", "/", "/maps/grids", "/health", "/openapi.json", "/static/home.js"):
+        assert client.get(path).headers["cache-control"] == "private, no-cache", path
+    for path in ("/nowhere", "/units?limit=0", "/units/none"):
+        assert client.get(path).headers["cache-control"] == "no-store", path
+
+
+@pytest.mark.parametrize("crs", ["gcj02", "GCJ-02", "gcj_02", " Gcj02 ", "BD-09", "bd09"])
+def test_shifted_systems_have_their_usual_names(client: TestClient, crs: str) -> None:
+    """GCJ-02 and BD-09 are understood as people write them, with the same checks of the degrees."""
+    asked = {"lon": 120.27, "lat": 30.3, "crs": crs, "at": AT}
+    plain = crs.strip().lower().replace("-", "").replace("_", "")
+    assert client.get("/lookup", params=asked).json() == client.get("/lookup", params={**asked, "crs": plain}).json()
+    swapped = client.get("/lookup", params={**asked, "lon": 30.3, "lat": 120.27}).json()
+    assert swapped["faults"][0]["fault"] == "latitude-swapped"
+
+
+def test_a_database_error_is_told_without_its_text(town_copy: Database, client_as: Maker) -> None:
+    """When the database itself fails, the client gets a 500 problem and no word of SQL."""
+    client = client_as(town_copy, "dispatcher")
+    with town_copy.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE assignment RENAME TO elsewhere")
+    reply = client.get("/assignments")
+    assert (reply.status_code, reply.json()["type"]) == (500, "urn:twingrid:problem:internal")
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert re.search(r"select|assignment|relation|psycopg|sql", reply.text, re.IGNORECASE) is None
+
+
+def test_no_request_holds_two_connections(town_copy: Database, client_as: Maker) -> None:
+    """Routes that show phones, and so write, are served by a pool of one connection."""
+    narrow = Database(create_engine(town_copy.engine.url, pool_size=1, max_overflow=0, pool_timeout=2))
+    client = client_as(narrow, "dispatcher")
+    number = client.get("/officers", params={"limit": 1}).json()["items"][0]["number"]
+    for path in (f"/officers/{number}", "/lookup?lon=120.27&lat=30.3", "/", "/maps/grids", "/ready"):
+        assert client.get(path).status_code == 200, path
+    narrow.engine.dispose()
+
+
 def test_tokens_open_the_service_beyond_loopback(town_copy: Database, client_as: Maker) -> None:
     """From elsewhere a bearer token is needed; a wrong, expired or revoked one is refused."""
     from datetime import timedelta
@@ -214,6 +308,26 @@ def test_the_demo_can_be_any_role_on_loopback_only(town: Database, client_as: Ma
     assert reply.json()["roles"] == ["planner"]
     assert "samesite=strict" in reply.headers["set-cookie"].lower()
     assert client.post("/demo/switch", data={"name": "root"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "localhost"}, 200),
+        ({"Host": "[::1]:8000"}, 200),
+        ({"Host": "127.0.0.1:81"}, 200),
+        ({"Host": "rebound.example:8000"}, 401),
+        ({"Host": "127.0.0.1.example"}, 401),
+        ({"Host": "[::1"}, 401),
+        ({"X-Forwarded-For": "192.0.2.7"}, 401),
+        ({"Forwarded": "for=192.0.2.7"}, 401),
+    ],
+)
+def test_the_demo_is_closed_behind_a_proxy_and_a_rebound_name(
+    town: Database, client_as: Maker, headers: dict[str, str], status: int
+) -> None:
+    """A proxy on this machine, or a page elsewhere whose name leads here, is not a visitor from loopback."""
+    assert client_as(town, "dispatcher").get("/units", headers=headers).status_code == status
 
 
 def access_roles() -> tuple[str, ...]:

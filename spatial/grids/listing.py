@@ -36,6 +36,15 @@ class NeighbourRow:
     border_m: float
 
 
+@dataclass(frozen=True)
+class FindingRow:
+    """A finding of a layer, with the place of the fault where it has one."""
+
+    finding: Finding
+    layer: str | None
+    shape: BaseGeometry | None
+
+
 def is_empty(session: Session) -> bool:
     """Return whether nothing has been loaded yet: no layer, no unit."""
     return not session.scalar(select(exists(select(Layer.id)) | exists(select(Unit.id))))
@@ -124,8 +133,8 @@ def neighbour_rows(session: Session, layer: Layer, code: str, moment: Moment) ->
 
 def finding_rows(
     session: Session, moment: Moment, page: Page, *, layer: str | None = None, kind: str | None = None
-) -> Paged[Row[Any]]:
-    """Return a page of the findings that stand at the moment, with place as WKB."""
+) -> Paged[FindingRow]:
+    """Return a page of the findings that stand at the moment."""
     wanted = (
         select(Finding, Layer.code.label("layer"), func.ST_AsBinary(Finding.geom).label("wkb"))
         .outerjoin(Layer, Layer.id == Finding.layer_id)
@@ -135,7 +144,9 @@ def finding_rows(
         wanted = wanted.where(Layer.code == layer)
     if kind is not None:
         wanted = wanted.where(Finding.kind == kind)
-    return paged(session, wanted, func.lpad(cast(Finding.id, Text), 19, "0").collate("C"), page)
+    found = paged(session, wanted, func.lpad(cast(Finding.id, Text), 19, "0").collate("C"), page)
+    rows = [FindingRow(row.Finding, row.layer, row.wkb and shapely.from_wkb(bytes(row.wkb))) for row in found.rows]
+    return Paged(rows, found.next_after)
 
 
 def _versions(moment: Moment) -> Select[*tuple[Any, ...]]:

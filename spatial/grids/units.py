@@ -4,9 +4,11 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, func, or_, select
+import shapely
+from shapely.geometry.base import BaseGeometry
+from sqlalchemy import case, func, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session, aliased
 
 from spatial.history import Moment, in_force
@@ -25,6 +27,16 @@ class UnitRef:
     name: str
     kind: str
     contacts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UnitRow:
+    """A unit in a list; `parent` is the code of the unit above, of several the one that `UnitTree.chain` goes to."""
+
+    version: UnitVersion
+    tree: str
+    parent: str | None
+    shape: BaseGeometry | None
 
 
 @dataclass(frozen=True)
@@ -106,12 +118,15 @@ def units(
 
 def unit_rows(
     session: Session, moment: Moment, page: Page, *, code: str | None = None, kind: str | None = None
-) -> Paged[Row[Any]]:
-    """Return a page of units by code, with outline as WKB and the code of the unit above."""
+) -> Paged[UnitRow]:
+    """Return a page of units by code."""
     parent = aliased(UnitVersion)
+    rank = case({kind: place for place, kind in enumerate(PARENT_LINKS)}, value=UnitLink.kind)
     link = (
         select(UnitLink.unit_id, UnitLink.to_unit_id)
         .where(UnitLink.kind.in_(PARENT_LINKS), in_force(UnitLink, moment.at, moment.known_at))
+        .ext(distinct_on(UnitLink.unit_id))
+        .order_by(UnitLink.unit_id, rank)
         .subquery()
     )
     wanted = (
@@ -125,4 +140,9 @@ def unit_rows(
         wanted = wanted.where(UnitVersion.code == code)
     if kind is not None:
         wanted = wanted.where(UnitVersion.kind == kind)
-    return paged(session, wanted, UnitVersion.code, page)
+    found = paged(session, wanted, UnitVersion.code, page)
+    rows = [
+        UnitRow(row.UnitVersion, row.tree, row.parent, row.wkb and shapely.from_wkb(bytes(row.wkb)))
+        for row in found.rows
+    ]
+    return Paged(rows, found.next_after)

@@ -6,12 +6,14 @@ from typing import Any
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
+from spatial.history import Moment, known
 from spatial.paging import Page, Paged, by_time, paged
 from spatial.tables import Category, Incident, IncidentKey, Source
 
 
 def incident_rows(
     session: Session,
+    moment: Moment,
     page: Page,
     *,
     start: datetime,
@@ -34,7 +36,7 @@ def incident_rows(
         .join(IncidentKey, IncidentKey.id == Incident.incident_key_id)
         .join(Source, Source.id == IncidentKey.source_id)
         .join(Category, Category.id == Incident.category_id)
-        .where(Incident.at >= start, Incident.at < end, func.upper_inf(Incident.recorded))
+        .where(Incident.at >= start, Incident.at < end, known(Incident, moment.known_at))
     )
     if category is not None:
         wanted = wanted.where(Category.code == category)

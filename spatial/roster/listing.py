@@ -14,6 +14,7 @@ from spatial.tables import (
     Layer,
     Officer,
     OfficerVersion,
+    Place,
     Shift,
     Team,
     TeamMember,
@@ -30,8 +31,8 @@ def officer_rows(
     wanted = (
         select(Officer.number, OfficerVersion, UnitVersion.code.label("unit"), UnitVersion.name.label("unit_name"))
         .join(OfficerVersion, OfficerVersion.officer_id == Officer.id)
-        .join(UnitVersion, UnitVersion.unit_id == OfficerVersion.unit_id)
-        .where(_now(OfficerVersion, moment), _now(UnitVersion, moment))
+        .outerjoin(UnitVersion, (UnitVersion.unit_id == OfficerVersion.unit_id) & _now(UnitVersion, moment))
+        .where(_now(OfficerVersion, moment))
     )
     if number is not None:
         wanted = wanted.where(Officer.number == number)
@@ -53,8 +54,8 @@ def team_rows(
     wanted = (
         select(Team.code, TeamVersion, UnitVersion.code.label("unit"), members.label("members"))
         .join(TeamVersion, TeamVersion.team_id == Team.id)
-        .join(UnitVersion, UnitVersion.unit_id == TeamVersion.unit_id)
-        .where(_now(TeamVersion, moment), _now(UnitVersion, moment))
+        .outerjoin(UnitVersion, (UnitVersion.unit_id == TeamVersion.unit_id) & _now(UnitVersion, moment))
+        .where(_now(TeamVersion, moment))
     )
     if code is not None:
         wanted = wanted.where(Team.code == code)
@@ -67,7 +68,8 @@ def assignment_rows(
     session: Session, moment: Moment, page: Page, *, layer: str | None = None, officer: str | None = None
 ) -> Paged[Row[Any]]:
     """Return a page of assignments: officer, grid and role."""
-    key = func.concat_ws("/", Layer.code, GridVersion.code, Officer.number)
+    # no code holds a tab, and it sorts before all that a code can hold
+    key = func.concat_ws("\t", Layer.code, GridVersion.code, Officer.number)
     wanted = (
         select(
             Layer.code.label("layer"),
@@ -98,23 +100,25 @@ def shift_rows(
     unit: str | None = None,
     officer: str | None = None,
 ) -> Paged[Row[Any]]:
-    """Return a page of the shifts that touch `[start, end)`, by their starts, with the grids and units covered."""
+    """Return a page of the shifts that touch `[start, end)`, by their starts, with what each covers."""
     covers = (
         select(
             func.array_agg(GridVersion.code).filter(GridVersion.code.is_not(None)).label("grids"),
             func.array_agg(UnitVersion.code).filter(UnitVersion.code.is_not(None)).label("units"),
+            func.array_agg(Place.code).filter(Place.code.is_not(None)).label("places"),
         )
         .select_from(Cover)
         .outerjoin(GridVersion, (GridVersion.grid_id == Cover.grid_id) & _now(GridVersion, moment))
         .outerjoin(UnitVersion, (UnitVersion.unit_id == Cover.unit_id) & _now(UnitVersion, moment))
+        .outerjoin(Place, Place.id == Cover.place_id)
         .where(Cover.shift_id == Shift.id, known(Cover, moment.known_at))
         .lateral("covers")
     )
     rostered = select(UnitVersion.unit_id, UnitVersion.code).where(_now(UnitVersion, moment)).subquery("rostered")
     wanted = (
         select(Shift, Officer.number.label("officer"), Team.code.label("team"), rostered.c.code.label("unit"))
-        .add_columns(covers.c.grids, covers.c.units)
-        .join(rostered, rostered.c.unit_id == Shift.unit_id)
+        .add_columns(covers.c.grids, covers.c.units, covers.c.places)
+        .outerjoin(rostered, rostered.c.unit_id == Shift.unit_id)
         .outerjoin(Officer, Officer.id == Shift.officer_id)
         .outerjoin(Team, Team.id == Shift.team_id)
         .join(covers, true())

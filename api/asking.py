@@ -1,0 +1,58 @@
+"""What every request must be before a route sees it: known parameters, each given once, of plain text."""
+
+import unicodedata
+from typing import Annotated, Any
+
+from fastapi import Request
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+from spatial.errors import Fault, InputError
+
+LINE_BREAKS = "\t\n\r"  # a WKT may have them
+
+
+def refuse_malformed(request: Request) -> None:
+    """Refuse what no route can mean: unknown or repeated parameters, text that is not plain.
+
+    A misspelt `at` must not be answered for now, of two longitudes neither is right, and PostgreSQL stores no NUL.
+    """
+    declared = _declared(request)
+    given = request.query_params.multi_items()
+    names = [name for name, _ in given]
+    faults = [Fault(name, "unknown-parameter", {"known": sorted(declared)}) for name in names if name not in declared]
+    faults += [
+        Fault(name, "given-twice") for name, is_list in declared.items() if names.count(name) > 1 and not is_list
+    ]
+    texts = [*given, *request.path_params.items(), *request.cookies.items()]
+    faults += [fault for where, text in texts if (fault := text_fault(where, str(text)))]
+    if faults:
+        raise InputError(faults)
+
+
+def text_fault(where: str, text: str) -> Fault | None:
+    """Return what is wrong with a text from outside: control characters, or what was no UTF-8; else None."""
+    kinds = {unicodedata.category(letter) for letter in text if letter not in LINE_BREAKS}
+    if "Cs" in kinds or "\N{REPLACEMENT CHARACTER}" in text:
+        return Fault(where, "text-not-utf8")
+    return Fault(where, "text-has-control-characters") if "Cc" in kinds else None
+
+
+def _plain(text: str) -> str:
+    if fault := text_fault("", text):
+        raise PydanticCustomError(fault.text, fault.text)
+    return text
+
+
+PlainText = Annotated[str, AfterValidator(_plain)]  # in a body, which `refuse_malformed` does not read
+
+
+def _declared(request: Request) -> dict[str, bool]:
+    """Return the query parameters of the route, and whether each may be given several times."""
+    route, paths = request.scope["route"], request.app.openapi()["paths"]
+    operation: dict[str, Any] = paths.get(route.path_format, {}).get(request.method.lower(), {})
+    return {one["name"]: _is_list(one["schema"]) for one in operation.get("parameters", ()) if one["in"] == "query"}
+
+
+def _is_list(schema: dict[str, Any]) -> bool:
+    return any(one.get("type") == "array" for one in (schema, *schema.get("anyOf", ())))
