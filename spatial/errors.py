@@ -7,7 +7,6 @@ TwingridError
 ├── Conflict              the input is right, but the stored state forbids it                409
 ├── Denied                the actor may not do this                                          403
 ├── Unauthenticated       nobody said who is asking                                          401
-├── Gone                  it existed, and was removed by a retention rule                    410
 ├── Busy                  try again later; carries retry_after_s                             503
 └── SetupError            the installation is wrong (missing program, full disk, old schema) 500
 
@@ -85,12 +84,6 @@ class Unauthenticated(TwingridError):
     """Nobody said who is asking."""
 
     slug = "unauthenticated"
-
-
-class Gone(TwingridError):
-    """It existed and was removed by a retention rule."""
-
-    slug = "gone"
 
 
 class Busy(TwingridError):

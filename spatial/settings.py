@@ -23,7 +23,6 @@ class Settings(BaseSettings):
     size: Literal["none", "town"] = Field("town", description="demo data loaded by `up`; none starts empty")
     seed: int = Field(1, ge=0, description="seed of the generated demo data")
     timezone: str = Field("Asia/Shanghai", description="IANA zone of the deployment")
-    reporting_day_start: str = Field("08:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="start of a duty day")
     language: Literal["zh-CN", "en"] = Field("zh-CN", description="language where a request names none")
     base_map_url: str | None = Field(None, description="tile URL of a base map; none by default")
     output_gcj02: bool = Field(default=False, description="allow answers and exports in GCJ-02 and BD-09")

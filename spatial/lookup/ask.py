@@ -13,8 +13,7 @@ from spatial.geometry import Plane
 from spatial.grids.units import UnitTree, unit_tree
 from spatial.history import Moment
 from spatial.lookup import queries, rules
-from spatial.lookup.model import Answer, Beyond, GridState, LayerAnswer, Question
-from spatial.lookup.queries import Candidate
+from spatial.lookup.model import Answer, Beyond, Candidate, GridState, LayerAnswer, Question
 from spatial.roster import queries as roster
 from spatial.roster.hours import applies, next_edge
 from spatial.roster.model import Assigned, Response, Step

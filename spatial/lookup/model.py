@@ -35,6 +35,16 @@ class GridRef:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """A grid that may have to do with a place: its shape in degrees, its unit."""
+
+    grid: GridRef
+    layer_id: int
+    unit_id: int | None
+    shape: BaseGeometry
+
+
+@dataclass(frozen=True)
 class Beyond:
     """Another grid of the layer near the place, and how far; `overlaps` when the place lies in it too."""
 

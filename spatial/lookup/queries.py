@@ -9,28 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import shapely
-from shapely.geometry.base import BaseGeometry
 from sqlalchemy import ColumnElement, Select, func, select, text
 from sqlalchemy.orm import Session, aliased
 
 from spatial.geometry import Plane
 from spatial.history import Moment, in_force, known
-from spatial.lookup.model import GridRef, Question
+from spatial.lookup.model import Candidate, GridRef, Question
 from spatial.roster.queries import Subjects
 from spatial.tables import SRID, Deployment, Finding, GridVersion, Layer
 
 NEXT_CHANGE = (Path(__file__).parent / "next_change.sql").read_text(encoding="utf-8")
 METRES_PER_DEGREE = 110_500.0  # a little less than anywhere, so that boxes are a little too large
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A grid that may have to do with a place: its shape in degrees, its unit."""
-
-    grid: GridRef
-    layer_id: int
-    unit_id: int | None
-    shape: BaseGeometry
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,7 @@ from shapely import Point
 from shapely.geometry.base import BaseGeometry
 
 from spatial.geometry import Plane, distance_m
-from spatial.lookup.model import Beyond
-from spatial.lookup.queries import Candidate
+from spatial.lookup.model import Beyond, Candidate
 
 
 @dataclass(frozen=True)
