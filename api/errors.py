@@ -19,7 +19,6 @@ STATUS: dict[type[errors.TwingridError], int] = {
     errors.Conflict: 409,
     errors.Denied: 403,
     errors.Unauthenticated: 401,
-    errors.Gone: 410,
     errors.Busy: 503,
     errors.SetupError: 500,
 }
