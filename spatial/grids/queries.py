@@ -1,5 +1,6 @@
 """Whole layers as of an instant, for those who change, check or export them."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from spatial.geometry import Geometries, Plane
 from spatial.grids.standing import Piece
 from spatial.grids.tiling import Identity, identity
 from spatial.history import in_force, known
-from spatial.tables import Deployment, Finding, GridVersion, Layer, Span, UnitVersion
+from spatial.tables import Deployment, Finding, GridCell, GridVersion, Layer, Span, UnitVersion
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,23 @@ def records_after(session: Session, layer_id: int, at: datetime) -> list[GridRec
     """Return the versions on record that begin after an instant, by code."""
     begins: Any = func.lower(GridVersion.valid)
     return _records(session, GridVersion.layer_id == layer_id, known(GridVersion, None), begins > at)
+
+
+def cells_used(session: Session, layer_id: int, start: datetime) -> dict[str, dict[int, list[Span]]]:
+    """Return, by code of the layers built from a layer's grids, which of these they use from `start` on, and when."""
+    wanted = (
+        select(Layer.code, GridCell.cell_id, GridCell.valid)
+        .join(GridCell, GridCell.layer_id == Layer.id)
+        .where(
+            Layer.built_from_id == layer_id,
+            known(GridCell, None),
+            GridCell.valid.op("&&")(func.tstzrange(start, None)),
+        )
+    )
+    used: dict[str, dict[int, list[Span]]] = defaultdict(lambda: defaultdict(list))
+    for code, cell_id, valid in session.execute(wanted):
+        used[code][cell_id].append(valid)
+    return used
 
 
 def grid_ids(session: Session, layer_id: int) -> dict[str, int]:

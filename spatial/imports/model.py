@@ -1,6 +1,6 @@
 """What an import is asked to do, what it rests on, and what it would do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -94,6 +94,7 @@ class Stored:
     later: tuple[GridRecord, ...] = ()  # versions of the layer that begin after it, by code
     grid_ids: Mapping[str, int] = field(default_factory=dict)  # of every code the layer ever gave
     unit_ids: Mapping[str, int] = field(default_factory=dict)
+    cells_used: Mapping[str, Mapping[int, Sequence[Span]]] = field(default_factory=dict)  # by layer built from this one
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ def plan_import(table: SourceTable, request: Request, stored: Stored, repair_lim
     ]
     gone = [_other("ended", state, state.shape, request) for state in absent] if request.complete else []
     present.sort(key=lambda grid: grid.code)
+    _refuse(_cells_in_use(present + gone, stored))
     return Plan(
         request=request,
         plane=plane,
@@ -77,6 +78,19 @@ def _renumbered(found: Sequence[Entry], request: Request, stored: Stored) -> lis
         if code != entry.code:
             where = f"row {entry.rows[0]}, column {request.columns.code}"
             faults.append(Fault(where, "code-of-another-grid", {"code": entry.code, "now": code}))
+    return faults
+
+
+def _cells_in_use(grids: Sequence[PlannedGrid], stored: Stored) -> list[Fault]:
+    """Return a fault for each grid that is added, ended or reshaped while another layer's grids are unions of these."""
+    faults = []
+    for grid in grids:
+        if grid.change == "new" or grid.change == "ended" or "shape" in grid.differs:
+            for layer, cells in stored.cells_used.items():
+                new = grid.change == "new"  # a cell of no grid, where every cell has one
+                spans = [span for used in cells.values() for span in used] if new else cells.get(grid.grid_id or 0, ())
+                if any(span.overlaps(grid.valid) for span in spans):
+                    faults.append(Fault(f"grid {grid.code}", "cell-in-use", {"code": grid.code, "layer": layer}))
     return faults
 
 

@@ -100,6 +100,7 @@ def _stored(session: Session, request: Request) -> Stored:
         later=tuple(queries.records_after(session, layer.id, request.effective)),
         grid_ids=queries.grid_ids(session, layer.id),
         unit_ids=units,
+        cells_used=queries.cells_used(session, layer.id, request.effective),
     )
 
 
