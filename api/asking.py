@@ -1,15 +1,13 @@
 """What every request must be before a route sees it: known parameters, each given once, of plain text."""
 
-import unicodedata
 from typing import Annotated, Any
 
 from fastapi import Request
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
+from api.faults import text_fault
 from spatial.errors import Fault, InputError
-
-LINE_BREAKS = "\t\n\r"  # a WKT may have them
 
 
 def refuse_malformed(request: Request) -> None:
@@ -28,14 +26,6 @@ def refuse_malformed(request: Request) -> None:
     faults += [fault for where, text in texts if (fault := text_fault(where, str(text)))]
     if faults:
         raise InputError(faults)
-
-
-def text_fault(where: str, text: str) -> Fault | None:
-    """Return what is wrong with a text from outside: control characters, or what was no UTF-8; else None."""
-    kinds = {unicodedata.category(letter) for letter in text if letter not in LINE_BREAKS}
-    if "Cs" in kinds or "\N{REPLACEMENT CHARACTER}" in text:
-        return Fault(where, "text-not-utf8")
-    return Fault(where, "text-has-control-characters") if "Cc" in kinds else None
 
 
 def _plain(text: str) -> str:

@@ -7,41 +7,55 @@ import signal
 import sys
 import threading
 from datetime import timedelta
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import orjson
 import typer
+from pydantic import ValidationError
 from rich.console import Console
+from rich.text import Text
+from typer.core import TyperGroup
 
-import migrations
-from api import serving
-from api.imports import app_export, app_import
-from api.lookup_out import answer_out
-from api.lookup_text import show
-from api.map_cli import app_map
-from api.options import Lang
-from api.places import read_place
-from api.runtime import open_database
-from api.worker import work
+from api.faults import refused, text_fault
+from api.options import DEFAULT_LANGUAGE, Lang, language
 from maps.texts import LANGUAGES, say
-from spatial import access
-from spatial.db import Database
 from spatial.errors import Fault, InputError, TwingridError, invalid
-from spatial.lookup.ask import ask
-from spatial.lookup.model import Answer, Question
-from spatial.settings import settings
+from spatial.settings import Settings, settings
 from spatial.time import now, parse_instant
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Twingrid 双网")
+# Verbs import what they need by themselves: all libraries together take seconds to import, and a look-up needs few.
+LATER = {
+    "import": ("api.imports", "app_import"),
+    "export": ("api.imports", "app_export"),
+    "map": ("api.map_cli", "app_map"),
+}
+
+
+class Verbs(TyperGroup):
+    """The verbs, of which those in `LATER` are loaded when they are called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
+        """Return the verb that is called."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in LATER:
+            module, verbs = LATER[name]
+            command = typer.main.get_command(getattr(import_module(module), verbs))
+        return name, command, rest
+
+
+app = typer.Typer(
+    cls=Verbs, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Twingrid 双网"
+)
 db = typer.Typer(no_args_is_help=True, help="The schema of the database.")
 demo = typer.Typer(no_args_is_help=True, help="Generated data.")
 token = typer.Typer(no_args_is_help=True, help="Who may call the service.")
 app.add_typer(db, name="db")
 app.add_typer(demo, name="demo")
 app.add_typer(token, name="token")
-app.add_typer(app_import, name="import")
-app.add_typer(app_export, name="export")
-app.add_typer(app_map, name="map")
+app.add_typer(typer.Typer(help="Files in."), name="import")
+app.add_typer(typer.Typer(help="Files out."), name="export")
+app.add_typer(typer.Typer(help="Maps as files that need nothing but a browser."), name="map")
 
 console = Console(stderr=True)
 NUMBERS_MAY_BE_NEGATIVE = {"ignore_unknown_options": True}
@@ -49,12 +63,15 @@ NUMBERS_MAY_BE_NEGATIVE = {"ignore_unknown_options": True}
 
 def notice(text: str, **values: object) -> None:
     """Show a line about what is going on."""
-    console.print(f"[dim]» {say(f'cli.{text}', settings().language, **values)}[/]")
+    console.print(Text(f"» {say(f'cli.{text}', language(), **values)}", style="dim"), soft_wrap=True)
 
 
 @app.command()
 def up() -> None:
     """Start PostGIS, load the demo where there is none, serve, work; Ctrl-C stops all of it."""
+    from api import serving
+    from api.runtime import open_database
+
     serving.unwind_on_signals()
     with open_database(settings(), notice) as database:
         serving.prepare_demo(database, settings(), console)
@@ -64,6 +81,9 @@ def up() -> None:
 @app.command()
 def serve() -> None:
     """Serve HTTP alone, without demo data and worker."""
+    from api import serving
+    from api.runtime import open_database
+
     serving.unwind_on_signals()
     with open_database(settings(), notice) as database:
         serving.run(database, settings(), notice, worker=False)
@@ -72,6 +92,9 @@ def serve() -> None:
 @app.command()
 def worker() -> None:
     """Run jobs alone, until Ctrl-C or SIGTERM."""
+    from api.runtime import open_database
+    from api.worker import work
+
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -83,6 +106,9 @@ def worker() -> None:
 @db.command()
 def upgrade() -> None:
     """Bring the schema to today's."""
+    import migrations
+    from api.runtime import open_database
+
     with open_database(settings(), notice) as database:
         migrations.upgrade(database.engine)
         notice("schema-current")
@@ -91,6 +117,9 @@ def upgrade() -> None:
 @demo.command()
 def load(seed: Annotated[int | None, typer.Option(help="another seed makes another town")] = None) -> None:
     """Load the generated town into an empty database."""
+    from api import serving
+    from api.runtime import open_database
+
     chosen = settings() if seed is None else settings().model_copy(update={"seed": seed})
     with open_database(settings(), notice) as database:
         serving.load_demo(database, chosen, console)
@@ -103,6 +132,9 @@ def create(
     days: Annotated[int, typer.Option(min=1, max=366, help="days until the token expires")] = 90,
 ) -> None:
     """Make a bearer token; it is shown this once."""
+    from api.runtime import open_database
+    from spatial import access
+
     with open_database(settings(), notice) as database, database.write() as session:
         actor, instant = access.operator(getpass.getuser()), now()
         if access.actor_named(session, principal) is None:
@@ -120,29 +152,39 @@ def lookup(
     crs: Annotated[str, typer.Option(help="EPSG code, WKT, PROJ string, gcj02 or bd09")] = "EPSG:4490",
     accuracy_m: Annotated[float, typer.Option(min=0, max=10_000, help="how well the place is known")] = 1.0,
     layer: Annotated[list[str] | None, typer.Option(help="code of a layer; default all")] = None,
-    lang: Lang = settings().language,
+    lang: Lang = DEFAULT_LANGUAGE,
     as_json: Annotated[bool, typer.Option("--json", help="the body that GET /lookup sends")] = False,
 ) -> None:
     """Say whose a place is, who is responsible, who responds now, and how far the border is."""
+    from api.lookup_out import answer_out
+    from api.lookup_text import show
+    from api.places import read_place
+    from api.runtime import open_database
+    from spatial.lookup.ask import ask
+    from spatial.lookup.model import Question
+
+    _refuse_unprintable(crs=[crs], layer=layer or [])
     place = read_place(*_numbers(lon, lat), crs)
     instant = parse_instant(at, "at") if at else now()
     known = parse_instant(known_at, "known_at") if known_at else None
+    if known is not None and known > now():
+        raise invalid("known_at", "known-at-in-future")
     question = Question(*place, instant, known, accuracy_m, tuple(layer) if layer else None)
     with open_database(settings(), notice) as database:
-        out = answer_out(_ask(database, question), lang, phones=False)
+        if known is not None:
+            database.settle(known)
+        with database.read() as session:
+            out = answer_out(ask(session, question), lang, phones=False)
     if as_json:
         typer.echo(orjson.dumps(out.model_dump(mode="json"), option=orjson.OPT_INDENT_2).decode())
     else:
         show(out, lang, settings().zone)
 
 
-def _ask(database: Database, question: Question) -> Answer:
-    if question.known_at is not None:
-        if question.known_at > now():
-            raise invalid("known_at", "known-at-in-future")
-        database.settle(question.known_at)
-    with database.read() as session:
-        return ask(session, question)
+def _refuse_unprintable(**texts: list[str]) -> None:
+    found = [fault for where, given in texts.items() for text in given if (fault := text_fault(where, text))]
+    if found:
+        raise InputError(found)
 
 
 def _numbers(lon: str, lat: str) -> tuple[float, float]:
@@ -167,14 +209,32 @@ def main() -> None:
         app()
     except InputError as error:
         for fault in error.faults:
-            told = say(f"fault.{fault.text}", settings().language, **fault.values)
-            console.print(f"[red]{fault.where}[/]: {told}", highlight=False)
+            _complain(say(f"fault.{fault.text}", language(), **fault.values), fault.where)
         sys.exit(2)
     except TwingridError as error:
-        console.print(f"[red]{say(f'fault.{error.text}', settings().language, **error.values)}[/]", highlight=False)
+        _complain(say(f"fault.{error.text}", language(), **error.values))
+        sys.exit(2)
+    except ValidationError as error:
+        if error.title != Settings.__name__:
+            raise
+        for one in error.errors():
+            _complain(_setting_fault(dict(one)))
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _setting_fault(error: dict[str, Any]) -> str:
+    setting = f"TWINGRID_{error['loc'][0].upper()}"
+    fault = refused(error, setting)
+    reason = say(f"fault.{fault.text}", language(), **fault.values)
+    return say("fault.setting-malformed", language(), setting=setting, value=error["input"], reason=reason)
+
+
+def _complain(told: str, where: str = "") -> None:
+    """Print a sentence as it is: what a user gave is text, and no markup."""
+    parts = [(where, "red"), f": {told}"] if where else [(told, "red")]
+    console.print(Text.assemble(*parts), soft_wrap=True)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from fastapi import Cookie, Depends, Header, Query, Request
 from sqlalchemy.orm import Session
 
-from api.asking import text_fault
+from api.faults import text_fault
 from maps.texts import LANGUAGES, negotiate
 from spatial import access
 from spatial.access import Actor as Actor_

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from api.faults import refused
 from maps.texts import negotiate, say
 from spatial import errors
 
@@ -106,20 +107,4 @@ def _fault(error: dict[str, Any]) -> errors.Fault:
     """Turn one of pydantic's faults into one of ours."""
     place = [str(part) for part in error["loc"]]
     where = ".".join(place[1:] if place[0] in {"query", "path", "header", "cookie"} else place)
-    kind = error["type"]
-    limits = {key: value for key, value in error.get("ctx", {}).items() if key in {"ge", "gt", "le", "lt", "expected"}}
-    match kind:
-        case "missing":
-            return errors.Fault(where, "missing")
-        case "finite_number":
-            return errors.Fault(where, "not-finite")
-        case "float_parsing" | "float_type" | "int_parsing" | "int_type" | "int_from_float":
-            return errors.Fault(where, "not-a-number")
-        case "text-has-control-characters" | "text-not-utf8":
-            return errors.Fault(where, kind)
-        case "json_invalid":
-            return errors.Fault(where, "not-json")
-        case "greater_than_equal" | "greater_than" | "less_than_equal" | "less_than":
-            return errors.Fault(where, "number-out-of-range", {"limit": next(iter(limits.values()))})
-        case _:
-            return errors.Fault(where, "malformed", {"expected": limits.get("expected", kind.replace("_", " "))})
+    return refused(error, where)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.options import Lang
+from api.options import DEFAULT_LANGUAGE, Lang
 from api.pages import draw_grids
 from api.runtime import open_database
 from maps.texts import say
@@ -29,7 +29,7 @@ def grids(
     output: Annotated[Path, typer.Option("-o", "--output", help="the file to write")] = Path("map.html"),
     at: Annotated[str | None, typer.Option(help="RFC 3339 instant; default now")] = None,
     layer: Annotated[list[str] | None, typer.Option(help="code of a layer; default all")] = None,
-    lang: Lang = settings().language,
+    lang: Lang = DEFAULT_LANGUAGE,
 ) -> None:
     """Write the map of the grids with the state of duty."""
     moment = Moment(parse_instant(at, "at") if at else now())

@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from sqlalchemy.exc import ArgumentError
+
 import migrations
 from spatial.db import Database, make_engine, require_fit, wait_for
+from spatial.errors import SetupError
 from spatial.local_postgis import LocalPostgis, Notice
 from spatial.settings import Settings
 
@@ -17,20 +20,24 @@ def quiet(text: str, **values: object) -> None:
 def open_database(settings: Settings, notice: Notice = quiet) -> Iterator[Database]:
     """Yield the database that the settings name, embedded when they name none, with today's schema."""
     if settings.database_url is not None:
-        yield _ready(settings.database_url)
-        return
-    with LocalPostgis(settings.data_dir, notice=notice) as postgis:
-        database = _ready(postgis.url())
-        try:
+        with _opened(settings.database_url) as database:
             yield database
-        finally:
-            database.engine.dispose()
+    else:
+        with LocalPostgis(settings.data_dir, notice=notice) as postgis, _opened(postgis.url()) as database:
+            yield database
 
 
-def _ready(url: str) -> Database:
-    engine = make_engine(url)
-    wait_for(engine)
-    require_fit(engine)
-    if migrations.pending(engine):
-        migrations.upgrade(engine)
-    return Database(engine)
+@contextmanager
+def _opened(url: str) -> Iterator[Database]:
+    try:
+        engine = make_engine(url)
+    except (ArgumentError, ImportError, ValueError):  # no URL at all, no driver of that name, a port that is no number
+        raise SetupError("database-url-malformed") from None  # it may hold a password, so it is not shown
+    try:
+        wait_for(engine)
+        require_fit(engine)
+        if migrations.pending(engine):
+            migrations.upgrade(engine)
+        yield Database(engine)
+    finally:
+        engine.dispose()

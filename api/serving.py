@@ -20,6 +20,7 @@ from spatial.local_postgis import Notice
 from spatial.settings import Settings
 from spatial.time import now
 
+WORKER_ENDS_WITHIN_S = 5.0
 LINKS = (("home", "/"), ("map", "/maps/grids"), ("docs", "/docs"), ("lookup", "/lookup?lon=120.27&lat=30.30"))
 
 
@@ -73,7 +74,7 @@ def run(database: Database, settings: Settings, notice: Notice, *, worker: bool)
     for name, path in LINKS:
         notice(f"link-{name}", url=f"http://{host}:{port}{path}")
     stop = threading.Event()
-    helper = threading.Thread(target=work, args=(database, stop), name="worker")
+    helper = threading.Thread(target=work, args=(database, stop), name="worker", daemon=True)
     with contextlib.suppress(KeyboardInterrupt), listening:
         if worker:
             helper.start()
@@ -82,7 +83,9 @@ def run(database: Database, settings: Settings, notice: Notice, *, worker: bool)
         finally:
             stop.set()
             if worker:
-                helper.join()
+                helper.join(WORKER_ENDS_WITHIN_S)
+        if helper.is_alive():  # its transaction ends with its connection; the job is tried again at the next start
+            notice("job-left")
 
 
 def _listen(settings: Settings) -> socket.socket:
