@@ -53,7 +53,8 @@ def plan_out(plan: Plan, *, committed: bool) -> dict[str, Any]:
             }
             for one in plan.standing
         ],
-        "new_units": dict(plan.new_units),
+        "new_units": plan.new_units,
+        "extended_units": plan.extended_units,
         "unused_columns": plan.unused_columns,
     }
 
@@ -76,6 +77,8 @@ def show_plan(console: Console, plan: Plan, file: str, lang: str, *, committed: 
         line(told("no-chain"))
     if plan.new_units:
         line(told("units", names=_list(plan.new_units)))
+    if plan.extended_units:
+        line(told("extended-units", names=_list(plan.extended_units)))
     if plan.unused_columns:
         line(told("unused", names=_list(plan.unused_columns)))
     if plan.encoding:

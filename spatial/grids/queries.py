@@ -36,6 +36,17 @@ class GridRecord:
 
 
 @dataclass(frozen=True)
+class UnitRecord:
+    """A unit version: its code and name over a span."""
+
+    version_id: int
+    unit_id: int
+    code: str
+    name: str
+    valid: Span
+
+
+@dataclass(frozen=True)
 class FindingRecord:
     """A recorded finding: what makes it itself, over which span it stands, and until when it is acknowledged."""
 
@@ -87,10 +98,12 @@ def grid_ids(session: Session, layer_id: int) -> dict[str, int]:
     return {row[0]: row[1] for row in rows}
 
 
-def unit_ids(session: Session, at: datetime) -> dict[str, int]:
-    """Return the units in force by code."""
-    rows = session.execute(select(UnitVersion.code, UnitVersion.unit_id).where(in_force(UnitVersion, at, None)))
-    return {row[0]: row[1] for row in rows}
+def unit_records(session: Session) -> list[UnitRecord]:
+    """Return the versions of all units at all times, earliest first."""
+    version = UnitVersion
+    wanted = select(version.id, version.unit_id, version.code, version.name, version.valid)
+    rows = session.execute(wanted.where(known(version, None)).order_by(version.valid, version.code))
+    return [UnitRecord(*row) for row in rows]
 
 
 def unit_codes(session: Session, at: datetime, known_at: datetime | None = None) -> dict[int, str]:

@@ -11,7 +11,8 @@ from typing import Any, cast
 
 from geoalchemy2.shape import from_shape
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import func, insert, select
+from sqlalchemy import Table, func, insert, literal, select
+from sqlalchemy.dialects.postgresql import TSTZRANGE
 from sqlalchemy.orm import Session
 
 from spatial.geometry import Plane
@@ -76,6 +77,15 @@ def create_units(
         ],
     )
     return dict(zip(named, ids, strict=True))
+
+
+def extend_units(session: Session, spans: Mapping[int, Span], *, stamp: datetime) -> None:
+    """Have unit versions, by id, in force over further spans, with all that they say."""
+    columns = [column for column in cast("Table", UnitVersion.__table__).columns if column.name != "id"]
+    for version_id, span in spans.items():
+        new = {"valid": literal(span, TSTZRANGE), "recorded": literal(since(stamp), TSTZRANGE)}
+        row = select(*(new.get(column.name, column) for column in columns)).where(UnitVersion.id == version_id)
+        session.execute(insert(UnitVersion).from_select([column.name for column in columns], row))
 
 
 def replace_versions(

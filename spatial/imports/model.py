@@ -9,7 +9,7 @@ from shapely.geometry.base import BaseGeometry
 
 from spatial.crs import Bounds
 from spatial.geometry import Plane
-from spatial.grids.queries import GridRecord
+from spatial.grids.queries import GridRecord, UnitRecord
 from spatial.grids.standing import Standing
 from spatial.grids.tiling import TilingFinding
 from spatial.tables import Span
@@ -93,7 +93,7 @@ class Stored:
     grids: tuple[GridRecord, ...] = ()  # of the layer, in force at the effective instant
     later: tuple[GridRecord, ...] = ()  # versions of the layer that begin after it, by code
     grid_ids: Mapping[str, int] = field(default_factory=dict)  # of every code the layer ever gave
-    unit_ids: Mapping[str, int] = field(default_factory=dict)
+    units: tuple[UnitRecord, ...] = ()  # at all times, earliest first
     cells_used: Mapping[str, Mapping[int, Sequence[Span]]] = field(default_factory=dict)  # by layer built from this one
 
 
@@ -141,6 +141,16 @@ class PlannedGrid:
 
 
 @dataclass(frozen=True)
+class PlannedUnit:
+    """A unit to make or, where its code is on record `like` a version of another time, to have in force now too."""
+
+    code: str
+    name: str
+    valid: Span
+    like: UnitRecord | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """What an import does: grids by code, repairs, what is wrong with the tiling as it will be and over which spans."""
 
@@ -153,7 +163,7 @@ class Plan:
     grids: tuple[PlannedGrid, ...]
     repairs: tuple[Repair, ...]
     standing: tuple[Standing, ...]
-    new_units: Mapping[str, str]
+    units: tuple[PlannedUnit, ...]
     unused_columns: tuple[str, ...]
     makes_layer: bool
 
@@ -164,13 +174,23 @@ class Plan:
     @property
     def writes(self) -> bool:
         """Whether anything would be written."""
-        return self.makes_layer or bool(self.new_units or self.of("new", "changed", "adjusted", "ended"))
+        return self.makes_layer or bool(self.units or self.of("new", "changed", "adjusted", "ended"))
 
     @property
     def chain(self) -> Chain | None:
         """The standard chain of response that would be written, with the layer that is made."""
         new = self.request.new_layer
         return new.chain if new and self.makes_layer else None
+
+    @property
+    def new_units(self) -> dict[str, str]:
+        """The names of the units that are made, by code."""
+        return {unit.code: unit.name for unit in self.units if unit.like is None}
+
+    @property
+    def extended_units(self) -> dict[str, str]:
+        """The names of the units that are on record at another time only, by code."""
+        return {unit.code: unit.name for unit in self.units if unit.like is not None}
 
     @property
     def findings(self) -> tuple[TilingFinding, ...]:

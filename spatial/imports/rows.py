@@ -80,24 +80,6 @@ def entries(table: SourceTable, columns: Columns, code_scheme: str) -> tuple[lis
     return merged, faults
 
 
-def unit_names(found: Sequence[Entry], known: Mapping[str, int]) -> dict[str, str]:
-    """Return the units that are named but not known, by code, with their names."""
-    named: dict[str, str] = {}
-    for entry in found:
-        if entry.unit is not None and entry.unit not in known:
-            named.setdefault(entry.unit, entry.unit_name or entry.unit)
-    return named
-
-
-def unknown_units(found: Sequence[Entry], known: Mapping[str, int], column: str | None) -> list[Fault]:
-    """Return a fault for each entry whose unit is not known."""
-    return [
-        Fault(f"row {entry.rows[0]}, column {column}", "unit-unknown", {"unit": entry.unit})
-        for entry in found
-        if entry.unit is not None and entry.unit not in known
-    ]
-
-
 def require_scheme(code_scheme: str) -> None:
     """Raise an `InputError` unless a code scheme is free, unit15 or a regular expression."""
     try:

@@ -1,6 +1,6 @@
 """What an import would do, decided from the file and what is stored. Pure; every fault at once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import shapely
@@ -12,10 +12,11 @@ from spatial.geometry import Geometries, area_m2
 from spatial.grids.queries import GridRecord, pieces_of, shapes_of
 from spatial.grids.standing import Piece, Standing, standing_from
 from spatial.grids.tiling import canonical
-from spatial.imports.model import Change, Entry, Plan, PlannedGrid, Request, Stored
+from spatial.imports.model import Change, Entry, Plan, PlannedGrid, PlannedUnit, Request, Stored
 from spatial.imports.read import SourceTable
-from spatial.imports.rows import column_faults, entries, unit_names, unknown_units, unused_columns
+from spatial.imports.rows import column_faults, entries, unused_columns
 from spatial.imports.shapes import place_faults, plane_of, shape_faults, taken
+from spatial.imports.units import planned_units, units_at, unknown_units
 from spatial.time import since
 
 MOST_FAULTS = 200  # told at once
@@ -23,7 +24,7 @@ MOST_FAULTS = 200  # told at once
 
 def plan_import(table: SourceTable, request: Request, stored: Stored, repair_limit: float) -> Plan:
     """Return what the import would do; an `InputError` or a `GeometryFault` tells every fault at once."""
-    found, crs = _checked(table, request, stored)
+    found, units, crs = _checked(table, request, stored)
     plane = stored.plane or plane_of(table.shapes, crs)
     codes = {entry.code for entry in found}
     absent = [state for state in stored.grids if state.code not in codes]
@@ -47,26 +48,30 @@ def plan_import(table: SourceTable, request: Request, stored: Stored, repair_lim
         grids=tuple(sorted(present + gone, key=lambda grid: grid.code)),
         repairs=shapes.repairs,
         standing=tuple(_standing(present, request, stored)),
-        new_units=unit_names(found, stored.unit_ids),
+        units=tuple(units),
         unused_columns=unused_columns(table, request.columns),
         makes_layer=stored.layer_id is None,
     )
 
 
-def _checked(table: SourceTable, request: Request, stored: Stored) -> tuple[list[Entry], str]:
-    """Return what the rows say, and the system of their shapes."""
+def _checked(table: SourceTable, request: Request, stored: Stored) -> tuple[list[Entry], list[PlannedUnit], str]:
+    """Return what the rows say, the units to make or extend, and the system of the shapes."""
     _refuse(column_faults(table, request.columns))
     found, faults = entries(table, request.columns, stored.code_scheme)
     crs = request.source_crs or table.crs or ""
     crs_faults = _system_faults(crs)
     bad_shapes = shape_faults(table.shapes)
+    units: list[PlannedUnit] = []
     if request.new_units is None:
-        faults += unknown_units(found, stored.unit_ids, request.columns.unit)
+        faults += unknown_units(found, units_at(stored.units, request.effective), request.columns.unit)
+    else:
+        units, unit_faults = planned_units(found, stored.units, request.effective, request.columns.unit)
+        faults += unit_faults
     faults += _renumbered(found, request, stored) + crs_faults + bad_shapes
     if not crs_faults and not bad_shapes:
         faults += place_faults(table.shapes, crs, stored.plane, stored.extent)
     _refuse(faults)
-    return found, crs
+    return found, units, crs
 
 
 def _renumbered(found: Sequence[Entry], request: Request, stored: Stored) -> list[Fault]:
@@ -118,13 +123,14 @@ def _of_file(found: Sequence[Entry], shapes: Geometries, request: Request, store
     next_starts = {state.grid_id: state.valid.lower for state in reversed(stored.later)}
     was = dict(zip(olds, canonical(shapes_of(olds.values())), strict=True))
     sizes = area_m2(shapes)
+    unit_ids = units_at(stored.units, request.effective)
     grids = []
     for entry, shape, size in zip(found, shapes, sizes, strict=True):
         old = olds.get(entry.code)
-        said = _said(entry, old, request, stored)
+        said = _said(entry, old, request, unit_ids)
         grid_id = stored.grid_ids.get(entry.code)
         until = old.valid.upper if old else next_starts.get(grid_id) if grid_id else None
-        new_unit = entry.unit if entry.unit not in stored.unit_ids else None
+        new_unit = entry.unit if entry.unit not in unit_ids else None
         differs = _differing(old, said, new_unit) if old else ()
         if old and shapely.to_wkb(was[entry.code]) != shapely.to_wkb(shape):
             differs += ("shape",)
@@ -145,7 +151,7 @@ def _of_file(found: Sequence[Entry], shapes: Geometries, request: Request, store
     return grids
 
 
-def _said(entry: Entry, old: GridRecord | None, request: Request, stored: Stored) -> dict[str, Any]:
+def _said(entry: Entry, old: GridRecord | None, request: Request, unit_ids: Mapping[str, int]) -> dict[str, Any]:
     """Return what the file says of a grid; where it was not asked, what is stored stays."""
     columns = request.columns
     unasked = {"name": old.name, "unit_id": old.unit_id, "kind": old.kind} if old else {}
@@ -153,7 +159,7 @@ def _said(entry: Entry, old: GridRecord | None, request: Request, stored: Stored
     if columns.name:
         said["name"] = entry.name or entry.code
     if columns.unit:
-        said["unit_id"] = stored.unit_ids.get(entry.unit) if entry.unit else None
+        said["unit_id"] = unit_ids.get(entry.unit) if entry.unit else None
     if columns.kind:
         said["kind"] = entry.kind or "regular"
     said["attributes"] = {**(old.attributes if old else {}), **entry.attributes}

@@ -16,6 +16,7 @@ from spatial.grids.service import (
     NewVersion,
     create_layer,
     create_units,
+    extend_units,
     install,
     record_findings,
     replace_versions,
@@ -79,13 +80,13 @@ def export_layer(
 def _stored(session: Session, request: Request) -> Stored:
     layer = queries.find_layer(session, request.layer)
     plane, extent = queries.plane(session), queries.extent(session, request.effective)
-    units = queries.unit_ids(session, request.effective)
+    units = tuple(queries.unit_records(session))
     new = request.new_layer
     if layer is None:
         if new is None:
             raise InputError([Fault("layer", "layer-unknown", {"layer": request.layer})])
         require_scheme(new.code_scheme)
-        return Stored(None, new.kind, new.code_scheme, plane, extent, unit_ids=units)
+        return Stored(None, new.kind, new.code_scheme, plane, extent, units=units)
     if new is not None and new.kind != layer.kind:
         raise InputError([Fault("kind", "layer-kind-differs", {"layer": request.layer, "kind": layer.kind})])
     if layer.built_from_id is not None:
@@ -99,7 +100,7 @@ def _stored(session: Session, request: Request) -> Stored:
         grids=tuple(queries.records_in_force(session, layer.id, request.effective)),
         later=tuple(queries.records_after(session, layer.id, request.effective)),
         grid_ids=queries.grid_ids(session, layer.id),
-        unit_ids=units,
+        units=units,
         cells_used=queries.cells_used(session, layer.id, request.effective),
     )
 
@@ -110,8 +111,7 @@ def _write(session: Session, actor: Actor, plan: Plan, settings: Settings) -> No
     if queries.plane(session) is None:
         install(session, plan.plane, settings.timezone, stamp)
     layer_id = _layer_id(session, plan, stamp)
-    kind = request.new_units or NewUnits("governance", "")
-    made = create_units(session, plan.new_units, tree=kind.tree, kind=kind.kind, start=start, stamp=stamp)
+    units = _write_units(session, plan, stamp)
     written = plan.of("new", "changed", "adjusted")
     versions = [
         NewVersion(
@@ -119,7 +119,7 @@ def _write(session: Session, actor: Actor, plan: Plan, settings: Settings) -> No
             grid.code,
             grid.name,
             grid.kind,
-            made[grid.new_unit] if grid.new_unit else grid.unit_id,
+            units[grid.new_unit] if grid.new_unit else grid.unit_id,
             grid.attributes,
             grid.valid,
             grid.shape,
@@ -134,10 +134,19 @@ def _write(session: Session, actor: Actor, plan: Plan, settings: Settings) -> No
         "effective": start.isoformat(),
         "crs": plan.crs[:200],
         "grids": {change: len(plan.of(change)) for change in CHANGES},
-        "units": sorted(plan.new_units),
+        "units": sorted(unit.code for unit in plan.units),
         "findings": len(plan.standing),
     }
     audit.record(session, actor.name, "import-grids", f"layer {request.layer}", detail)
+
+
+def _write_units(session: Session, plan: Plan, stamp: datetime) -> dict[str, int]:
+    """Make and extend units, and return their ids by code."""
+    start, kind = plan.request.effective, plan.request.new_units or NewUnits("governance", "")
+    made = create_units(session, plan.new_units, tree=kind.tree, kind=kind.kind, start=start, stamp=stamp)
+    known = {unit.like: unit for unit in plan.units if unit.like is not None}
+    extend_units(session, {like.version_id: unit.valid for like, unit in known.items()}, stamp=stamp)
+    return made | {unit.code: like.unit_id for like, unit in known.items()}
 
 
 def _layer_id(session: Session, plan: Plan, stamp: datetime) -> int:
