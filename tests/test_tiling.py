@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shapely.geometry.base import BaseGeometry
 
+from spatial.errors import GeometryFault
 from spatial.geometry import Geometries, Plane, area_m2
+from spatial.grids import noding
 from spatial.grids.noding import densified, node
 from spatial.grids.tiling import TilingFinding, canonical, findings, repaired, rounded, stored
 
@@ -251,3 +253,12 @@ def test_borders_that_only_look_shared_are_found() -> None:
         [stored(in_degrees(shapes_of(ring)), PLANE) for ring in (square(0, 0, 100), square(100, 0, 50))]
     )
     assert {one.kind for one in findings(["A", "B"], apart)} == {"unnoded"}
+
+
+@pytest.mark.parametrize("rounds", [0, 1])
+def test_noding_that_does_not_settle_is_a_fault(monkeypatch: pytest.MonkeyPatch, rounds: int) -> None:
+    """Shapes that are not noded when the rounds are used up are refused, never passed on."""
+    monkeypatch.setattr(noding, "MOST_ROUNDS", rounds)
+    with pytest.raises(GeometryFault) as caught:
+        node(shapes_of(square(0, 0, 1000), square(1000, 0, 1000)))
+    assert [(one.where, one.text) for one in caught.value.faults] == [("geometry", "noding-unsettled")]

@@ -15,6 +15,7 @@ import shapely
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from spatial.errors import Fault, GeometryFault
 from spatial.geometry import SNAP_M, Floats, Geometries
 
 Ints = NDArray[np.int64]
@@ -142,7 +143,8 @@ class Points(NamedTuple):
 def node(shapes_m: Geometries) -> Geometries:
     """Return multipolygons in metres, noded together, on the 1 cm grid, with no edge above 200 m.
 
-    What overlaps still overlaps. A shape that is thinner than the grid comes back empty.
+    What overlaps still overlaps. A shape that is thinner than the grid comes back empty. Shapes that do not come to
+    rest are a `GeometryFault`.
     """
     rings = _welded(Rings.of(shapes_m, SNAP_M))
     edges = rings.edges()
@@ -156,7 +158,7 @@ def node(shapes_m: Geometries) -> Geometries:
         noded[broken] = only_areas(shapely.make_valid(noded[broken], method="structure", keep_collapsed=False))
         rings = Rings.of(noded, SNAP_M)
         noded = _settled(rings.moved(np.round(rings.xy)))
-    return noded
+    raise _restless()
 
 
 def densified(shapes: Geometries, metres: Callable[[Floats], Floats]) -> Geometries:
@@ -192,9 +194,13 @@ def _settled(rings: Rings) -> Geometries:
             length_m = np.hypot(*(edges.b - edges.a).T) * SNAP_M
             points = _split(edges, length_m, LONGEST_EDGE_M)
         if len(points.edge) == 0:
-            break
+            return rings.polygons(SNAP_M)
         rings = rings.with_points(edges, points._replace(xy=np.round(points.xy)))
-    return rings.polygons(SNAP_M)
+    raise _restless()
+
+
+def _restless() -> GeometryFault:
+    return GeometryFault([Fault("geometry", "noding-unsettled", {"rounds": MOST_ROUNDS})])
 
 
 def _welded(rings: Rings) -> Rings:

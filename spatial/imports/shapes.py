@@ -114,11 +114,7 @@ def taken(
         stored = canonical(plane.to_degrees(noded))
         made, stay = stored[: len(entries)], stored[len(entries) :]
         repairs += _collapsed(entries, mended, noded[: len(entries)])
-    vanished = [
-        _fault(entry, "shape-vanishes") for entry, gone in zip(entries, shapely.is_empty(made), strict=True) if gone
-    ]
-    if vanished:
-        raise GeometryFault(vanished)
+    _require_whole(entries, made)
     return Taken(made, stay, tuple(sorted(repairs, key=lambda repair: repair.code)))
 
 
@@ -185,6 +181,18 @@ def _require_small(entries: Sequence[Entry], mended: Geometries, changed: Floats
     ]
     if faults:
         raise GeometryFault(faults)
+
+
+def _require_whole(entries: Sequence[Entry], made: Geometries) -> None:
+    """Raise a `GeometryFault` of the shapes that vanished, or that rounding left invalid."""
+    faults = [_fault(entry, "shape-vanishes") for entry in _chosen(entries, shapely.is_empty(made))]
+    faults += [_fault(entry, "shape-stays-invalid") for entry in _chosen(entries, ~shapely.is_valid(made))]
+    if faults:
+        raise GeometryFault(faults)
+
+
+def _chosen(entries: Sequence[Entry], is_chosen: NDArray[np.bool_]) -> list[Entry]:
+    return [entries[index] for index in np.flatnonzero(is_chosen)]
 
 
 def _percent(change: float, area: float) -> float:
