@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import shapely
@@ -17,7 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from spatial import audit
 from spatial.db import Database
+from spatial.errors import Busy
 from spatial.grids import queries
 from spatial.history import Moment
 from spatial.imports.read import read_file
@@ -160,6 +163,28 @@ def test_export_is_whole_or_not_there(empty_database: Database, write: Write, tm
             assert all(round(number, 9) == number for xy in ring for number in xy)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["grids.geojson", "out.geojson", "out.zip"]
     assert rows(empty_database, "SELECT count(*) FROM audit WHERE action = 'export-grids'") == [(1,)]
+
+
+def test_no_export_without_audit(
+    empty_database: Database, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the audit cannot be written there is no file, nor a trace of it, and the old one stays."""
+    take(empty_database, write(FOUR))
+
+    def broken(*_: Any) -> None:
+        raise Busy("database-busy")
+
+    target = tmp_path / "out.geojson"
+    monkeypatch.setattr(audit, "record", broken)
+    for old in (None, "old"):
+        if old:
+            target.write_text(old, encoding="utf-8")
+        with pytest.raises(Busy):
+            export_layer(
+                empty_database, ACTOR, "police", Moment(SUMMER), target, "geojson", crs="EPSG:4490", settings=SETTINGS
+            )
+        assert (target.read_text(encoding="utf-8") if target.exists() else None) == old
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["grids.geojson", "out.geojson"]
 
 
 IMPORT_AND_WAIT = """

@@ -26,7 +26,7 @@ from spatial.imports.model import CHANGES, LayerKind, NewUnits, Plan, Request, S
 from spatial.imports.read import SourceTable
 from spatial.imports.rows import require_scheme
 from spatial.imports.rules import plan_import
-from spatial.imports.write import sheet, write_file
+from spatial.imports.write import file_of, sheet
 from spatial.roster.chains import write_chain
 from spatial.settings import Settings
 
@@ -59,7 +59,10 @@ def export_layer(
     crs: str,
     settings: Settings,
 ) -> int:
-    """Write the grids of a layer in force at a moment to a file, and that it was done to the audit; return how many."""
+    """Write the grids of a layer in force at a moment to a file; return how many.
+
+    The file only appears once the audit holds who took it.
+    """
     actor.require("viewer")
     if moment.known_at is not None:
         database.settle(moment.known_at)
@@ -69,8 +72,11 @@ def export_layer(
             raise NotFound("no-such-layer", layer=layer)
         grids = queries.records_in_force(session, found.id, moment.at, moment.known_at)
         units = queries.unit_codes(session, moment.at, moment.known_at)
-    write_file(path, sheet(layer, grids, units), fmt, crs=crs, allow_shifted=settings.output_gcj02)
-    with database.write() as session:
+    made = sheet(layer, grids, units)
+    with (
+        file_of(path, made, fmt, crs=crs, allow_shifted=settings.output_gcj02),
+        database.write() as session,  # ends first: what it holds is stored before the file is there
+    ):
         known_at = moment.known_at.isoformat() if moment.known_at else None
         detail = {"at": moment.at.isoformat(), "known_at": known_at, "crs": crs, "format": fmt, "grids": len(grids)}
         audit.record(session, actor.name, "export-grids", f"layer {layer}", detail)

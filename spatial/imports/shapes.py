@@ -192,7 +192,7 @@ def _require_whole(entries: Sequence[Entry], made: Geometries) -> None:
 
 
 def _chosen(entries: Sequence[Entry], is_chosen: NDArray[np.bool_]) -> list[Entry]:
-    return [entries[index] for index in np.flatnonzero(is_chosen)]
+    return [entry for entry, chosen in zip(entries, is_chosen, strict=True) if chosen]
 
 
 def _percent(change: float, area: float) -> float:

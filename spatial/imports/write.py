@@ -7,7 +7,8 @@ import shutil
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,14 @@ def format_of(path: Path, asked: str | None) -> str:
     raise invalid("output", "export-suffix-unknown", file=path.name, known=known)
 
 
-def write_file(path: Path, made: Sheet, fmt: str, *, crs: str = systems.STORED, allow_shifted: bool = False) -> None:
-    """Write grids to a file in a named system; GeoJSON is always longitude, latitude (RFC 7946)."""
+@contextmanager
+def file_of(
+    path: Path, made: Sheet, fmt: str, *, crs: str = systems.STORED, allow_shifted: bool = False
+) -> Iterator[None]:
+    """Write grids in a named system, for a file that appears when the block ends well; otherwise it never does.
+
+    GeoJSON is always longitude, latitude (RFC 7946).
+    """
     if not path.parent.is_dir():
         raise invalid("output", "folder-missing", folder=str(path.parent))
     shapes = made.shapes
@@ -75,6 +82,7 @@ def write_file(path: Path, made: Sheet, fmt: str, *, crs: str = systems.STORED, 
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         aside = Path(folder, made.name + FORMATS[fmt][0])
         write(aside, Sheet(made.name, made.columns, shapes), crs)
+        yield
         aside.replace(path)
 
 
