@@ -84,8 +84,8 @@ def run(database: Database, settings: Settings, notice: Notice, *, worker: bool)
             stop.set()
             if worker:
                 helper.join(WORKER_ENDS_WITHIN_S)
-        if helper.is_alive():  # its transaction ends with its connection; the job is tried again at the next start
-            notice("job-left")
+            if helper.is_alive():  # its transaction ends with its connection; the job is tried again at the next start
+                notice("job-left")
 
 
 def _listen(settings: Settings) -> socket.socket:
