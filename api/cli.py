@@ -73,7 +73,7 @@ def up() -> None:
     from api.runtime import open_database
 
     serving.unwind_on_signals()
-    with open_database(settings(), notice) as database:
+    with open_database(settings(), notice, keep=True) as database:
         serving.prepare_demo(database, settings(), console)
         serving.run(database, settings(), notice, worker=True)
 
@@ -85,7 +85,7 @@ def serve() -> None:
     from api.runtime import open_database
 
     serving.unwind_on_signals()
-    with open_database(settings(), notice) as database:
+    with open_database(settings(), notice, keep=True) as database:
         serving.run(database, settings(), notice, worker=False)
 
 
@@ -98,7 +98,7 @@ def worker() -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with open_database(settings(), notice) as database:
+    with open_database(settings(), notice, keep=True) as database:
         notice("worker-started")
         work(database, stop)
 

@@ -170,9 +170,13 @@ def _warnings(one: LayerAnswer, lang: str) -> list[str]:
     if one.near_border and one.status in {"owned", "overlap"}:
         codes = [other.grid.code for other in one.beyond]
         found.append(say("lookup.near-border", lang, edge_m=round(one.edge_m or 0.0, 2), grids=codes))
+    if one.response is None:
+        return found
+    if not one.response.steps:  # a layer without a chain has no roster either
+        return [*found, say("lookup.no-chain", lang)]
     if one.grid and not any(held.role == "lead" for held in one.responsible):
         found.append(say("lookup.no-lead", lang, grid=one.grid.code))
-    if one.response and one.response.steps and not one.on_duty:
+    if not one.on_duty:
         found.append(say("lookup.nobody-on-duty", lang))
     return found
 

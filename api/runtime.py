@@ -1,5 +1,6 @@
 """From settings to a database that is ready: started, fit, migrated."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,14 +18,26 @@ def quiet(text: str, **values: object) -> None:
 
 
 @contextmanager
-def open_database(settings: Settings, notice: Notice = quiet) -> Iterator[Database]:
-    """Yield the database that the settings name, embedded when they name none, with today's schema."""
+def open_database(settings: Settings, notice: Notice = quiet, *, keep: bool = False) -> Iterator[Database]:
+    """Yield the database that the settings name, embedded when they name none, with today's schema.
+
+    `keep` starts the embedded one again whenever it dies, as long as it is used.
+    """
     if settings.database_url is not None:
         with _opened(settings.database_url) as database:
             yield database
     else:
         with LocalPostgis(settings.data_dir, notice=notice) as postgis, _opened(postgis.url()) as database:
-            yield database
+            stop = threading.Event()
+            keeper = threading.Thread(target=postgis.keep_running, args=(stop,), name="postgis", daemon=True)
+            if keep:
+                keeper.start()
+            try:
+                yield database
+            finally:
+                stop.set()
+                if keep:
+                    keeper.join()
 
 
 @contextmanager

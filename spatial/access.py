@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from spatial import audit
 from spatial.db import Database, open_version
-from spatial.errors import Busy, Denied, NotFound
-from spatial.tables import Principal, RoleGrant, Token
+from spatial.errors import Busy, Denied, NotFound, invalid
+from spatial.tables import ROLES, Principal, RoleGrant, Token
 
 DUTY_PHONE = "duty_phone"
 DEFAULT_DEMO_ROLE = "dispatcher"
@@ -83,6 +83,8 @@ def add_principal(
     session: Session, actor: Actor, name: str, title: dict[str, str], role: str, *, now: datetime
 ) -> None:
     """Add a principal with one role over the whole deployment."""
+    if role not in ROLES:
+        raise invalid("role", "not-one-of", value=role, known=list(ROLES))
     open_version(session, "access")
     adding = insert(Principal).values(name=name, title=title).returning(Principal.id)
     principal_id = session.execute(adding).scalar_one()

@@ -19,6 +19,7 @@ import pwd
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -40,6 +41,7 @@ ELSEWHERE = Path("/var/lib/twingrid")
 LOG_LINES = 12
 LONGEST_SOCKET_PATH = 107  # sockaddr_un.sun_path without its final zero
 START_TIMEOUT_S = 120
+LOOKS_EVERY_S = 2.0
 DISK_FULL_BELOW = 32 << 20  # bytes: a segment of PostgreSQL's log of changes takes 16 MiB, and always a new one
 MIB = 1 << 20
 
@@ -180,6 +182,14 @@ class LocalPostgis:
                 return
             if self._postmaster():
                 self._run("pg_ctl", "stop", "-s", "-w", "-m", "fast", "-D", ".", folder=self.cluster)
+
+    def keep_running(self, stop: threading.Event) -> None:
+        """Start the cluster again whenever it has died, until `stop` is set; a start that fails is tried again."""
+        while not stop.wait(LOOKS_EVERY_S):
+            if not self.is_running():
+                self._notice("postgis-restarting")
+                with suppress(SetupError):
+                    self.start()
 
     def create_database(self, name: str, *, template: str = "template0") -> str:
         """Create a database, as a copy of `template`, and return its URL."""
