@@ -15,13 +15,15 @@ from api.worker import work
 from maps.texts import say
 from spatial.db import Database
 from spatial.errors import SetupError
+from spatial.grids.about import example_place
 from spatial.grids.listing import is_empty
+from spatial.history import Moment
 from spatial.local_postgis import Notice
 from spatial.settings import Settings
 from spatial.time import now
 
 WORKER_ENDS_WITHIN_S = 5.0
-LINKS = (("home", "/"), ("map", "/maps/grids"), ("docs", "/docs"), ("lookup", "/lookup?lon=120.27&lat=30.30"))
+LINKS = (("home", "/"), ("map", "/maps/grids"), ("docs", "/docs"))
 
 
 def unwind_on_signals() -> None:
@@ -71,7 +73,7 @@ def run(database: Database, settings: Settings, notice: Notice, *, worker: bool)
     )
     port = listening.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    for name, path in LINKS:
+    for name, path in (*LINKS, *_example(database)):
         notice(f"link-{name}", url=f"http://{host}:{port}{path}")
     stop = threading.Event()
     helper = threading.Thread(target=work, args=(database, stop), name="worker", daemon=True)
@@ -86,6 +88,13 @@ def run(database: Database, settings: Settings, notice: Notice, *, worker: bool)
                 helper.join(WORKER_ENDS_WITHIN_S)
             if helper.is_alive():  # its transaction ends with its connection; the job is tried again at the next start
                 notice("job-left")
+
+
+def _example(database: Database) -> list[tuple[str, str]]:
+    """Return a look-up of a place that some grid holds, where there is one."""
+    with database.read() as session:
+        place = example_place(session, Moment(now()))
+    return [("lookup", f"/lookup?lon={place[0]}&lat={place[1]}")] if place else []
 
 
 def _listen(settings: Settings) -> socket.socket:
