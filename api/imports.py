@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from api.imports_text import plan_out, show_plan
-from api.options import Lang
+from api.options import DEFAULT_LANGUAGE, Lang
 from api.runtime import open_database
 from maps.texts import LANGUAGES, known, say
 from spatial import access
@@ -69,7 +69,7 @@ def import_grids(
     create_units: Annotated[bool, typer.Option("--create-units", help="make units whose codes are not known")] = False,
     unit_kind: Annotated[str | None, typer.Option(help="kind of units that are made")] = None,
     commit: Annotated[bool, typer.Option("--commit", help="write; without it this is a dry run")] = False,
-    lang: Lang = settings().language,
+    lang: Lang = DEFAULT_LANGUAGE,
     as_json: AsJson = False,
 ) -> None:
     """Take in the grids of a layer; a dry run unless --commit. Bad input is told in full, and nothing is written."""
@@ -107,7 +107,7 @@ def export_grids(
     known_at: Annotated[str | None, typer.Option(help="as the system knew it then")] = None,
     fmt: Annotated[str | None, typer.Option("--format", help="geojson, gpkg, shp; default: from the name")] = None,
     crs: Annotated[str, typer.Option(help="EPSG code, WKT or PROJ string")] = STORED,
-    lang: Lang = settings().language,
+    lang: Lang = DEFAULT_LANGUAGE,
 ) -> None:
     """Write the grids of a layer to a file that an import reads back unchanged."""
     moment = Moment(parse_instant(at, "at") if at else now(), parse_instant(known_at, "known_at") if known_at else None)

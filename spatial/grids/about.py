@@ -3,10 +3,17 @@
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from spatial.geometry import Plane
 from spatial.history import Moment, in_force
 from spatial.tables import Deployment, GridVersion, Layer
 
 EXAMPLE_DECIMALS = 4  # about ten metres: enough to stay inside a grid, short enough to type
+
+
+def plane(session: Session) -> Plane | None:
+    """Return the deployment's plane; None before anything is loaded."""
+    lon_0 = session.scalar(select(Deployment.lon_0))
+    return None if lon_0 is None else Plane(lon_0)
 
 
 def synthetic_label(session: Session, lang: str) -> str | None:

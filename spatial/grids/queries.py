@@ -13,11 +13,11 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from spatial.crs import Bounds
-from spatial.geometry import Geometries, Plane
+from spatial.geometry import Geometries
 from spatial.grids.standing import Piece
 from spatial.grids.tiling import Identity, identity
 from spatial.history import in_force, known
-from spatial.tables import Deployment, Finding, GridCell, GridVersion, Layer, Span, UnitVersion
+from spatial.tables import Finding, GridCell, GridVersion, Layer, Span, UnitVersion
 
 
 @dataclass(frozen=True)
@@ -110,12 +110,6 @@ def unit_codes(session: Session, at: datetime, known_at: datetime | None = None)
     """Return the codes of the units in force by id."""
     rows = session.execute(select(UnitVersion.unit_id, UnitVersion.code).where(in_force(UnitVersion, at, known_at)))
     return {row[0]: row[1] for row in rows}
-
-
-def plane(session: Session) -> Plane | None:
-    """Return the deployment's plane; None before anything is loaded."""
-    lon_0 = session.scalar(select(Deployment.lon_0))
-    return None if lon_0 is None else Plane(lon_0)
 
 
 def extent(session: Session, at: datetime) -> Bounds | None:

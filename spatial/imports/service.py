@@ -11,7 +11,7 @@ from spatial import audit
 from spatial.access import Actor
 from spatial.db import Database, open_version
 from spatial.errors import Fault, InputError, NotFound
-from spatial.grids import queries
+from spatial.grids import about, queries
 from spatial.grids.service import (
     NewVersion,
     create_layer,
@@ -85,7 +85,7 @@ def export_layer(
 
 def _stored(session: Session, request: Request) -> Stored:
     layer = queries.find_layer(session, request.layer)
-    plane, extent = queries.plane(session), queries.extent(session, request.effective)
+    plane, extent = about.plane(session), queries.extent(session, request.effective)
     units = tuple(queries.unit_records(session))
     new = request.new_layer
     if layer is None:
@@ -114,7 +114,7 @@ def _stored(session: Session, request: Request) -> Stored:
 def _write(session: Session, actor: Actor, plan: Plan, settings: Settings) -> None:
     request, start = plan.request, plan.request.effective
     stamp = open_version(session, "areas")
-    if queries.plane(session) is None:
+    if about.plane(session) is None:
         install(session, plan.plane, settings.timezone, stamp)
     layer_id = _layer_id(session, plan, stamp)
     units = _write_units(session, plan, stamp)

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from spatial.db import versions
 from spatial.errors import NotFound
 from spatial.geometry import Plane
+from spatial.grids.about import plane as stored_plane
 from spatial.grids.units import UnitTree, unit_tree
 from spatial.history import Moment
 from spatial.lookup import queries, rules
@@ -52,7 +53,7 @@ class _Duty:
 def ask(session: Session, question: Question) -> Answer:
     """Return what every layer asked for says of a place: owner, border, responsible, responders, next change."""
     layers = _layers(session, question.layers)
-    plane = queries.plane(session) or Plane.around(question.lon)
+    plane = stored_plane(session) or Plane.around(question.lon)
     touching: dict[int, list[Candidate]] = defaultdict(list)
     for candidate in queries.containing(session, question):
         touching[candidate.layer_id].append(candidate)

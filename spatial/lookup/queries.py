@@ -12,11 +12,10 @@ import shapely
 from sqlalchemy import ColumnElement, Select, func, select, text
 from sqlalchemy.orm import Session, aliased
 
-from spatial.geometry import Plane
 from spatial.history import Moment, in_force, known
 from spatial.lookup.model import Candidate, GridRef, Question
 from spatial.roster.queries import Subjects
-from spatial.tables import SRID, Deployment, Finding, GridVersion, Layer
+from spatial.tables import SRID, Finding, GridVersion, Layer
 
 NEXT_CHANGE = (Path(__file__).parent / "next_change.sql").read_text(encoding="utf-8")
 METRES_PER_DEGREE = 110_500.0  # a little less than anywhere, so that boxes are a little too large
@@ -36,12 +35,6 @@ def layers(session: Session, codes: Collection[str] | None = None) -> list[Layer
     """Return layers in their order of display; `codes` picks some."""
     wanted = select(Layer).order_by(Layer.position, Layer.code)
     return list(session.scalars(wanted if codes is None else wanted.where(Layer.code.in_(codes))))
-
-
-def plane(session: Session) -> Plane | None:
-    """Return the deployment's plane; None before anything is loaded."""
-    lon_0 = session.scalar(select(Deployment.lon_0))
-    return None if lon_0 is None else Plane(lon_0)
 
 
 def containing(session: Session, question: Question) -> list[Candidate]:
