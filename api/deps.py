@@ -9,6 +9,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Cookie, Depends, Header, Query, Request
+from pydantic import WithJsonSchema
 from sqlalchemy.orm import Session
 
 from api.faults import text_fault
@@ -26,6 +27,10 @@ DEMO_COOKIE = "twingrid_demo"
 LOOPBACK = {"127.0.0.1", "::1"}
 LOOPBACK_NAMES = LOOPBACK | {"localhost"}
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
+# what the contract says of them; we read them ourselves, to tell what is wrong in words of our own
+InstantText = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+LangText = Annotated[str, WithJsonSchema({"type": "string", "enum": [*LANGUAGES]})]
 
 
 def get_database(request: Request) -> Database_:
@@ -60,7 +65,7 @@ WriteSession = Annotated[Session, Depends(_write, scope="function")]
 
 def get_language(
     config: AppSettings,
-    lang: Annotated[str | None, Query(description="zh-CN or en; else by Accept-Language")] = None,
+    lang: Annotated[LangText | None, Query(description="else by Accept-Language")] = None,
     accept_language: Annotated[str | None, Header(description="what the reader speaks")] = None,
 ) -> str:
     """Return the language to answer in; one that we do not speak is an error where it was asked for by name."""
@@ -144,11 +149,12 @@ Phones = Annotated[PhoneBook, Depends(get_phones)]
 def get_moment(
     database: Database,
     at: Annotated[
-        str | None,
+        InstantText | None,
         Query(description="RFC 3339 instant in the world; default now", examples=["2025-03-03T08:30:00+08:00"]),
     ] = None,
     known_at: Annotated[
-        str | None, Query(description="RFC 3339 instant: answer as the system knew it then; default now")
+        InstantText | None,
+        Query(description="RFC 3339 instant, not in the future: answer as the system knew it then; default now"),
     ] = None,
 ) -> Moment:
     """Return the two instants, all faults of both at once; what will be known in the future cannot be asked."""

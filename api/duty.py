@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from api.deps import AskedMoment, Page, Phones, ReadSession, SignedIn
+from api.deps import AskedMoment, InstantText, Page, Phones, ReadSession, SignedIn
 from api.errors import problem_responses
 from api.shapes import Listing, SpanOut, listing, span_out
 from spatial import paging
@@ -139,8 +139,10 @@ def shifts(
     session: ReadSession,
     moment: AskedMoment,
     page: Page,
-    start: Annotated[str | None, Query(description="RFC 3339; default `at`")] = None,
-    end: Annotated[str | None, Query(description="RFC 3339; default 24 h after the start, at most 31 d")] = None,
+    start: Annotated[InstantText | None, Query(description="RFC 3339; default `at`")] = None,
+    end: Annotated[
+        InstantText | None, Query(description="RFC 3339; default 24 h after the start, at most 31 d")
+    ] = None,
     unit: Annotated[str | None, Query(max_length=100, description="code of the unit whose roster")] = None,
     officer: Annotated[str | None, Query(max_length=100, description="number of an officer")] = None,
 ) -> Listing[ShiftDetails]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from api.deps import AskedMoment, Page, ReadSession, SignedIn
+from api.deps import AskedMoment, InstantText, Page, ReadSession, SignedIn
 from api.duty import window
 from api.errors import problem_responses
 from api.shapes import FeatureCollection, features
@@ -36,8 +36,10 @@ def incidents(
     session: ReadSession,
     moment: AskedMoment,
     page: Page,
-    start: Annotated[str | None, Query(description="RFC 3339; default 24 h before `at`")] = None,
-    end: Annotated[str | None, Query(description="RFC 3339; default 24 h after the start, at most 31 d")] = None,
+    start: Annotated[InstantText | None, Query(description="RFC 3339; default 24 h before `at`")] = None,
+    end: Annotated[
+        InstantText | None, Query(description="RFC 3339; default 24 h after the start, at most 31 d")
+    ] = None,
     category: Annotated[str | None, Query(max_length=100, description="code of a kind of matter")] = None,
     source: Annotated[str | None, Query(max_length=100, description="code of a feed")] = None,
 ) -> FeatureCollection[IncidentDetails]:

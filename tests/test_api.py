@@ -274,8 +274,9 @@ def test_no_request_holds_two_connections(town_copy: Database, client_as: Maker)
     """Routes that show phones, and so write, are served by a pool of one connection."""
     narrow = Database(create_engine(town_copy.engine.url, pool_size=1, max_overflow=0, pool_timeout=2))
     client = client_as(narrow, "dispatcher")
+    past = "/units?known_at=2025-03-03T08:30:00Z"
     number = client.get("/officers", params={"limit": 1}).json()["items"][0]["number"]
-    for path in (f"/officers/{number}", "/lookup?lon=120.27&lat=30.3", "/", "/maps/grids", "/ready"):
+    for path in (f"/officers/{number}", "/lookup?lon=120.27&lat=30.3", "/", "/maps/grids", "/ready", past):
         assert client.get(path).status_code == 200, path
     narrow.engine.dispose()
 
