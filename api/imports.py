@@ -17,8 +17,8 @@ from spatial import access
 from spatial.crs import STORED
 from spatial.errors import invalid
 from spatial.history import Moment
-from spatial.imports.model import Chain, Columns, NewLayer, NewUnits, Request
-from spatial.imports.read import read_file
+from spatial.imports.model import Chain, Columns, NewLayer, NewUnits, Plan, Request
+from spatial.imports.read import SourceTable, read_file
 from spatial.imports.service import commit_import, dry_run, export_layer
 from spatial.imports.write import format_of
 from spatial.settings import settings
@@ -65,6 +65,7 @@ def import_grids(
         Literal["police", "governance", "none"] | None,
         typer.Option(help="whom to call, for a layer that is made; default: as the layer's code says"),
     ] = None,
+    within: Annotated[str | None, typer.Option(help="layer whose area a layer that is made should cover")] = None,
     public: Annotated[bool, typer.Option("--public", help="a layer that is made may be shown to all")] = False,
     create_units: Annotated[bool, typer.Option("--create-units", help="make units whose codes are not known")] = False,
     unit_kind: Annotated[str | None, typer.Option(help="kind of units that are made")] = None,
@@ -73,30 +74,33 @@ def import_grids(
     as_json: AsJson = False,
 ) -> None:
     """Take in the grids of a layer; a dry run unless --commit. Bad input is told in full, and nothing is written."""
-    made: NewLayer | None = None
-    if create_layer:
-        titles = _titles(layer, title, title_en)
-        made = NewLayer(titles, kind, "public" if public else "internal", code_scheme, _chain(layer, chain))
+    visibility: Literal["public", "internal"] = "public" if public else "internal"
+    made = NewLayer(_titles(layer, title, title_en), kind, visibility, code_scheme, _chain(layer, chain))
     request = Request(
         layer=layer,
         columns=Columns(code, name, unit, unit_name, grid_kind, tuple(keep or ())),
         effective=parse_instant(effective, "effective") if effective else now(),
         source_crs=source_crs,
         complete=complete,
-        new_layer=made,
+        within=within,
+        new_layer=made if create_layer else None,
         new_units=_new_units(layer, unit_kind) if create_units else None,
     )
-    table = read_file(file, source_layer=source_layer, encoding=encoding)
-    with open_database(settings()) as database, Console(stderr=True).status(say("import.working", lang)):
-        if commit:
-            plan = commit_import(database, access.operator(getpass.getuser()), table, request, settings())
-        else:
-            with database.read() as session:
-                plan = dry_run(session, table, request, settings())
+    with Console(stderr=True).status(say("import.working", lang)):
+        plan = _planned(read_file(file, source_layer=source_layer, encoding=encoding), request, commit=commit)
     if as_json:
         typer.echo(orjson.dumps(plan_out(plan, committed=commit), option=orjson.OPT_INDENT_2).decode())
     else:
         show_plan(Console(), plan, file.name, lang, committed=commit)
+
+
+def _planned(table: SourceTable, request: Request, *, commit: bool) -> Plan:
+    """Return what the import did or, without `commit`, would do."""
+    with open_database(settings()) as database:
+        if commit:
+            return commit_import(database, access.operator(getpass.getuser()), table, request, settings())
+        with database.read() as session:
+            return dry_run(session, table, request, settings())
 
 
 @app_export.command("grids")

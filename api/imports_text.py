@@ -17,6 +17,7 @@ from spatial.settings import settings
 
 ROWS_SHOWN = 20
 NAMES_SHOWN = 6
+FINDING = ("what", "severity", "grids", "area_m2", "from", "until")
 Told = Callable[..., str]
 
 
@@ -41,21 +42,23 @@ def plan_out(plan: Plan, *, committed: bool) -> dict[str, Any]:
             {"code": one.code, "rows": one.rows, "kind": one.kind, "count": one.count, "area_m2": one.area_m2}
             for one in plan.repairs
         ],
-        "findings": [
-            {
-                "kind": one.finding.kind,
-                "severity": one.finding.severity,
-                "grids": one.finding.grids,
-                "area_m2": one.finding.area_m2,
-                **one.finding.detail,
-                "from": one.span.lower,
-                "until": one.span.upper,
-            }
-            for one in plan.standing
-        ],
+        "findings": [_standing_out(one) for one in plan.standing],
+        "findings_within": {layer: [_standing_out(one) for one in found] for layer, found in plan.inner.items()},
         "new_units": plan.new_units,
         "extended_units": plan.extended_units,
         "unused_columns": plan.unused_columns,
+    }
+
+
+def _standing_out(one: Standing) -> dict[str, Any]:
+    return {
+        "kind": one.finding.kind,
+        "severity": one.finding.severity,
+        "grids": one.finding.grids,
+        "area_m2": one.finding.area_m2,
+        **one.finding.detail,
+        "from": one.span.lower,
+        "until": one.span.upper,
     }
 
 
@@ -68,9 +71,12 @@ def show_plan(console: Console, plan: Plan, file: str, lang: str, *, committed: 
     counts = Table(*(told(f"change.{change}") for change in CHANGES))
     counts.add_row(*(str(len(plan.of(change))) for change in CHANGES))
     console.print(counts)
-    for what, heads, rows in (_changes(plan, told), _repairs(plan, told), _findings(plan, told)):
-        if rows:
-            _show_rows(console, told, told(what, count=len(rows)), heads, rows)
+    for what, heads, rows in (_changes(plan, told), _repairs(plan, told)):
+        _show_rows(console, told, told(what, count=len(rows)), heads, rows)
+    _show_rows(console, told, told("findings", count=len(plan.standing)), FINDING, _findings(plan.standing, told))
+    for layer, found in plan.inner.items():
+        title = told("findings-within", layer=layer, count=len(found))
+        _show_rows(console, told, title, FINDING, _findings(found, told))
     if plan.chain:
         line(told("chain", steps=[step["title"][lang] for step in steps_of(plan.chain)]))
     elif plan.makes_layer:
@@ -109,8 +115,8 @@ def _repairs(plan: Plan, told: Told) -> Rows:
     return "repairs", ("code", "what", "count", "changed_m2"), rows
 
 
-def _findings(plan: Plan, told: Told) -> Rows:
-    rows = [
+def _findings(standing: Sequence[Standing], told: Told) -> list[tuple[str, ...]]:
+    return [
         (
             told(f"finding.{one.finding.kind}"),
             told(f"severity.{one.finding.severity}"),
@@ -119,9 +125,8 @@ def _findings(plan: Plan, told: Told) -> Rows:
             _shown(one.span.lower),
             _shown(one.span.upper),
         )
-        for one in sorted(plan.standing, key=_worst_first)
+        for one in sorted(standing, key=_worst_first)
     ]
-    return "findings", ("what", "severity", "grids", "area_m2", "from", "until"), rows
 
 
 def _worst_first(one: Standing) -> tuple[bool, float]:
@@ -129,7 +134,9 @@ def _worst_first(one: Standing) -> tuple[bool, float]:
 
 
 def _show_rows(console: Console, told: Told, title: str, heads: Sequence[str], rows: Sequence[tuple[str, ...]]) -> None:
-    """Print a table of the first rows, and how many more there are."""
+    """Print a table of the first rows, and how many more there are; without rows nothing."""
+    if not rows:
+        return
     table = Table(*(told(f"column.{head}") for head in heads), title=title, title_justify="left")
     for row in rows[:ROWS_SHOWN]:
         table.add_row(*(Text(cell) for cell in row))

@@ -9,11 +9,14 @@ import pytest
 from sqlalchemy import select, text
 
 from spatial.db import Database, open_version
-from spatial.grids.check import recheck_layer
+from spatial.grids.check import check, recheck_layer
+from spatial.grids.listing import layer_named
+from spatial.grids.queries import records_in_force
+from spatial.grids.service import replace_versions
 from spatial.history import close
 from spatial.imports.model import Plan
 from spatial.tables import Finding
-from tests.importing import SUMMER, Write, counts, geojson_file, rows, take
+from tests.importing import FOUR, SUMMER, Write, counts, geojson_file, rows, take, told
 from tests.test_tiling import in_degrees, shapes_of, square
 
 SPRING = datetime(2025, 3, 1, tzinfo=UTC)
@@ -101,3 +104,46 @@ def test_recheck_tells_each_time_apart(empty_database: Database, write: Write) -
     with empty_database.write() as session:
         recheck_layer(session, "police", at=SPRING)
     assert rows(empty_database, "SELECT count(*) FROM finding") == [(4,)]  # two closed, two anew, none twice
+
+
+def test_a_layer_that_should_cover_another(empty_database: Database, write: Write) -> None:
+    """Beats that leave some of their precinct uncovered, or reach out of it, are told, until the precinct changes."""
+    take(empty_database, write(in_degrees(shapes_of(square(0, 0, 200))), code=["P"]), layer="precincts")
+    beats = in_degrees(
+        shapes_of([(0, 0), (100, 0), (100, 200), (0, 200)], [(100, 0), (230, 0), (230, 150), (100, 150)])
+    )
+    plan = take(empty_database, write(beats, code=["A", "B"]), layer="beats", within="precincts")
+    serious = [one.finding for one in plan.standing if one.finding.severity == "fault"]
+    assert {(one.kind, one.grids, round(one.area_m2 or 0, -1)) for one in serious} == {
+        ("uncovered", ("A", "B"), 5000),
+        ("outside", ("B",), 4500),
+    }
+    assert sorted(planned(plan)) == sorted(on_record(empty_database))
+
+    fitting = in_degrees(shapes_of([(0, 0), (230, 0), (230, 150), (100, 150), (100, 200), (0, 200)]))
+    widened = take(empty_database, write(fitting, code=["P"]), layer="precincts", effective=SUMMER)
+    assert {one.finding.severity for one in widened.inner["beats"]} <= {"info"}
+    recorded = on_record(empty_database)
+    assert [row[3] for row in recorded if row[0] != "sliver"] == [SUMMER, SUMMER]
+    with empty_database.write() as session:
+        counted = recheck_layer(session, "beats", at=SPRING)["findings"]
+    assert (counted["outside"], counted["uncovered"]) == (1, 1)
+    assert on_record(empty_database) == recorded
+
+
+def test_grids_that_end_leave_the_outline_uncovered(empty_database: Database, write: Write) -> None:
+    """Where all grids of a layer end, all that it should cover is uncovered; another outline is refused."""
+    file = write(FOUR, code=list("ABCD"))
+    take(empty_database, file, layer="precincts")
+    assert take(empty_database, file, layer="beats", within="precincts").findings == ()
+    with empty_database.write() as session:
+        beats = layer_named(session, "beats")
+        stamp = open_version(session, "areas")
+        ended = records_in_force(session, beats.id, SUMMER)
+        replace_versions(session, beats.id, ended, [], start=SUMMER, stamp=stamp)
+        (gone,) = check(session, beats, at=SPRING, stamp=stamp)
+    assert (gone.finding.kind, gone.finding.grids, gone.span.lower) == ("uncovered", (), SUMMER)
+    assert round(gone.finding.area_m2 or 0, -3) == 360_000
+    assert told(lambda: take(empty_database, file, layer="precincts", within="beats")) == [
+        ("within", "layer-within-differs")
+    ]

@@ -14,7 +14,6 @@ import shapely
 from spatial.db import Database
 from spatial.geometry import GRS80, Geometries, area_m2
 from spatial.grids import queries
-from spatial.grids.tiling import findings
 from spatial.history import Moment
 from spatial.imports.model import Plan
 from spatial.imports.read import read_file
@@ -94,14 +93,10 @@ def test_villages_need_a_lenient_limit(empty_database: Database, realdata: Path)
     assert mended["Morgan Junction"] == pytest.approx(3652, abs=1)
 
 
-def test_beats_tile_the_precincts(empty_database: Database, bring: Bring) -> None:
+def test_beats_tile_the_precincts(bring: Bring) -> None:
     """Imported apart, beats and precincts still share their outline edge by edge."""
-    bring("beats")
     bring("precincts")
-    codes, beats = stored_shapes(empty_database, "beats")
-    _, precincts = stored_shapes(empty_database, "precincts")
-    outline = shapely.coverage_union_all(precincts)
-    assert [one.kind for one in findings(codes, beats, outline) if one.severity == "fault"] == []
+    assert serious(bring("beats", within="precincts")) == []
 
 
 def test_feet_and_degrees_agree(empty_database: Database, bring: Bring) -> None:

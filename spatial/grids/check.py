@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from spatial import audit
 from spatial.db import open_version
 from spatial.grids.listing import layer_named
-from spatial.grids.queries import pieces_of, records_after, records_in_force
+from spatial.grids.queries import pieces_from, records_in_force
 from spatial.grids.service import record_findings
 from spatial.grids.standing import Standing, standing_from
 from spatial.tables import Layer
@@ -30,7 +30,7 @@ def check(session: Session, layer: Layer, *, at: datetime, stamp: datetime) -> l
     """Put on record what is wrong with a layer from an instant on, over which spans, and return it."""
     standing: list[Standing] = []
     if layer.kind == "tiling":
-        records = records_in_force(session, layer.id, at) + records_after(session, layer.id, at)
-        standing = standing_from(at, pieces_of(records))
+        outline = pieces_from(session, layer.parent_layer_id, at)
+        standing = standing_from(at, pieces_from(session, layer.id, at), outline)
     record_findings(session, layer.id, standing, start=at, stamp=stamp)
     return standing

@@ -153,6 +153,19 @@ def shapes_of(records: Collection[GridRecord]) -> Geometries:
     return shapes
 
 
+def pieces_from(session: Session, layer_id: int | None, at: datetime) -> tuple[Piece, ...]:
+    """Return what a layer holds from an instant on; of no layer, nothing."""
+    if layer_id is None:
+        return ()
+    return tuple(pieces_of(records_in_force(session, layer_id, at) + records_after(session, layer_id, at)))
+
+
+def tilings_within(session: Session, layer_id: int) -> list[Layer]:
+    """Return the tilings whose grids should cover a layer's grids together."""
+    inner = select(Layer).where(Layer.parent_layer_id == layer_id, Layer.kind == "tiling")
+    return list(session.scalars(inner.order_by(Layer.position, Layer.code)))
+
+
 def pieces_of(records: Iterable[GridRecord]) -> list[Piece]:
     """Return grid versions as what findings are decided from."""
     return [Piece(record.code, record.shape, record.valid) for record in records]

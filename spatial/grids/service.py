@@ -44,9 +44,16 @@ def install(session: Session, plane: Plane, timezone: str, stamp: datetime) -> N
 
 
 def create_layer(
-    session: Session, code: str, title: Mapping[str, str], kind: str, *, visibility: str, code_scheme: str
+    session: Session,
+    code: str,
+    title: Mapping[str, str],
+    kind: str,
+    *,
+    visibility: str,
+    code_scheme: str,
+    within_id: int | None = None,
 ) -> Layer:
-    """Add a layer after those there are."""
+    """Add a layer after those there are; `within_id` is the layer whose grids it should cover."""
     last = session.scalar(select(func.coalesce(func.max(Layer.position), 0)))
     layer = Layer(
         code=code,
@@ -55,6 +62,7 @@ def create_layer(
         visibility=visibility,
         code_scheme=code_scheme,
         position=(last or 0) + 1,
+        parent_layer_id=within_id,
     )
     session.add(layer)
     session.flush()

@@ -31,20 +31,21 @@ class Standing:
     span: Span
 
 
-def standing_from(start: datetime, pieces: Sequence[Piece], outline: Sequence[Piece] | None = None) -> list[Standing]:
+def standing_from(start: datetime, pieces: Sequence[Piece], outline: Sequence[Piece] = ()) -> list[Standing]:
     """Return what is wrong with a tiling from `start` on; `outline` holds the areas that it should cover together.
 
-    A finding that outlasts a change elsewhere is one, over the whole of its span.
+    A finding that outlasts a change elsewhere is one, over the whole of its span. When the outline has no area at all,
+    nothing is compared with it.
     """
-    instants = _changes(start, [*pieces, *(outline or ())])
+    instants = _changes(start, [*pieces, *outline])
     spans: dict[Identity, list[Standing]] = {}
     seen: tuple[list[tuple[str, bytes]], list[TilingFinding]] | None = None
     for at, until in zip(instants, [*instants[1:], None], strict=True):
         here = sorted((piece for piece in pieces if at in piece.valid), key=lambda piece: piece.code)
-        area = None if outline is None else [piece for piece in outline if at in piece.valid]
-        drawn = [(piece.code, shapely.to_wkb(piece.shape)) for piece in [*here, *(area or ())]]
+        area = [piece for piece in outline if at in piece.valid]
+        drawn = [(piece.code, shapely.to_wkb(piece.shape)) for piece in [*here, *area]]
         if seen is None or seen[0] != drawn:
-            whole = None if area is None else shapely.union_all(_shapes(area))
+            whole = shapely.union_all(_shapes(area)) if area else None
             seen = drawn, findings([piece.code for piece in here], _shapes(here), whole)
         for one in seen[1]:
             known = spans.setdefault(identity(one.kind, one.grids, one.shape), [])

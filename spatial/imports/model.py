@@ -10,7 +10,7 @@ from shapely.geometry.base import BaseGeometry
 from spatial.crs import Bounds
 from spatial.geometry import Plane
 from spatial.grids.queries import GridRecord, UnitRecord
-from spatial.grids.standing import Standing
+from spatial.grids.standing import Piece, Standing
 from spatial.grids.tiling import TilingFinding
 from spatial.tables import Span
 
@@ -77,6 +77,7 @@ class Request:
     effective: datetime
     source_crs: str | None = None  # instead of what the file declares
     complete: bool = False
+    within: str | None = None  # the layer whose grids the file's should cover
     new_layer: NewLayer | None = None
     new_units: NewUnits | None = None
 
@@ -94,6 +95,9 @@ class Stored:
     later: tuple[GridRecord, ...] = ()  # versions of the layer that begin after it, by code
     grid_ids: Mapping[str, int] = field(default_factory=dict)  # of every code the layer ever gave
     units: tuple[UnitRecord, ...] = ()  # at all times, earliest first
+    within_id: int | None = None
+    outline: tuple[Piece, ...] = ()  # grids of the layer to be covered, from the effective instant on
+    inner: Mapping[str, tuple[Piece, ...]] = field(default_factory=dict)  # the tilings that should cover this layer
     cells_used: Mapping[str, Mapping[int, Sequence[Span]]] = field(default_factory=dict)  # by layer built from this one
 
 
@@ -163,6 +167,8 @@ class Plan:
     grids: tuple[PlannedGrid, ...]
     repairs: tuple[Repair, ...]
     standing: tuple[Standing, ...]
+    inner: Mapping[str, tuple[Standing, ...]]  # the same of the tilings that should cover this layer, by their codes
+    within_id: int | None
     units: tuple[PlannedUnit, ...]
     unused_columns: tuple[str, ...]
     makes_layer: bool

@@ -10,7 +10,7 @@ from spatial import crs as systems
 from spatial.errors import Fault, InputError
 from spatial.geometry import Geometries, area_m2
 from spatial.grids.queries import GridRecord, pieces_of, shapes_of
-from spatial.grids.standing import Piece, Standing, standing_from
+from spatial.grids.standing import Piece, standing_from
 from spatial.grids.tiling import canonical
 from spatial.imports.model import Change, Entry, Plan, PlannedGrid, PlannedUnit, Request, Stored
 from spatial.imports.read import SourceTable
@@ -38,6 +38,7 @@ def plan_import(table: SourceTable, request: Request, stored: Stored, repair_lim
     gone = [_other("ended", state, state.shape, request) for state in absent] if request.complete else []
     present.sort(key=lambda grid: grid.code)
     _refuse(_cells_in_use(present + gone, stored))
+    pieces = [Piece(grid.code, grid.shape, grid.valid) for grid in present] + pieces_of(stored.later)
     return Plan(
         request=request,
         plane=plane,
@@ -47,7 +48,9 @@ def plan_import(table: SourceTable, request: Request, stored: Stored, repair_lim
         features=len(table),
         grids=tuple(sorted(present + gone, key=lambda grid: grid.code)),
         repairs=shapes.repairs,
-        standing=tuple(_standing(present, request, stored)),
+        standing=tuple(standing_from(request.effective, pieces, stored.outline)) if stored.kind == "tiling" else (),
+        inner={code: tuple(standing_from(request.effective, inner, pieces)) for code, inner in stored.inner.items()},
+        within_id=stored.within_id,
         units=tuple(units),
         unused_columns=unused_columns(table, request.columns),
         makes_layer=stored.layer_id is None,
@@ -196,11 +199,3 @@ def _other(change: Change, state: GridRecord, shape: BaseGeometry, request: Requ
         differs=("shape",) if change == "adjusted" else (),
         area_m2=float(area_m2(shapes_of([state]))[0]),
     )
-
-
-def _standing(present: Sequence[PlannedGrid], request: Request, stored: Stored) -> list[Standing]:
-    """Return what is wrong with the tiling from the effective instant on, with what is on record for later."""
-    if stored.kind != "tiling":
-        return []
-    pieces = [Piece(grid.code, grid.shape, grid.valid) for grid in present]
-    return standing_from(request.effective, pieces + pieces_of(stored.later))

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from spatial import audit
 from spatial.access import Actor
 from spatial.db import Database, open_version
-from spatial.errors import Fault, InputError, NotFound
+from spatial.errors import invalid
 from spatial.grids import about, queries
+from spatial.grids.listing import layer_named
 from spatial.grids.service import (
     NewVersion,
     create_layer,
@@ -29,6 +30,7 @@ from spatial.imports.rules import plan_import
 from spatial.imports.write import file_of, sheet
 from spatial.roster.chains import write_chain
 from spatial.settings import Settings
+from spatial.tables import Layer
 
 
 def dry_run(session: Session, table: SourceTable, request: Request, settings: Settings) -> Plan:
@@ -67,10 +69,7 @@ def export_layer(
     if moment.known_at is not None:
         database.settle(moment.known_at)
     with database.read() as session:
-        found = queries.find_layer(session, layer)
-        if found is None:
-            raise NotFound("no-such-layer", layer=layer)
-        grids = queries.records_in_force(session, found.id, moment.at, moment.known_at)
+        grids = queries.records_in_force(session, layer_named(session, layer).id, moment.at, moment.known_at)
         units = queries.unit_codes(session, moment.at, moment.known_at)
     made = sheet(layer, grids, units)
     with (
@@ -85,30 +84,46 @@ def export_layer(
 
 def _stored(session: Session, request: Request) -> Stored:
     layer = queries.find_layer(session, request.layer)
-    plane, extent = about.plane(session), queries.extent(session, request.effective)
-    units = tuple(queries.unit_records(session))
+    within_id = _within_id(session, request, layer)
+    at_all_times: dict[str, Any] = {
+        "plane": about.plane(session),
+        "extent": queries.extent(session, request.effective),
+        "units": tuple(queries.unit_records(session)),
+        "within_id": within_id,
+        "outline": queries.pieces_from(session, within_id, request.effective),
+    }
     new = request.new_layer
     if layer is None:
         if new is None:
-            raise InputError([Fault("layer", "layer-unknown", {"layer": request.layer})])
+            raise invalid("layer", "layer-unknown", layer=request.layer)
         require_scheme(new.code_scheme)
-        return Stored(None, new.kind, new.code_scheme, plane, extent, units=units)
+        return Stored(None, new.kind, new.code_scheme, **at_all_times)
     if new is not None and new.kind != layer.kind:
-        raise InputError([Fault("kind", "layer-kind-differs", {"layer": request.layer, "kind": layer.kind})])
+        raise invalid("kind", "layer-kind-differs", layer=request.layer, kind=layer.kind)
     if layer.built_from_id is not None:
-        raise InputError([Fault("layer", "layer-built-from-cells", {"layer": request.layer})])
+        raise invalid("layer", "layer-built-from-cells", layer=request.layer)
+    inner = queries.tilings_within(session, layer.id)
     return Stored(
-        layer_id=layer.id,
-        kind=cast("LayerKind", layer.kind),
-        code_scheme=layer.code_scheme,
-        plane=plane,
-        extent=extent,
+        layer.id,
+        cast("LayerKind", layer.kind),
+        layer.code_scheme,
         grids=tuple(queries.records_in_force(session, layer.id, request.effective)),
         later=tuple(queries.records_after(session, layer.id, request.effective)),
         grid_ids=queries.grid_ids(session, layer.id),
-        units=units,
         cells_used=queries.cells_used(session, layer.id, request.effective),
+        inner={one.code: queries.pieces_from(session, one.id, request.effective) for one in inner},
+        **at_all_times,
     )
+
+
+def _within_id(session: Session, request: Request, layer: Layer | None) -> int | None:
+    """Return the layer that is to be covered: as asked for one that is made, else as it was made."""
+    asked = None if request.within is None else layer_named(session, request.within)
+    if layer is None:
+        return asked.id if asked else None
+    if asked and asked.id != layer.parent_layer_id:
+        raise invalid("within", "layer-within-differs", layer=request.layer, within=request.within)
+    return layer.parent_layer_id
 
 
 def _write(session: Session, actor: Actor, plan: Plan, settings: Settings) -> None:
@@ -136,6 +151,8 @@ def _write(session: Session, actor: Actor, plan: Plan, settings: Settings) -> No
     replace_versions(session, layer_id, ended, versions, start=start, stamp=stamp)
     if plan.kind == "tiling":
         record_findings(session, layer_id, plan.standing, start=start, stamp=stamp)
+    for inner, standing in plan.inner.items():
+        record_findings(session, layer_named(session, inner).id, standing, start=start, stamp=stamp)
     detail = {
         "effective": start.isoformat(),
         "crs": plan.crs[:200],
@@ -168,6 +185,7 @@ def _layer_id(session: Session, plan: Plan, stamp: datetime) -> int:
         new.kind,
         visibility=new.visibility,
         code_scheme=new.code_scheme,
+        within_id=plan.within_id,
     )
     if new.chain is not None:
         write_chain(session, made.id, new.chain, stamp=stamp)
