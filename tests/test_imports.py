@@ -147,6 +147,21 @@ def test_a_code_is_never_used_again(empty_database: Database, write: Write) -> N
     assert (fault.where, fault.text, fault.values["now"]) == ("row 1, column code", "code-of-another-grid", "G9")
 
 
+def test_earlier_start_of_a_grid_renumbered_later(empty_database: Database, write: Write) -> None:
+    """A grid that is to have another code later is filled in up to its own next version, whatever that is called."""
+    take(empty_database, write(FOUR), effective=SUMMER)
+    autumn = SUMMER + timedelta(days=90)
+    with empty_database.write() as session:
+        stamp = open_version(session, "areas")
+        layer = queries.find_layer(session, "police")
+        assert layer is not None
+        old = queries.records_in_force(session, layer.id, SUMMER)[3]
+        new = NewVersion(old.grid_id, "A", old.name, old.kind, None, {}, since(autumn), old.shape)
+        replace_versions(session, layer.id, [old], [new], start=autumn, stamp=stamp)
+    plan = take(empty_database, write(FOUR), effective=START)
+    assert {grid.valid.upper for grid in plan.grids} == {SUMMER}
+
+
 def test_parts_of_one_grid(empty_database: Database, write: Write) -> None:
     """Features of one code that agree become one grid; parts that touch grow together, repeated ones count once."""
     parts = in_degrees(shapes_of(square(0, 0, 100), square(100, 0, 100), square(500, 0, 50), square(500, 0, 50)))

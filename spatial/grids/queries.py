@@ -70,9 +70,10 @@ def records_in_force(
 
 
 def records_after(session: Session, layer_id: int, at: datetime) -> list[GridRecord]:
-    """Return the versions on record that begin after an instant, by code."""
+    """Return the versions on record that begin after an instant, earliest first."""
     begins: Any = func.lower(GridVersion.valid)
-    return _records(session, GridVersion.layer_id == layer_id, known(GridVersion, None), begins > at)
+    later = _records(session, GridVersion.layer_id == layer_id, known(GridVersion, None), begins > at)
+    return sorted(later, key=lambda record: record.valid.lower or at)
 
 
 def cells_used(session: Session, layer_id: int, start: datetime) -> dict[str, dict[int, list[Span]]]:
@@ -186,7 +187,7 @@ def _records(session: Session, *conditions: ColumnElement[bool]) -> list[GridRec
             func.ST_AsBinary(version.geom).label("wkb"),
         )
         .where(*conditions)
-        .order_by(version.code, version.valid)
+        .order_by(version.code)
     )
     rows = session.execute(wanted).all()
     shapes = shapely.from_wkb([bytes(row.wkb) for row in rows])

@@ -92,7 +92,7 @@ class Stored:
     plane: Plane | None = None
     extent: Bounds | None = None
     grids: tuple[GridRecord, ...] = ()  # of the layer, in force at the effective instant
-    later: tuple[GridRecord, ...] = ()  # versions of the layer that begin after it, by code
+    later: tuple[GridRecord, ...] = ()  # versions of the layer that begin after it, earliest first
     grid_ids: Mapping[str, int] = field(default_factory=dict)  # of every code the layer ever gave
     units: tuple[UnitRecord, ...] = ()  # at all times, earliest first
     within_id: int | None = None
