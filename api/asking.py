@@ -6,6 +6,7 @@ from fastapi import Request
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
+from api.deps import DEMO_COOKIE
 from api.faults import text_fault
 from spatial.errors import Fault, InputError
 
@@ -18,11 +19,17 @@ def refuse_malformed(request: Request) -> None:
     declared = _declared(request)
     given = request.query_params.multi_items()
     names = [name for name, _ in given]
-    faults = [Fault(name, "unknown-parameter", {"known": sorted(declared)}) for name in names if name not in declared]
+    faults = [
+        Fault(name, "unknown-parameter", {"known": sorted(declared)})
+        for name in dict.fromkeys(names)
+        if name not in declared
+    ]
     faults += [
         Fault(name, "given-twice") for name, is_list in declared.items() if names.count(name) > 1 and not is_list
     ]
-    texts = [*given, *request.path_params.items(), *request.cookies.items()]
+    # other services on this host have cookies of their own, which are none of ours
+    cookie = (DEMO_COOKIE, request.cookies.get(DEMO_COOKIE, ""))
+    texts = [*given, *request.path_params.items(), cookie]
     faults += [fault for where, text in texts if (fault := text_fault(where, str(text)))]
     if faults:
         raise InputError(faults)

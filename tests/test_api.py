@@ -199,6 +199,7 @@ MALFORMED = [
     ("/units/%FF", "code", "text-not-utf8"),
     ("/lookup?lon=1&lon=2&lat=1", "lon", "given-twice"),
     ("/units?limit=1&limit=1", "limit", "given-twice"),
+    ("/units?tine=1&tine=2", "tine", "unknown-parameter"),
     ("/units?limit=0", "limit", "number-out-of-range"),
     ("/units?limit=1001", "limit", "number-out-of-range"),
     ("/units?limit=1e2", "limit", "not-a-number"),
@@ -220,6 +221,7 @@ def test_cookies_and_forms_are_text_too(client: TestClient) -> None:
     client.cookies.set("twingrid_demo", '"demo\\000"')
     assert client.get("/units").json()["faults"][0]["where"] == "twingrid_demo"
     client.cookies.delete("twingrid_demo")
+    assert client.get("/units", headers={"Cookie": 'other="\\000"'}).status_code == 200
     reply = client.post("/demo/switch", data={"name": "demo\0"})
     assert (reply.status_code, reply.json()["faults"][0]["fault"]) == (400, "text-has-control-characters")
     several: dict[str, Any] = {"lon": 1, "lat": 1, "layer": ["police", "governance"], "crs": "\nEPSG:4490\n"}
@@ -360,7 +362,8 @@ def test_a_check_is_a_job_that_finds_what_is_wrong(town_copy: Database, client_a
 
 def test_what_does_not_exist_is_not_found(client: TestClient) -> None:
     """Unknown things are 404 problems, other verbs 405 problems."""
-    for path in ("/grids/police/none", "/grids/none", "/units/none", "/officers/none", "/teams/none", "/nowhere"):
+    odd = ("/nowhere/%00", "/static/%00", "/static/..%2F..%2Fpyproject.toml", "/static/" + "a" * 5000)
+    for path in ("/grids/police/none", "/grids/none", "/units/none", "/officers/none", "/teams/none", "/nowhere", *odd):
         reply = client.get(path)
         assert (reply.status_code, reply.headers["content-type"]) == (404, "application/problem+json"), path
     assert client.post("/lookup").status_code == 405
