@@ -321,3 +321,30 @@ def test_what_answers_rest_on_is_never_changed_nor_off_earth(small: Small, sql: 
     database, _ids = small
     with pytest.raises(REFUSED), database.write() as session:
         session.execute(text(sql))
+
+
+def test_an_incident_has_one_current_version(empty_database: Database) -> None:
+    """A second current version of an incident is refused in whatever month it lies, until the first is closed."""
+    insert = text(
+        "INSERT INTO incident (at, incident_key_id, category_id, point, recorded) "
+        "VALUES (:at, 1, 1, ST_SetSRID(ST_MakePoint(120, 30), 4490), tstzrange(:recorded, NULL))"
+    )
+    close = text("UPDATE incident SET recorded = tstzrange(lower(recorded), :until) WHERE upper_inf(recorded)")
+    march, april = {"at": T0, "recorded": T0}, {"at": T0 + timedelta(days=35), "recorded": T0 + HOUR}
+    with empty_database.write() as session:
+        title = """'{"zh-CN": "x", "en": "x"}'"""
+        session.execute(text(f"INSERT INTO source (code, title) VALUES ('s', {title})"))
+        columns = "(code, title, police_matter, priority, handling_minutes)"
+        session.execute(text(f"INSERT INTO category {columns} VALUES ('c', {title}, true, 1, 10)"))
+        session.execute(text("INSERT INTO incident_key (source_id, external_id) VALUES (1, 'x')"))
+        session.execute(text("SELECT ensure_incident_months('2025-03-01', '2025-04-30')"))
+        session.execute(insert, march)
+    with pytest.raises(Conflict, match="one_current_incident"), empty_database.write() as session:
+        session.execute(insert, april)
+    with empty_database.write() as session:
+        session.execute(close, {"until": april["recorded"]})
+        session.execute(insert, april)
+    with pytest.raises(REFUSED), empty_database.write() as session:
+        session.execute(text("UPDATE incident SET masked_text = 'other'"))
+    with empty_database.read() as session:
+        assert session.scalar(text("SELECT count(*) FROM incident WHERE upper_inf(recorded)")) == 1

@@ -68,6 +68,34 @@ END $$;
 -- Incidents are corrected by new versions; only the retention rule deletes, whole rows and by age.
 CREATE TRIGGER history_stays BEFORE UPDATE ON incident FOR EACH ROW EXECUTE FUNCTION history_stays();
 
+-- An incident has one current version, whatever month each version lies in.
+CREATE FUNCTION one_current_incident() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE incident_key SET current_id = NEW.id WHERE id = NEW.incident_key_id AND current_id IS NULL;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the incident has a current version' USING ERRCODE = 'exclusion_violation',
+            CONSTRAINT = 'one_current_incident';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE FUNCTION no_current_incident() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE incident_key SET current_id = NULL WHERE id = OLD.incident_key_id AND current_id = OLD.id;
+    RETURN OLD;
+END $$;
+
+CREATE TRIGGER one_current_incident BEFORE INSERT ON incident
+FOR EACH ROW WHEN (upper_inf(NEW.recorded)) EXECUTE FUNCTION one_current_incident();
+
+CREATE TRIGGER closed_incident AFTER UPDATE ON incident
+FOR EACH ROW WHEN (upper_inf(OLD.recorded)) EXECUTE FUNCTION no_current_incident();
+
+CREATE TRIGGER deleted_incident AFTER DELETE ON incident
+FOR EACH ROW WHEN (upper_inf(OLD.recorded)) EXECUTE FUNCTION no_current_incident();
+
 -- What answers rest on and has no history of its own is never changed.
 CREATE TRIGGER kind_stays BEFORE UPDATE OF code, kind, built_from_id ON layer
 FOR EACH ROW WHEN (OLD.code <> NEW.code OR OLD.kind <> NEW.kind OR OLD.built_from_id <> NEW.built_from_id)

@@ -208,6 +208,7 @@ CREATE TABLE incident_key (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     source_id BIGINT NOT NULL,
     external_id TEXT COLLATE "C" NOT NULL,
+    current_id BIGINT,
     CONSTRAINT pk_incident_key PRIMARY KEY (id),
     CONSTRAINT uq_incident_key_source_id_external_id UNIQUE (source_id, external_id),
     CONSTRAINT fk_incident_key_source_id FOREIGN KEY(source_id) REFERENCES source (id)
@@ -622,7 +623,6 @@ CREATE TABLE incident (
 CREATE INDEX ix_incident_at ON incident (at);
 CREATE INDEX ix_incident_incident_key_id ON incident (incident_key_id);
 CREATE INDEX ix_incident_point ON incident USING gist (point);
-CREATE UNIQUE INDEX uq_incident_current ON incident (incident_key_id, at) WHERE upper_inf(recorded);
 
 CREATE TABLE incident_event (
     id BIGINT GENERATED ALWAYS AS IDENTITY,

@@ -48,13 +48,17 @@ class Source(Base):
 
 
 class IncidentKey(Base):
-    """The public name of an incident: its source and the source's own number."""
+    """The public name of an incident: its source and the source's own number, and which version of it is current.
+
+    Incidents are partitioned, so that no index of theirs can see that there is one current version: this row can.
+    """
 
     __tablename__ = "incident_key"
     __table_args__ = (UniqueConstraint("source_id", "external_id"),)
     id: Mapped[Id]
     source_id: Mapped[int] = mapped_column(ForeignKey("source.id"))
     external_id: Mapped[Code]
+    current_id: Mapped[int | None]  # kept by the database
 
 
 class Incident(Recorded, Base):
@@ -71,9 +75,6 @@ class Incident(Recorded, Base):
         Index("ix_incident_point", "point", postgresql_using="gist"),
         Index("ix_incident_incident_key_id", "incident_key_id"),
         Index("ix_incident_at", "at"),
-        Index(
-            "uq_incident_current", "incident_key_id", "at", unique=True, postgresql_where=text("upper_inf(recorded)")
-        ),
         {"postgresql_partition_by": "RANGE (at)"},
     )
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
