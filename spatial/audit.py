@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import func, insert, select
+from sqlalchemy import Text, cast, func, insert, literal, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from spatial.tables import Audit
@@ -18,7 +19,8 @@ def record(session: Session, actor: str, action: str, subject: str, detail: dict
     session.execute(select(func.pg_advisory_xact_lock(func.domain_lock("audit"))))
     last = session.execute(select(Audit.id, Audit.hash).order_by(Audit.id.desc()).limit(1)).one_or_none()
     number, before = (last.id + 1, last.hash) if last else (1, START)
-    at = session.execute(select(func.clock_timestamp())).scalar_one()
+    stored = cast(literal(detail, JSONB), Text)  # as PostgreSQL will give it back: 1e16 becomes 10000000000000000
+    at, told = session.execute(select(func.clock_timestamp(), stored)).one()
     session.execute(
         insert(Audit).values(
             id=number,
@@ -28,24 +30,23 @@ def record(session: Session, actor: str, action: str, subject: str, detail: dict
             object=subject,
             detail=detail,
             previous_hash=before,
-            hash=link(before, number, at, actor, action, subject, detail),
+            hash=link(before, number, at, actor, action, subject, told),
         )
     )
 
 
-def link(
-    before: bytes, number: int, at: datetime, actor: str, action: str, subject: str, detail: dict[str, Any]
-) -> bytes:
-    """Return the SHA-256 that binds a row to the one before it."""
-    body = [number, at.astimezone(UTC).isoformat(), actor, action, subject, detail]
-    return hashlib.sha256(before + orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).digest()
+def link(before: bytes, number: int, at: datetime, actor: str, action: str, subject: str, told: str) -> bytes:
+    """Return the SHA-256 that binds a row to the one before it; `told` is its detail as PostgreSQL's text of JSONB."""
+    body = [number, at.astimezone(UTC).isoformat(), actor, action, subject, told]
+    return hashlib.sha256(before + orjson.dumps(body)).digest()
 
 
 def first_broken_link(session: Session) -> int | None:
     """Return the number of the first row that does not follow from the one before it; None when all do."""
     before, expected = START, 1
-    for row in session.scalars(select(Audit).order_by(Audit.id).execution_options(yield_per=1000)):
-        proper = link(before, row.id, row.at, row.actor, row.action, row.object, row.detail)
+    rows = select(Audit, cast(Audit.detail, Text).label("told")).order_by(Audit.id)
+    for row, told in session.execute(rows.execution_options(yield_per=1000)):
+        proper = link(before, row.id, row.at, row.actor, row.action, row.object, told)
         if row.id != expected or row.previous_hash != before or row.hash != proper:
             return row.id
         before, expected = row.hash, expected + 1

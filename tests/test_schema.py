@@ -177,7 +177,7 @@ def test_audit_is_append_only(empty_database: Database, sql: str) -> None:
     """An audit row can be neither changed nor deleted, and its chain holds."""
     with empty_database.write() as session:
         audit.record(session, "ann", "test", "thing/1", {"n": 1})
-        audit.record(session, "bob", "test", "thing/2", {"字": [1.5, None]})
+        audit.record(session, "bob", "test", "thing/2", {"字": [1.5, None], "area_m2": 1e16, "b": 1e-7})
     with pytest.raises(REFUSED), empty_database.write() as session:
         session.execute(text(sql))
     with empty_database.read() as session:
