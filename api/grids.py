@@ -81,7 +81,9 @@ def check(session: WriteSession, actor: Actor, response: Response, layer: LayerC
     """Queue a check of the layer's tiling as it is in force; what it finds is listed by `/findings`."""
     actor.require("planner", "system_admin")
     listing.layer_named(session, layer)
-    job_id = jobs.enqueue(session, "check-tiling", {"layer": layer}, actor=actor.name, now=now())
+    job_id = jobs.enqueue(
+        session, "check-tiling", {"layer": layer, "asked_by": actor.name}, actor=actor.name, now=now()
+    )
     audit.record(session, actor.name, "job.enqueue", f"job/{job_id}", {"kind": "check-tiling", "layer": layer})
     response.headers["Location"] = f"/jobs/{job_id}"
     return job_out(jobs.find(session, job_id))

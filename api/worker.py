@@ -19,7 +19,7 @@ IDLE = timedelta(seconds=1)
 def check_tiling(session: Session, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Look for faults in a layer's tiling as it is in force, and put them on record."""
     progress(0.1, params["layer"])
-    return recheck_layer(session, params["layer"], at=now())
+    return recheck_layer(session, params["layer"], at=now(), actor=params["asked_by"])
 
 
 HANDLERS: dict[str, Handler] = {"check-tiling": check_tiling}

@@ -96,13 +96,13 @@ def test_recheck_tells_each_time_apart(empty_database: Database, write: Write) -
     with empty_database.write() as session:
         close(session, Finding, session.scalars(select(Finding.id)).all(), open_version(session, "areas"))
     with empty_database.write() as session:
-        told = recheck_layer(session, "police", at=SPRING)
+        told = recheck_layer(session, "police", at=SPRING, actor="test")
     assert told == {"layer": "police", "grids": 3, "findings": {"overlap": 1}}
     assert on_record(empty_database) == before
     audited = "SELECT actor, action, object, detail ->> 'findings' FROM audit ORDER BY id DESC LIMIT 1"
     assert rows(empty_database, audited) == [("worker", "check-tiling", "layer police", "2")]
     with empty_database.write() as session:
-        recheck_layer(session, "police", at=SPRING)
+        recheck_layer(session, "police", at=SPRING, actor="test")
     assert rows(empty_database, "SELECT count(*) FROM finding") == [(4,)]  # two closed, two anew, none twice
 
 
@@ -126,7 +126,7 @@ def test_a_layer_that_should_cover_another(empty_database: Database, write: Writ
     recorded = on_record(empty_database)
     assert [row[3] for row in recorded if row[0] != "sliver"] == [SUMMER, SUMMER]
     with empty_database.write() as session:
-        counted = recheck_layer(session, "beats", at=SPRING)["findings"]
+        counted = recheck_layer(session, "beats", at=SPRING, actor="test")["findings"]
     assert (counted["outside"], counted["uncovered"]) == (1, 1)
     assert on_record(empty_database) == recorded
 

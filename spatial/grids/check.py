@@ -14,7 +14,7 @@ from spatial.grids.standing import Standing, standing_from
 from spatial.tables import Layer
 
 
-def recheck_layer(session: Session, code: str, *, at: datetime, actor: str = "worker") -> dict[str, Any]:
+def recheck_layer(session: Session, code: str, *, at: datetime, actor: str) -> dict[str, Any]:
     """Find the faults of a layer from an instant on, put them on record, and return how many there are at it."""
     layer = layer_named(session, code)
     stamp = open_version(session, "areas")
