@@ -100,7 +100,7 @@ def test_recheck_tells_each_time_apart(empty_database: Database, write: Write) -
     assert told == {"layer": "police", "grids": 3, "findings": {"overlap": 1}}
     assert on_record(empty_database) == before
     audited = "SELECT actor, action, object, detail ->> 'findings' FROM audit ORDER BY id DESC LIMIT 1"
-    assert rows(empty_database, audited) == [("worker", "check-tiling", "layer police", "2")]
+    assert rows(empty_database, audited) == [("test", "check-tiling", "layer police", "2")]
     with empty_database.write() as session:
         recheck_layer(session, "police", at=SPRING, actor="test")
     assert rows(empty_database, "SELECT count(*) FROM finding") == [(4,)]  # two closed, two anew, none twice
