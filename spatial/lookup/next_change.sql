@@ -1,11 +1,11 @@
 -- The first instant after :at at which anything that an answer stands on begins or ends: the grids about the place, the
--- units above them, the people responsible, and every shift that covers one of the grids or units.
+-- units above them, the people responsible, and every shift until :horizon that covers one of the grids or units.
 WITH shifts AS (
     SELECT s.id, s.parent_shift, s.officer_id, s.team_id, s.planned, s.actual, c.span
     FROM cover c
     JOIN shift s ON s.id = c.shift_id
     WHERE (c.grid_id = ANY(:grids) OR c.unit_id = ANY(:units))
-      AND c.span && tstzrange(:at, NULL)
+      AND c.span && tstzrange(:at, :horizon)
       AND s.state <> 'cancelled'
       AND {known_c} AND {known_s}
 ), teams AS (

@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from spatial.history import Moment, in_force, known
 from spatial.lookup.model import Candidate, GridRef, Question
 from spatial.roster.queries import Subjects
 from spatial.tables import SRID, Finding, GridVersion, Layer
+from spatial.time import LATEST
 
 NEXT_CHANGE = (Path(__file__).parent / "next_change.sql").read_text(encoding="utf-8")
+SOON = timedelta(days=2)
 METRES_PER_DEGREE = 110_500.0  # a little less than anywhere, so that boxes are a little too large
 
 
@@ -111,7 +113,11 @@ def next_change(session: Session, question: Question, about: Surroundings) -> da
     values |= {"owners": list(about.owners), "open_layers": list(about.open_layers)}
     if question.known_at is not None:
         values["known_at"] = question.known_at
-    found: datetime | None = session.scalar(text(sql), values)
+    found: datetime | None = None
+    for horizon in (question.at + SOON, LATEST):  # nearly always something changes soon, and few shifts are to be read
+        found = session.scalar(text(sql), values | {"horizon": horizon})
+        if found is not None and found <= horizon:
+            break
     return found
 
 
