@@ -17,7 +17,7 @@ from spatial import access
 from spatial.crs import STORED
 from spatial.errors import invalid
 from spatial.history import Moment
-from spatial.imports.model import Chain, Columns, NewLayer, NewUnits, Plan, Request
+from spatial.imports.model import Chain, Columns, NewLayer, NewUnits, Plan, Request, UnitTree
 from spatial.imports.read import SourceTable, read_file
 from spatial.imports.service import commit_import, dry_run, export_layer
 from spatial.imports.write import format_of
@@ -27,6 +27,7 @@ from spatial.time import now, parse_instant
 app_import = typer.Typer(no_args_is_help=True, help="Files in.")
 app_export = typer.Typer(no_args_is_help=True, help="Files out.")
 
+USUAL_KINDS: dict[UnitTree, str] = {"police": "station", "governance": "community", "agency": "agency"}
 LAYER_CODE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 AsJson = Annotated[bool, typer.Option("--json", help="the whole plan, for programs")]
 
@@ -69,6 +70,7 @@ def import_grids(
     public: Annotated[bool, typer.Option("--public", help="a layer that is made may be shown to all")] = False,
     create_units: Annotated[bool, typer.Option("--create-units", help="make units whose codes are not known")] = False,
     unit_kind: Annotated[str | None, typer.Option(help="kind of units that are made")] = None,
+    unit_tree: Annotated[UnitTree | None, typer.Option(help="their tree; default: that of the layer")] = None,
     commit: Annotated[bool, typer.Option("--commit", help="write; without it this is a dry run")] = False,
     lang: Lang = DEFAULT_LANGUAGE,
     as_json: AsJson = False,
@@ -84,7 +86,7 @@ def import_grids(
         complete=complete,
         within=within,
         new_layer=made if create_layer else None,
-        new_units=_new_units(layer, unit_kind) if create_units else None,
+        new_units=_new_units(layer, unit_kind, unit_tree) if create_units else None,
     )
     with Console(stderr=True).status(say("import.working", lang)):
         plan = _planned(read_file(file, source_layer=source_layer, encoding=encoding), request, commit=commit)
@@ -145,6 +147,7 @@ def _chain(layer: str, asked: Literal["police", "governance", "none"] | None) ->
     return None
 
 
-def _new_units(layer: str, kind: str | None) -> NewUnits:
-    """Return what the units of a layer are: stations of the police, communities of governance."""
-    return NewUnits("police", kind or "station") if layer == "police" else NewUnits("governance", kind or "community")
+def _new_units(layer: str, kind: str | None, tree: UnitTree | None) -> NewUnits:
+    """Return of which tree and kind units are made: stations for police grids, else communities."""
+    of_tree = tree or ("police" if layer == "police" else "governance")
+    return NewUnits(of_tree, kind or USUAL_KINDS[of_tree])

@@ -25,6 +25,7 @@ from spatial.grids import queries
 from spatial.history import Moment
 from spatial.imports.read import read_file
 from spatial.imports.service import export_layer
+from spatial.imports.write import typed
 from spatial.lookup.ask import ask
 from spatial.lookup.model import Question
 from spatial.settings import ROOT
@@ -280,3 +281,9 @@ def test_a_layer_that_is_made_gets_its_chain(
     with empty_database.read() as session:
         answer = ask(session, Question(117.2837, 34.2024, datetime.now(UTC)))
     assert [len(one.response.steps) if one.response else 0 for one in answer.layers] == [8 if first else 0]
+
+
+def test_an_integer_too_large_for_a_column_is_exported_as_text() -> None:
+    """A kept number beyond 64 bits does not stop an export; GeoPackage and Shapefile get it as text."""
+    values, missing = typed([2**63 + 5, 1, None])
+    assert (values.tolist(), missing.tolist()) == ([str(2**63 + 5), "1", None], [False, False, True])

@@ -16,6 +16,7 @@ from spatial.tables import Span
 
 LayerKind = Literal["tiling", "free"]
 Chain = Literal["police", "governance"]
+UnitTree = Literal["police", "governance", "agency"]
 Change = Literal["new", "changed", "adjusted", "ended", "same", "kept"]
 CHANGES: tuple[Change, ...] = ("new", "changed", "adjusted", "ended", "same", "kept")
 GRID_KINDS = ("regular", "dedicated", "micro")
@@ -60,7 +61,7 @@ class NewLayer:
 class NewUnits:
     """Of which tree and kind units are made whose codes are not known."""
 
-    tree: Literal["police", "governance", "agency"]
+    tree: UnitTree
     kind: str
 
 

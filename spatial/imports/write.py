@@ -123,7 +123,7 @@ def _shapefile(path: Path, made: Sheet, crs: str) -> None:
 
 
 def _through_gdal(path: Path, made: Sheet, crs: str, **how: str) -> None:
-    columns = [_typed(values) for values in made.columns.values()]
+    columns = [typed(values) for values in made.columns.values()]
     wkt = None if systems.is_shifted(crs) else systems.parse(crs).to_wkt()  # no format can name a shifted system
     with warnings.catch_warnings(action="ignore"):  # of long names that a Shapefile cuts, and of that system
         pyogrio.raw.write(
@@ -138,10 +138,12 @@ def _through_gdal(path: Path, made: Sheet, crs: str, **how: str) -> None:
         )
 
 
-def _typed(values: list[Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return a column of one type, text where values are of several, and which of its values are missing."""
+def typed(values: list[Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return a column of one type and which of its values are missing; text where one type cannot hold them all."""
     missing = np.array([value is None for value in values], dtype=bool)
     kinds = {type(value) for value in values if value is not None}
+    if any(isinstance(value, int) and not -(2**63) <= value < 2**63 for value in values):
+        kinds = {str}
     for kind, dtype, nothing in ((bool, np.bool_, False), (int, np.int64, 0), (float, np.float64, 0.0)):
         if kinds and kinds <= ({int, float} if kind is float else {kind}):
             return np.array([nothing if value is None else value for value in values], dtype=dtype), missing
