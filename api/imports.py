@@ -28,6 +28,7 @@ app_import = typer.Typer(no_args_is_help=True, help="Files in.")
 app_export = typer.Typer(no_args_is_help=True, help="Files out.")
 
 USUAL_KINDS: dict[UnitTree, str] = {"police": "station", "governance": "community", "agency": "agency"}
+SEEN_BY: dict[bool, Literal["public", "internal"]] = {True: "public", False: "internal"}
 LAYER_CODE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 AsJson = Annotated[bool, typer.Option("--json", help="the whole plan, for programs")]
 
@@ -76,8 +77,7 @@ def import_grids(
     as_json: AsJson = False,
 ) -> None:
     """Take in the grids of a layer; a dry run unless --commit. Bad input is told in full, and nothing is written."""
-    visibility: Literal["public", "internal"] = "public" if public else "internal"
-    made = NewLayer(_titles(layer, title, title_en), kind, visibility, code_scheme, _chain(layer, chain))
+    made = NewLayer(_titles(layer, title, title_en), kind, SEEN_BY[public], code_scheme, _chain(layer, chain))
     request = Request(
         layer=layer,
         columns=Columns(code, name, unit, unit_name, grid_kind, tuple(keep or ())),
