@@ -64,19 +64,25 @@ def cases(postgis: LocalPostgis) -> Iterator[Case]:
     )
 
 
+def _columns(table: Any) -> str:
+    """Return the columns that a loader writes; which version of an incident is current the database keeps itself."""
+    return ", ".join(f'"{column.name}"' for column in table.columns if column.name != "current_id")
+
+
 def _rows(source: Database, table: Any) -> list[tuple[Any, ...]]:
     with psycopg2.connect(_dsn(source)) as connection, connection.cursor() as cursor:
-        cursor.execute(f'SELECT * FROM "{table.name}" ORDER BY 1')
+        cursor.execute(f'SELECT {_columns(table)} FROM "{table.name}" ORDER BY 1')
         return [tuple(Json(value) if isinstance(value, dict) else value for value in row) for row in cursor.fetchall()]
 
 
 def _insert(database: Database, rows: dict[str, list[tuple[Any, ...]]]) -> None:
     with psycopg2.connect(_dsn(database)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT ensure_incident_months('2025-01-01', '2025-04-30')")
-        for name, of_table in rows.items():
-            if of_table:
+        for table in Base.metadata.sorted_tables:
+            if of_table := rows[table.name]:
                 holes = ", ".join(["%s"] * len(of_table[0]))
-                cursor.executemany(f'INSERT INTO "{name}" OVERRIDING SYSTEM VALUE VALUES ({holes})', of_table)
+                into = f'INSERT INTO "{table.name}" ({_columns(table)}) OVERRIDING SYSTEM VALUE'
+                cursor.executemany(f"{into} VALUES ({holes})", of_table)
 
 
 def _dsn(database: Database) -> str:
