@@ -436,6 +436,32 @@ def test_a_redraw_to_come_is_announced(empty_database: Database) -> None:
     assert [owner and owner.code for owner in owners] == ["B", "A"]
 
 
+def test_a_later_correction_does_not_reach_back_into_what_was_announced(empty_database: Database) -> None:
+    """Asked as known before a grid was moved beside one to come, the answer announces nothing of that one."""
+    ids: Ids = {}
+
+    def fill(world: World) -> None:
+        world.deployment()
+        ids["layer"] = world.layer("police")
+        ids["A"] = world.grid(ids["layer"], "A", cell(0, 0))
+        world.grid(ids["layer"], "F", cell(5, 0), valid=since(T0 + 7 * DAY))
+
+    build(empty_database, fill)
+    known_at = now()
+    before = answer(empty_database, *middle(0, 0), known_at=known_at)
+    assert before.next_change_at is None
+
+    def correct(world: World) -> None:
+        stamp = open_version(world.session, "areas")
+        close = text("UPDATE grid_version SET recorded = tstzrange(lower(recorded), :stamp) WHERE code = 'A'")
+        world.session.execute(close, {"stamp": stamp})
+        world.version(ids["A"], ids["layer"], "A", cell(0, 0, 5))
+
+    build(empty_database, correct)
+    assert answer(empty_database, *middle(0, 0)).next_change_at == T0 + 7 * DAY
+    assert answer(empty_database, *middle(0, 0), known_at=known_at) == before
+
+
 def test_all_grids_at_once_agree_with_one_place_at_a_time(empty_database: Database) -> None:
     """The duty state of every grid is what a look-up in its middle says."""
     ids = make(empty_database, staffed)

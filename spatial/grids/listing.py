@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, aliased
 
 from spatial.errors import NotFound
 from spatial.geometry import area_m2
+from spatial.grids.queries import find_layer
 from spatial.history import Moment, in_force, known
 from spatial.paging import Page, Paged, paged
 from spatial.tables import Finding, GridVersion, Layer, Unit, UnitVersion
@@ -69,7 +70,7 @@ def layer_rows(session: Session, moment: Moment) -> Sequence[Row[Any]]:
 
 def layer_named(session: Session, code: str) -> Layer:
     """Return a layer by code, or raise `NotFound`."""
-    layer = session.scalars(select(Layer).where(Layer.code == code)).one_or_none()
+    layer = find_layer(session, code)
     if layer is None:
         raise NotFound("no-such-layer", layer=code)
     return layer

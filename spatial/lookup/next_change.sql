@@ -21,7 +21,7 @@ WITH shifts AS (
     UNION ALL -- a grid that comes to touch an owner may bring a neighbouring squad
     SELECT g.valid FROM grid_version g
     JOIN grid_version o ON o.layer_id = g.layer_id AND o.geom && g.geom AND o.grid_id = ANY(:owners)
-    WHERE {known_g} AND upper_inf(o.recorded)
+    WHERE {known_g} AND {known_o}
     UNION ALL SELECT valid FROM finding
     WHERE {known} AND ST_Intersects(geom, ST_SetSRID(ST_MakePoint(:lon, :lat), 4490))
     UNION ALL SELECT valid FROM assignment WHERE {known} AND grid_id = ANY(:grids)

@@ -107,6 +107,7 @@ def next_change(session: Session, question: Question, about: Surroundings) -> da
         known_c=recorded.format("c."),
         known_s=recorded.format("s."),
         known_g=recorded.format("g."),
+        known_o=recorded.format("o."),
     )
     values: dict[str, Any] = {"lon": question.lon, "lat": question.lat, "dx": dx, "dy": dy, "at": question.at}
     values |= {"grids": list(about.subjects.grids), "units": list(about.subjects.units)}
