@@ -17,9 +17,9 @@ from spatial import access
 from spatial.crs import STORED
 from spatial.errors import invalid
 from spatial.history import Moment
-from spatial.imports.model import Chain, Columns, NewLayer, NewUnits, Plan, Request, UnitTree
+from spatial.imports.grids.model import Chain, Columns, NewLayer, NewUnits, Plan, Request, UnitTree
+from spatial.imports.grids.service import commit_import, dry_run, export_layer
 from spatial.imports.read import SourceTable, read_file
-from spatial.imports.service import commit_import, dry_run, export_layer
 from spatial.imports.write import format_of
 from spatial.settings import settings
 from spatial.time import now, parse_instant

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from maps.texts import say
 from spatial.grids.standing import Standing
-from spatial.imports.model import CHANGES, Plan
+from spatial.imports.grids.model import CHANGES, Plan
 from spatial.roster.chains import steps_of
 from spatial.settings import settings
 

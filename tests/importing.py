@@ -15,9 +15,9 @@ from spatial.db import Database
 from spatial.errors import Fault, InputError
 from spatial.geometry import Geometries
 from spatial.grids import queries
-from spatial.imports.model import CHANGES, Columns, NewLayer, Plan, Request
+from spatial.imports.grids.model import CHANGES, Columns, NewLayer, Plan, Request
+from spatial.imports.grids.service import commit_import, dry_run
 from spatial.imports.read import read_file
-from spatial.imports.service import commit_import, dry_run
 from spatial.settings import Settings
 from tests.test_tiling import in_degrees, shapes_of, square
 

@@ -14,7 +14,7 @@ from spatial.grids.listing import layer_named
 from spatial.grids.queries import records_in_force
 from spatial.grids.service import replace_versions
 from spatial.history import close
-from spatial.imports.model import Plan
+from spatial.imports.grids.model import Plan
 from spatial.tables import Finding
 from tests.importing import FOUR, SUMMER, Write, counts, geojson_file, rows, take, told
 from tests.test_tiling import in_degrees, shapes_of, square

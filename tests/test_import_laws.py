@@ -23,8 +23,8 @@ from spatial.db import Database
 from spatial.errors import Busy
 from spatial.grids import queries
 from spatial.history import Moment
+from spatial.imports.grids.service import export_layer
 from spatial.imports.read import read_file
-from spatial.imports.service import export_layer
 from spatial.imports.write import typed
 from spatial.lookup.ask import ask
 from spatial.lookup.model import Question
@@ -194,9 +194,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from spatial.access import operator
 from spatial.db import Database, make_engine
-from spatial.imports.model import Columns, NewLayer, Request
+from spatial.imports.grids.model import Columns, NewLayer, Request
 from spatial.imports.read import read_file
-from spatial.imports.service import commit_import
+from spatial.imports.grids.service import commit_import
 from spatial.settings import Settings
 layer = NewLayer({"zh-CN": "a", "en": "a"})
 request = Request("police", Columns("code"), datetime(2025, 1, 1, tzinfo=UTC), new_layer=layer)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from spatial.db import Database, open_version
-from spatial.imports.model import NewUnits
+from spatial.imports.grids.model import NewUnits
 from tests.importing import FOUR, START, SUMMER, Write, counts, geojson_file, rows, take, told
 
 AUTUMN = datetime(2025, 10, 1, tzinfo=UTC)

@@ -14,7 +14,7 @@ from spatial.errors import GeometryFault
 from spatial.geometry import Geometries, area_m2
 from spatial.grids import queries
 from spatial.grids.service import NewVersion, replace_versions
-from spatial.imports.model import NewLayer, NewUnits
+from spatial.imports.grids.model import NewLayer, NewUnits
 from spatial.imports.read import read_file
 from spatial.time import since
 from tests.importing import (

@@ -15,9 +15,9 @@ from spatial.db import Database
 from spatial.geometry import GRS80, Geometries, area_m2
 from spatial.grids import queries
 from spatial.history import Moment
-from spatial.imports.model import Plan
+from spatial.imports.grids.model import Plan
+from spatial.imports.grids.service import commit_import, export_layer
 from spatial.imports.read import read_file
-from spatial.imports.service import commit_import, export_layer
 from tests.importing import ACTOR, FREE, SETTINGS, SUMMER, counts, everything, in_force, request_of, take, told
 
 TILINGS = {

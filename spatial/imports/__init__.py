@@ -1,1 +1,1 @@
-"""Grids in from files, and out to files."""
+"""Files in, of every kind a city keeps, and out."""

@@ -23,10 +23,10 @@ from spatial.grids.service import (
     replace_versions,
 )
 from spatial.history import Moment
-from spatial.imports.model import CHANGES, LayerKind, NewUnits, Plan, Request, Stored
+from spatial.imports.grids.model import CHANGES, LayerKind, NewUnits, Plan, Request, Stored
+from spatial.imports.grids.rows import require_scheme
+from spatial.imports.grids.rules import plan_import
 from spatial.imports.read import SourceTable
-from spatial.imports.rows import require_scheme
-from spatial.imports.rules import plan_import
 from spatial.imports.write import file_of, sheet
 from spatial.roster.chains import write_chain
 from spatial.settings import Settings

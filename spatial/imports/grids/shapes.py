@@ -11,7 +11,7 @@ from spatial import crs as systems
 from spatial.errors import Fault, GeometryFault
 from spatial.geometry import Floats, Geometries, Plane
 from spatial.grids.tiling import canonical, densified, node, repaired, rounded
-from spatial.imports.model import Entry, LayerKind, Repair
+from spatial.imports.grids.model import Entry, LayerKind, Repair
 
 FARTHEST_DEGREES = 5.0  # from the deployment's meridian; no city is as wide
 Counts = NDArray[np.int64]

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from spatial.errors import Fault
 from spatial.grids.queries import UnitRecord
-from spatial.imports.model import Entry, PlannedUnit
+from spatial.imports.grids.model import Entry, PlannedUnit
 from spatial.time import since
 
 

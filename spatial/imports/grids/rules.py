@@ -12,11 +12,11 @@ from spatial.geometry import Geometries, area_m2
 from spatial.grids.queries import GridRecord, pieces_of, shapes_of
 from spatial.grids.standing import Piece, standing_from
 from spatial.grids.tiling import canonical
-from spatial.imports.model import Change, Entry, Plan, PlannedGrid, PlannedUnit, Request, Stored
+from spatial.imports.grids.model import Change, Entry, Plan, PlannedGrid, PlannedUnit, Request, Stored
+from spatial.imports.grids.rows import column_faults, entries, unused_columns
+from spatial.imports.grids.shapes import place_faults, plane_of, shape_faults, taken
+from spatial.imports.grids.units import planned_units, units_at, unknown_units
 from spatial.imports.read import SourceTable
-from spatial.imports.rows import column_faults, entries, unused_columns
-from spatial.imports.shapes import place_faults, plane_of, shape_faults, taken
-from spatial.imports.units import planned_units, units_at, unknown_units
 from spatial.time import since
 
 MOST_FAULTS = 200  # told at once

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from spatial.errors import Fault, InputError
-from spatial.imports.model import GRID_KINDS, Columns, Entry
+from spatial.imports.grids.model import GRID_KINDS, Columns, Entry
 from spatial.imports.read import SourceTable
 from spatial.personal import is_personal, is_personal_name
 

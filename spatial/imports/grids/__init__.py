@@ -1,0 +1,1 @@
+"""Grids in from files: noded, mended, compared with what is stored, and their tilings looked over."""
