@@ -49,5 +49,5 @@ DROP TABLE barrier;
 DROP TABLE audit;
 DROP TABLE address;
 
-DROP FUNCTION ensure_incident_months, cover_within_shift, whole_outlives_parts, part_within_shift, no_current_incident,
-    one_current_incident, append_only, history_stays, open_version, domain_lock;
+DROP FUNCTION ensure_incident_months, cover_within_shift, whole_outlives_parts, part_within_shift, watch_incidents,
+    no_current_incident, one_current_incident, append_only, history_stays, open_version, domain_lock;

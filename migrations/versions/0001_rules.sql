@@ -68,33 +68,48 @@ END $$;
 -- Incidents are corrected by new versions; only the retention rule deletes, whole rows and by age.
 CREATE TRIGGER history_stays BEFORE UPDATE ON incident FOR EACH ROW EXECUTE FUNCTION history_stays();
 
--- An incident has one current version, whatever month each version lies in.
+-- An incident has one current version, whatever month each version lies in. The rules look at all rows of a statement
+-- at once. A key may be written with `current_id` set to the version that follows it, so that it need not be touched
+-- again. EXECUTE plans anew each time: a plan made for one row would be wrong for a million, and the other way round.
 CREATE FUNCTION one_current_incident() RETURNS trigger
 LANGUAGE plpgsql AS $$
+DECLARE
+    broken boolean;
 BEGIN
-    UPDATE incident_key SET current_id = NEW.id WHERE id = NEW.incident_key_id AND current_id IS NULL;
-    IF NOT FOUND THEN
+    EXECUTE 'UPDATE incident_key AS key SET current_id = made.id FROM made
+             WHERE key.id = made.incident_key_id AND key.current_id IS NULL AND upper_inf(made.recorded)';
+    EXECUTE 'SELECT EXISTS (SELECT FROM made JOIN incident_key AS key ON key.id = made.incident_key_id
+                            WHERE key.current_id <> made.id AND upper_inf(made.recorded))' INTO broken;
+    IF broken THEN
         RAISE EXCEPTION 'the incident has a current version' USING ERRCODE = 'exclusion_violation',
             CONSTRAINT = 'one_current_incident';
     END IF;
-    RETURN NEW;
+    RETURN NULL;
 END $$;
 
 CREATE FUNCTION no_current_incident() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE incident_key SET current_id = NULL WHERE id = OLD.incident_key_id AND current_id = OLD.id;
-    RETURN OLD;
+    EXECUTE 'UPDATE incident_key AS key SET current_id = NULL FROM gone
+             WHERE key.id = gone.incident_key_id AND key.current_id = gone.id AND upper_inf(gone.recorded)';
+    RETURN NULL;
 END $$;
 
-CREATE TRIGGER one_current_incident BEFORE INSERT ON incident
-FOR EACH ROW WHEN (upper_inf(NEW.recorded)) EXECUTE FUNCTION one_current_incident();
+-- Triggers of statements are not handed down to partitions, and a statement may name a partition.
+CREATE FUNCTION watch_incidents(partition regclass) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE TRIGGER one_current_incident AFTER INSERT ON %s REFERENCING NEW TABLE AS made
+                    FOR EACH STATEMENT EXECUTE FUNCTION one_current_incident()', partition);
+    EXECUTE format('CREATE TRIGGER closed_incident AFTER UPDATE ON %s REFERENCING OLD TABLE AS gone
+                    FOR EACH STATEMENT EXECUTE FUNCTION no_current_incident()', partition);
+    EXECUTE format('CREATE TRIGGER deleted_incident AFTER DELETE ON %s REFERENCING OLD TABLE AS gone
+                    FOR EACH STATEMENT EXECUTE FUNCTION no_current_incident()', partition);
+    EXECUTE format('CREATE TRIGGER is_not_emptied BEFORE TRUNCATE ON %s
+                    FOR EACH STATEMENT EXECUTE FUNCTION append_only()', partition);
+END $$;
 
-CREATE TRIGGER closed_incident AFTER UPDATE ON incident
-FOR EACH ROW WHEN (upper_inf(OLD.recorded)) EXECUTE FUNCTION no_current_incident();
-
-CREATE TRIGGER deleted_incident AFTER DELETE ON incident
-FOR EACH ROW WHEN (upper_inf(OLD.recorded)) EXECUTE FUNCTION no_current_incident();
+SELECT watch_incidents('incident');
 
 -- What answers rest on and has no history of its own is never changed.
 CREATE TRIGGER kind_stays BEFORE UPDATE OF code, kind, built_from_id ON layer
@@ -106,66 +121,87 @@ FOR EACH ROW WHEN (OLD.tree <> NEW.tree) EXECUTE FUNCTION append_only();
 
 -- Shifts -------------------------------------------------------------------------------------------------------------
 
+-- The rules of shifts, too, look at all rows of a statement at once, and are planned for as many as there are.
+
 -- A part of a shift lies within it, belongs to the same officer or team, and ends to stand before it does.
 CREATE FUNCTION part_within_shift() RETURNS trigger
 LANGUAGE plpgsql AS $$
+DECLARE
+    broken boolean;
 BEGIN
-    PERFORM 1 FROM shift AS whole
-    WHERE whole.id = NEW.parent_shift AND whole.parent_shift IS NULL AND NEW.planned <@ whole.planned
-      AND upper_inf(whole.recorded) AND whole.state <> 'cancelled'
-      AND whole.officer_id IS NOT DISTINCT FROM NEW.officer_id AND whole.team_id IS NOT DISTINCT FROM NEW.team_id;
-    IF NOT FOUND THEN
+    EXECUTE 'SELECT EXISTS (
+        SELECT FROM made AS part LEFT JOIN shift AS whole
+            ON whole.id = part.parent_shift AND whole.parent_shift IS NULL AND part.planned <@ whole.planned
+            AND upper_inf(whole.recorded) AND whole.state <> ''cancelled''
+            AND whole.officer_id IS NOT DISTINCT FROM part.officer_id
+            AND whole.team_id IS NOT DISTINCT FROM part.team_id
+        WHERE part.parent_shift IS NOT NULL AND whole.id IS NULL)' INTO broken;
+    IF broken THEN
         RAISE EXCEPTION 'a part must lie within its shift' USING ERRCODE = 'check_violation',
             CONSTRAINT = 'part_within_shift';
     END IF;
-    RETURN NEW;
+    RETURN NULL;
 END $$;
 
-CREATE TRIGGER part_within_shift BEFORE INSERT ON shift
-FOR EACH ROW WHEN (NEW.parent_shift IS NOT NULL) EXECUTE FUNCTION part_within_shift();
+CREATE TRIGGER part_within_shift AFTER INSERT ON shift REFERENCING NEW TABLE AS made
+FOR EACH STATEMENT EXECUTE FUNCTION part_within_shift();
 
 CREATE FUNCTION whole_outlives_parts() RETURNS trigger
 LANGUAGE plpgsql AS $$
+DECLARE
+    broken boolean;
 BEGIN
-    PERFORM 1 FROM shift AS part WHERE part.parent_shift = OLD.id AND upper_inf(part.recorded);
-    IF FOUND THEN
+    EXECUTE 'SELECT EXISTS (SELECT FROM closed AS whole JOIN shift AS part ON part.parent_shift = whole.id
+                            WHERE whole.parent_shift IS NULL AND upper_inf(part.recorded))' INTO broken;
+    IF broken THEN
         RAISE EXCEPTION 'parts of the shift still stand' USING ERRCODE = 'check_violation',
             CONSTRAINT = 'whole_outlives_parts';
     END IF;
-    RETURN NEW;
+    RETURN NULL;
 END $$;
 
-CREATE TRIGGER whole_outlives_parts BEFORE UPDATE ON shift
-FOR EACH ROW WHEN (OLD.parent_shift IS NULL) EXECUTE FUNCTION whole_outlives_parts();
+CREATE TRIGGER whole_outlives_parts AFTER UPDATE ON shift REFERENCING NEW TABLE AS closed
+FOR EACH STATEMENT EXECUTE FUNCTION whole_outlives_parts();
 
 CREATE FUNCTION cover_within_shift() RETURNS trigger
 LANGUAGE plpgsql AS $$
+DECLARE
+    broken boolean;
 BEGIN
-    PERFORM 1 FROM shift
-    WHERE id = NEW.shift_id AND NEW.span <@ range_merge(planned, coalesce(actual, planned));
-    IF NOT FOUND THEN
+    EXECUTE 'SELECT EXISTS (
+        SELECT FROM made JOIN shift ON shift.id = made.shift_id
+        WHERE NOT made.span <@ range_merge(shift.planned, coalesce(shift.actual, shift.planned)))' INTO broken;
+    IF broken THEN
         RAISE EXCEPTION 'cover must lie within its shift' USING ERRCODE = 'check_violation',
             CONSTRAINT = 'cover_within_shift';
     END IF;
-    RETURN NEW;
+    RETURN NULL;
 END $$;
 
-CREATE TRIGGER cover_within_shift BEFORE INSERT ON cover FOR EACH ROW EXECUTE FUNCTION cover_within_shift();
+CREATE TRIGGER cover_within_shift AFTER INSERT ON cover REFERENCING NEW TABLE AS made
+FOR EACH STATEMENT EXECUTE FUNCTION cover_within_shift();
 
 -- Incidents ----------------------------------------------------------------------------------------------------------
 
 -- Make the monthly partitions (months of UTC) that a span of incidents needs; ones that exist are left alone.
+-- Attaching a table lets others go on reading meanwhile; making a partition at once would keep them waiting.
 CREATE FUNCTION ensure_incident_months(first timestamptz, last timestamptz) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
     month timestamp := date_trunc('month', first AT TIME ZONE 'UTC');
+    named text;
     made  integer := 0;
 BEGIN
-    PERFORM pg_advisory_xact_lock(domain_lock('incident months'));
     WHILE month <= last AT TIME ZONE 'UTC' LOOP
-        IF to_regclass(format('incident_p%s', to_char(month, 'YYYYMM'))) IS NULL THEN
-            EXECUTE format('CREATE TABLE incident_p%s PARTITION OF incident FOR VALUES FROM (%L) TO (%L)',
-                to_char(month, 'YYYYMM'), month AT TIME ZONE 'UTC', (month + interval '1 month') AT TIME ZONE 'UTC');
+        named := 'incident_p' || to_char(month, 'YYYYMM');
+        IF to_regclass(named) IS NULL THEN
+            PERFORM pg_advisory_xact_lock(domain_lock('incident months'));
+        END IF;
+        IF to_regclass(named) IS NULL THEN  -- nor has whoever held the lock made it
+            EXECUTE format('CREATE TABLE %I (LIKE incident INCLUDING CONSTRAINTS)', named);
+            EXECUTE format('ALTER TABLE incident ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', named,
+                month AT TIME ZONE 'UTC', (month + interval '1 month') AT TIME ZONE 'UTC');
+            PERFORM watch_incidents(named::regclass);
             made := made + 1;
         END IF;
         month := month + interval '1 month';
