@@ -311,9 +311,9 @@ def test_a_whole_shift_outlives_its_parts(small: Small) -> None:
     [
         "UPDATE layer SET kind = 'free'",
         "UPDATE unit SET tree = 'agency'",
-        "INSERT INTO barrier (kind, geom) VALUES ('river', 'SRID=4490;MULTILINESTRING EMPTY')",
-        "INSERT INTO address (text, point, dwellings) VALUES ('x', 'SRID=4490;POINT(200 10)', 1)",
-        "INSERT INTO address (text, point, dwellings) VALUES ('x', 'SRID=4490;POINT(nan 10)', 1)",
+        "INSERT INTO barrier (code, kind, geom) VALUES ('B1', 'river', 'SRID=4490;MULTILINESTRING EMPTY')",
+        "INSERT INTO address (code, text, point, dwellings) VALUES ('A1', 'x', 'SRID=4490;POINT(200 10)', 1)",
+        "INSERT INTO address (code, text, point, dwellings) VALUES ('A1', 'x', 'SRID=4490;POINT(nan 10)', 1)",
     ],
 )
 def test_what_answers_rest_on_is_never_changed_nor_off_earth(small: Small, sql: str) -> None:

@@ -2,12 +2,14 @@
 
 CREATE TABLE address (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
+    code TEXT COLLATE "C" NOT NULL,
     text TEXT NOT NULL,
     point geometry(POINT,4490) NOT NULL,
     dwellings BIGINT NOT NULL,
     CONSTRAINT pk_address PRIMARY KEY (id),
     CONSTRAINT ck_address_dwellings_not_negative CHECK (dwellings >= 0),
-    CONSTRAINT ck_address_point_valid CHECK (ST_IsValid(point) AND NOT ST_IsEmpty(point) AND point @ ST_MakeEnvelope(-180, -90, 180, 90, 4490))
+    CONSTRAINT ck_address_point_valid CHECK (ST_IsValid(point) AND NOT ST_IsEmpty(point) AND point @ ST_MakeEnvelope(-180, -90, 180, 90, 4490)),
+    CONSTRAINT uq_address_code UNIQUE (code)
 );
 CREATE INDEX ix_address_point ON address USING gist (point);
 
@@ -28,11 +30,13 @@ CREATE INDEX ix_audit_object ON audit (object);
 
 CREATE TABLE barrier (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
+    code TEXT COLLATE "C" NOT NULL,
     kind TEXT NOT NULL,
     name TEXT,
     geom geometry(MULTILINESTRING,4490) NOT NULL,
     CONSTRAINT pk_barrier PRIMARY KEY (id),
-    CONSTRAINT ck_barrier_geom_valid CHECK (ST_IsValid(geom) AND NOT ST_IsEmpty(geom) AND geom @ ST_MakeEnvelope(-180, -90, 180, 90, 4490))
+    CONSTRAINT ck_barrier_geom_valid CHECK (ST_IsValid(geom) AND NOT ST_IsEmpty(geom) AND geom @ ST_MakeEnvelope(-180, -90, 180, 90, 4490)),
+    CONSTRAINT uq_barrier_code UNIQUE (code)
 );
 CREATE INDEX ix_barrier_geom ON barrier USING gist (geom);
 
@@ -341,6 +345,8 @@ CREATE TABLE responsibility (
 
 CREATE TABLE road_edge (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
+    code TEXT COLLATE "C" NOT NULL,
+    is_backward BOOLEAN DEFAULT false NOT NULL,
     from_node_id BIGINT NOT NULL,
     to_node_id BIGINT NOT NULL,
     class TEXT NOT NULL,
@@ -348,6 +354,7 @@ CREATE TABLE road_edge (
     is_bridge BOOLEAN DEFAULT false NOT NULL,
     geom geometry(LINESTRING,4490) NOT NULL,
     CONSTRAINT pk_road_edge PRIMARY KEY (id),
+    CONSTRAINT uq_road_edge_code_is_backward UNIQUE (code, is_backward),
     CONSTRAINT ck_road_edge_geom_valid CHECK (ST_IsValid(geom) AND NOT ST_IsEmpty(geom) AND geom @ ST_MakeEnvelope(-180, -90, 180, 90, 4490)),
     CONSTRAINT fk_road_edge_from_node_id FOREIGN KEY(from_node_id) REFERENCES road_node (id),
     CONSTRAINT fk_road_edge_to_node_id FOREIGN KEY(to_node_id) REFERENCES road_node (id)
@@ -699,6 +706,7 @@ CREATE TABLE plan_op (
 
 CREATE TABLE staffing_rule (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
+    code TEXT COLLATE "C" NOT NULL,
     grid_id BIGINT,
     unit_id BIGINT,
     place_id BIGINT,
@@ -715,6 +723,7 @@ CREATE TABLE staffing_rule (
     CONSTRAINT ck_staffing_rule_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
     CONSTRAINT ck_staffing_rule_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
     CONSTRAINT ck_staffing_rule_one_subject CHECK (num_nonnulls(grid_id, unit_id, place_id, layer_id) = 1),
+    CONSTRAINT one_rule_of_a_code EXCLUDE USING gist (code WITH =, valid WITH &&, recorded WITH &&),
     CONSTRAINT ck_staffing_rule_required_not_negative CHECK (required >= 0),
     CONSTRAINT ck_staffing_rule_weekdays_mask CHECK (weekdays BETWEEN 1 AND 127),
     CONSTRAINT ck_staffing_rule_minutes_range CHECK (minute_from BETWEEN 0 AND 1439 AND minute_to BETWEEN 1 AND 2880),

@@ -4,6 +4,7 @@ from .access import DOMAINS, ROLES, Audit, DatasetVersion, Job, Principal, RoleG
 from .areas import (
     Address,
     Barrier,
+    Category,
     Deployment,
     Finding,
     Grid,
@@ -17,6 +18,7 @@ from .areas import (
     Plan,
     PlanOp,
     ResponseStep,
+    Responsibility,
     Unit,
     UnitLink,
     UnitVersion,
@@ -39,12 +41,10 @@ from .duty import (
     TeamVersion,
 )
 from .incidents import (
-    Category,
     Incident,
     IncidentEvent,
     IncidentKey,
     Measure,
-    Responsibility,
     RoadEdge,
     RoadNode,
     Source,

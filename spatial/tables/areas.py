@@ -1,12 +1,13 @@
-"""Layers, grids, units, places: the domain `areas`."""
+"""Layers, grids, units, places, categories: the domain `areas`."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from geoalchemy2 import WKBElement
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import Text
+from sqlalchemy.types import Interval, Text
 
 from .base import (
     Areas,
@@ -248,6 +249,7 @@ class Address(Base):
         Index("ix_address_point", "point", postgresql_using="gist"),
     )
     id: Mapped[Id]
+    code: Mapped[Code] = mapped_column(unique=True)
     text: Mapped[str]
     point: Mapped[Point]
     dwellings: Mapped[int]
@@ -259,9 +261,36 @@ class Barrier(Base):
     __tablename__ = "barrier"
     __table_args__ = (valid_shape(), Index("ix_barrier_geom", "geom", postgresql_using="gist"))
     id: Mapped[Id]
+    code: Mapped[Code] = mapped_column(unique=True)
     kind: Mapped[str]
     name: Mapped[str | None]
     geom: Mapped[WKBElement] = mapped_column(shape("MULTILINESTRING"))
+
+
+class Category(Base):
+    """A kind of matter, in a tree."""
+
+    __tablename__ = "category"
+    __table_args__ = (CheckConstraint("priority BETWEEN 1 AND 5", name="priority_range"),)
+    id: Mapped[Id]
+    code: Mapped[Code] = mapped_column(unique=True)
+    title: Mapped[Texts]
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("category.id"))
+    police_matter: Mapped[bool]
+    priority: Mapped[int]  # 1 is the most urgent
+    handling_minutes: Mapped[int]
+
+
+class Responsibility(Base):
+    """Which kind of unit answers for a category, alone or jointly, by when."""
+
+    __tablename__ = "responsibility"
+    __table_args__ = (UniqueConstraint("category_id", "unit_kind"), one_of("role", "lead", "joint"))
+    id: Mapped[Id]
+    category_id: Mapped[int] = mapped_column(ForeignKey("category.id"))
+    unit_kind: Mapped[str]
+    role: Mapped[str]
+    deadline: Mapped[timedelta | None] = mapped_column(Interval)
 
 
 class Finding(Recorded, Base):

@@ -252,11 +252,13 @@ class StaffingRule(Versioned, Base):
     __table_args__ = (
         *honest_spans("valid", "recorded"),
         exactly_one("grid_id", "unit_id", "place_id", "layer_id"),
+        at_most_one("code", name="one_rule_of_a_code"),
         CheckConstraint("required >= 0", name="required_not_negative"),
         CheckConstraint("weekdays BETWEEN 1 AND 127", name="weekdays_mask"),
         CheckConstraint("minute_from BETWEEN 0 AND 1439 AND minute_to BETWEEN 1 AND 2880", name="minutes_range"),
     )
     id: Mapped[Id]
+    code: Mapped[Code]
     grid_id: Mapped[int | None] = mapped_column(ForeignKey("grid.id"))
     unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"))
     place_id: Mapped[int | None] = mapped_column(ForeignKey("place.id"))

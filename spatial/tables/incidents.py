@@ -1,4 +1,4 @@
-"""Matters, incidents, roads and measures: the domains `incidents` and `roads`."""
+"""Incidents, roads and measures: the domains `incidents` and `roads`."""
 
 from datetime import timedelta
 
@@ -8,32 +8,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Interval
 
 from .base import Base, Code, Id, Instant, Point, Range_, Recorded, Texts, honest_spans, one_of, shape, valid_shape
-
-
-class Category(Base):
-    """A kind of matter, in a tree."""
-
-    __tablename__ = "category"
-    __table_args__ = (CheckConstraint("priority BETWEEN 1 AND 5", name="priority_range"),)
-    id: Mapped[Id]
-    code: Mapped[Code] = mapped_column(unique=True)
-    title: Mapped[Texts]
-    parent_id: Mapped[int | None] = mapped_column(ForeignKey("category.id"))
-    police_matter: Mapped[bool]
-    priority: Mapped[int]  # 1 is the most urgent
-    handling_minutes: Mapped[int]
-
-
-class Responsibility(Base):
-    """Which kind of unit answers for a category, alone or jointly, by when."""
-
-    __tablename__ = "responsibility"
-    __table_args__ = (UniqueConstraint("category_id", "unit_kind"), one_of("role", "lead", "joint"))
-    id: Mapped[Id]
-    category_id: Mapped[int] = mapped_column(ForeignKey("category.id"))
-    unit_kind: Mapped[str]
-    role: Mapped[str]
-    deadline: Mapped[timedelta | None] = mapped_column(Interval)
 
 
 class Source(Base):
@@ -135,15 +109,18 @@ class RoadNode(Base):
 
 
 class RoadEdge(Base):
-    """A piece of road in its direction of travel; a two-way road is two edges."""
+    """A piece of road in its direction of travel; a two-way road is two edges of one code, one of them backward."""
 
     __tablename__ = "road_edge"
     __table_args__ = (
+        UniqueConstraint("code", "is_backward"),
         valid_shape(),
         Index("ix_road_edge_geom", "geom", postgresql_using="gist"),
         Index("ix_road_edge_from_node_id", "from_node_id"),
     )
     id: Mapped[Id]
+    code: Mapped[Code]
+    is_backward: Mapped[bool] = mapped_column(server_default=text("false"))  # against the line of the road
     from_node_id: Mapped[int] = mapped_column(ForeignKey("road_node.id"))
     to_node_id: Mapped[int] = mapped_column(ForeignKey("road_node.id"))
     klass: Mapped[str] = mapped_column("class")
