@@ -10,7 +10,10 @@ from spatial.geometry import Geometries
 
 @dataclass(frozen=True)
 class Encoding:
-    """How the text of a file was decoded; a guess comes with values as they then read, for a person to confirm."""
+    """How the text of a file was decoded; a guess comes with values as they then read, for a person to confirm.
+
+    `is_declared` where the file or the caller says it, or where all text is ASCII so that there is nothing to confirm.
+    """
 
     name: str
     is_declared: bool
@@ -39,11 +42,12 @@ class Source:
     """An open file: what it declares, and its rows, read from the start each time they are asked for.
 
     `crs` is None where the file declares nothing. `count` is the number of rows where the file tells it beforehand.
-    Rows that cannot be read at all are left out of the chunks and told in `faults` when the last chunk has been read.
+    Rows that cannot be read at all are left out of the chunks and told in `faults` when the last chunk has been read;
+    so is, in `notes`, what was assumed in reading: a delimiter, merged cells that were filled.
     """
 
     file: str
-    kind: str  # geojson geopackage shapefile flatgeobuf csv excel parquet
+    kind: str  # geojson geopackage shapefile dbf flatgeobuf csv excel parquet
     columns: tuple[str, ...]
     has_shapes: bool
     chunks: Callable[[], Iterator[Chunk]]
@@ -51,3 +55,4 @@ class Source:
     encoding: Encoding | None = None
     count: int | None = None
     faults: list[Fault] = field(default_factory=list)
+    notes: list[Fault] = field(default_factory=list)

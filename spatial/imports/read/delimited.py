@@ -1,0 +1,196 @@
+"""CSV and its like, read in a stream: every column is text, and rows are counted as a spreadsheet shows them.
+
+Nothing is guessed of what a value is: 007 stays 007. Rows without anything in them are left out.
+"""
+
+import csv
+from collections.abc import Iterator
+from io import TextIOWrapper
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+from numpy.typing import NDArray
+
+from spatial.errors import Fault, InputError, invalid
+from spatial.imports.read.encodings import blocks_of, decodes, marked, told_encoding, with_samples
+from spatial.imports.read.model import Chunk, Encoding, Source
+from spatial.imports.read.rows import MOST_FAULTS, Faults, Numbers, chunks_of, require_columns
+
+DELIMITERS = (",", ";", "\t", "|")
+HEAD_BYTES = 1 << 16
+BLOCK_BYTES = 1 << 23  # a row is never longer
+MOST_COLUMNS = 1000
+IN_UTF_8 = frozenset({"ascii", "utf-8", "utf-8-sig"})
+
+
+def open_delimited(path: Path, file: str, encoding: str | None) -> Source:
+    """Return the rows of a file of delimited text."""
+    with path.open("rb") as opened:
+        head = opened.read(HEAD_BYTES)
+    if not head:
+        raise invalid("file", "file-empty", file=file)
+    told = told_encoding(lambda: blocks_of(path), encoding, marked(head))
+    first = _first_record(head, told.name)
+    delimiter = _delimiter_of(first)
+    if first.count(delimiter) >= MOST_COLUMNS:
+        raise invalid("row 1", "too-many-columns", limit=MOST_COLUMNS)
+    faults: list[Fault] = []
+    if told.is_declared and not decodes(blocks_of(path), told.name):
+        raise InputError(_undecodable(path, told.name, delimiter))
+    table = _Table(path, told, delimiter, has_nul=any(b"\0" in block for block in blocks_of(path)))
+    names = table.names()
+
+    def chunks() -> Iterator[Chunk]:
+        yield from table.chunks(names, Faults(faults))
+
+    if not told.is_declared:
+        told = with_samples(told, chunks())
+        faults.clear()
+    notes = (
+        []
+        if delimiter == ","
+        else [Fault("file", "delimiter-not-comma", {"delimiter": delimiter.replace("\t", "tab")})]
+    )
+    return Source(file, "csv", names, has_shapes=False, chunks=chunks, encoding=told, faults=faults, notes=notes)
+
+
+def _first_record(head: bytes, encoding: str) -> str:
+    """Return the first record, quoted line breaks included."""
+    text = head.decode(encoding, "replace").lstrip("\ufeff")
+    is_quoted = False
+    for index, character in enumerate(text):
+        if character == '"':
+            is_quoted = not is_quoted
+        elif character in "\r\n" and not is_quoted:
+            return text[:index]
+    if len(head) == HEAD_BYTES:
+        raise invalid("row 1", "row-too-long", limit_kb=HEAD_BYTES // 1024)
+    return text
+
+
+def _delimiter_of(record: str) -> str:
+    """Return the delimiter that occurs most outside of quotes."""
+    outside = "".join(record.split('"')[::2])
+    return max(DELIMITERS, key=outside.count)
+
+
+class _Table:
+    """A file of delimited text, as Arrow reads it: by blocks, each row with its number."""
+
+    def __init__(self, path: Path, encoding: Encoding, delimiter: str, *, has_nul: bool) -> None:
+        self.path = path
+        self.encoding = "utf8" if encoding.name in IN_UTF_8 else encoding.name
+        self.delimiter = delimiter
+        self.has_nul = has_nul
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names in the first row."""
+        for numbers, batch in self._batches(Faults([])):
+            if len(numbers) and numbers[0] == 1:
+                return require_columns([column[0].as_py() for column in batch.columns])
+        raise invalid("row 1", "header-missing")
+
+    def chunks(self, names: tuple[str, ...], faults: Faults) -> Iterator[Chunk]:
+        """Yield the rows after the first."""
+        for numbers, batch in self._batches(faults):
+            kept = ~self._empty(batch) & (numbers > 1) & self._without_nul(numbers, batch, names, faults)
+            columns = {name: column.to_pylist() for name, column in zip(names, batch.columns, strict=True)}
+            yield from chunks_of(numbers, columns, None, kept)
+        faults.close()
+
+    def _batches(self, faults: Faults) -> Iterator[tuple[Numbers, pa.RecordBatch]]:
+        ragged: list[int] = []
+
+        def skip(row: pa.csv.InvalidRow) -> str:
+            ragged.append(row.number)
+            values = {"found": row.actual_columns, "expected": row.expected_columns}
+            faults.add(Fault(f"row {row.number}", "row-ragged", values))
+            return "skip"
+
+        last = 0
+        try:
+            reader = pa.csv.open_csv(
+                self.path,
+                read_options=pa.csv.ReadOptions(
+                    block_size=BLOCK_BYTES,
+                    use_threads=False,
+                    encoding=self.encoding,
+                    autogenerate_column_names=True,
+                ),
+                parse_options=pa.csv.ParseOptions(
+                    delimiter=self.delimiter,
+                    newlines_in_values=True,
+                    ignore_empty_lines=False,
+                    invalid_row_handler=skip,
+                ),
+                convert_options=pa.csv.ConvertOptions(
+                    column_types={f"f{index}": pa.string() for index in range(MOST_COLUMNS)},
+                    strings_can_be_null=True,
+                    null_values=[""],
+                ),
+            )
+            for batch in reader:
+                numbers = _numbers(last, batch.num_rows, ragged)
+                last = int(numbers[-1]) if len(numbers) else last
+                yield numbers, batch
+        except pa.ArrowInvalid as error:
+            if "straddling" not in str(error):
+                raise invalid("file", "file-unreadable", file=self.path.name, reason=str(error)[:200]) from None
+            row = max([last, *ragged[-1:]]) + 1
+            faults.add(Fault(f"row {row}", "row-too-long", {"limit_kb": BLOCK_BYTES // 1024}))
+            faults.close()
+
+    def _empty(self, batch: pa.RecordBatch) -> NDArray[np.bool_]:
+        """Return which rows have nothing in them."""
+        empty = np.ones(batch.num_rows, bool)
+        for column in batch.columns:
+            if not empty.any():
+                break
+            empty &= pc.is_null(column).to_numpy(zero_copy_only=False)
+        return empty
+
+    def _without_nul(
+        self, numbers: Numbers, batch: pa.RecordBatch, names: tuple[str, ...], faults: Faults
+    ) -> NDArray[np.bool_]:
+        sound = np.ones(batch.num_rows, bool)
+        if self.has_nul:
+            for name, column in zip(names, batch.columns, strict=True):
+                found = pc.fill_null(pc.match_substring(column, "\0"), fill_value=False)
+                for index in np.flatnonzero(found.to_numpy(zero_copy_only=False)).tolist():
+                    faults.add(Fault(f"row {numbers[index]}, column {name}", "text-has-control-characters"))
+                    sound[index] = False
+        return sound
+
+
+def _numbers(last: int, rows: int, ragged: list[int]) -> Numbers:
+    """Return the numbers of rows that follow row `last`, past those that are left out, of which later ones remain."""
+    numbers = np.arange(last + 1, last + 1 + rows + len(ragged), dtype=np.int64)
+    if ragged:
+        numbers = numbers[~np.isin(numbers, ragged)]
+    numbers = numbers[:rows]
+    if rows:
+        ragged[:] = [number for number in ragged if number > numbers[-1]]
+    return numbers
+
+
+def _undecodable(path: Path, encoding: str, delimiter: str) -> list[Fault]:
+    """Return a fault for each row that has bytes which are no text in an encoding."""
+    if encoding.startswith(("utf-16", "utf-32")):
+        return [Fault("file", "encoding-wrong", {"encoding": encoding})]
+    faults: list[Fault] = []
+    with path.open("rb") as binary, TextIOWrapper(binary, "latin-1", newline="") as text:
+        rows = csv.reader(text, delimiter=delimiter)
+        for number in count(1):
+            try:
+                row = next(rows, None)
+            except csv.Error:
+                break
+            if row is None or len(faults) > MOST_FAULTS:
+                break
+            if not decodes((cell.encode("latin-1") + b" " for cell in row), encoding):
+                faults.append(Fault(f"row {number}", "row-undecodable", {"encoding": encoding}))
+    return faults or [Fault("file", "encoding-wrong", {"encoding": encoding})]
