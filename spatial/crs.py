@@ -23,7 +23,7 @@ from pyproj.network import set_network_enabled  # type: ignore[attr-defined]  # 
 from pyproj.transformer import TransformerGroup
 from shapely.geometry.base import BaseGeometry
 
-from spatial.errors import invalid
+from spatial.errors import Fault, invalid
 
 Floats = NDArray[np.float64]
 Geometries = NDArray[np.object_]
@@ -82,6 +82,22 @@ def area_of_use(crs: str) -> Bounds:
         return west, south, east, north
     area = parse(crs).area_of_use
     return area.bounds if area else WORLD
+
+
+def degree_faults(lon: float, lat: float) -> list[Fault]:
+    """Return why two numbers cannot be a longitude and a latitude."""
+    faults = []
+    if not -180 <= lon <= 180:
+        faults.append(Fault("lon", "longitude-out-of-range", {"value": lon}))
+    if not -90 <= lat <= 90:
+        swapped = abs(lon) <= 90 and abs(lat) <= 180
+        faults.append(Fault("lat", "latitude-swapped" if swapped else "latitude-out-of-range", {"value": lat}))
+    return faults
+
+
+def is_in_degrees(crs: str) -> bool:
+    """Return whether the coordinates of a named system are longitude and latitude."""
+    return is_shifted(crs) or parse(crs).is_geographic
 
 
 def is_shifted(crs: str) -> bool:

@@ -34,6 +34,7 @@ DROP TABLE grid;
 DROP TABLE finding;
 DROP TABLE unit;
 DROP TABLE team;
+DROP TABLE category_alias;
 DROP TABLE source;
 DROP TABLE road_node;
 DROP TABLE principal;

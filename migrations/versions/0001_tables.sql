@@ -178,6 +178,17 @@ CREATE TABLE unit (
     CONSTRAINT ck_unit_tree_known CHECK (tree IN ('police', 'governance', 'agency'))
 );
 
+CREATE TABLE category_alias (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    source_id BIGINT NOT NULL,
+    code TEXT COLLATE "C" NOT NULL,
+    category_id BIGINT NOT NULL,
+    CONSTRAINT pk_category_alias PRIMARY KEY (id),
+    CONSTRAINT uq_category_alias_source_id_code UNIQUE (source_id, code),
+    CONSTRAINT fk_category_alias_source_id FOREIGN KEY(source_id) REFERENCES source (id),
+    CONSTRAINT fk_category_alias_category_id FOREIGN KEY(category_id) REFERENCES category (id)
+);
+
 CREATE TABLE finding (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     layer_id BIGINT,

@@ -41,6 +41,7 @@ from .duty import (
     TeamVersion,
 )
 from .incidents import (
+    CategoryAlias,
     Incident,
     IncidentEvent,
     IncidentKey,
@@ -62,6 +63,7 @@ __all__ = [
     "Base",
     "CalendarDay",
     "Category",
+    "CategoryAlias",
     "Cover",
     "DatasetVersion",
     "Deployment",

@@ -21,6 +21,17 @@ class Source(Base):
     last_received: Mapped[Instant | None]
 
 
+class CategoryAlias(Base):
+    """What a source calls one of our categories, in its own code."""
+
+    __tablename__ = "category_alias"
+    __table_args__ = (UniqueConstraint("source_id", "code"),)
+    id: Mapped[Id]
+    source_id: Mapped[int] = mapped_column(ForeignKey("source.id"))
+    code: Mapped[Code]
+    category_id: Mapped[int] = mapped_column(ForeignKey("category.id"))
+
+
 class IncidentKey(Base):
     """The public name of an incident: its source and the source's own number, and which version of it is current.
 
