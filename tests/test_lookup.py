@@ -278,7 +278,8 @@ def test_auxiliaries_alone_are_no_police_cover_unless_a_rule_says_so(empty_datab
         world.session.execute(
             text(
                 "INSERT INTO staffing_rule (code, layer_id, required, auxiliaries_suffice, weekdays, minute_from, "
-                "minute_to, valid, recorded) VALUES ('R1', :layer, 1, true, 1, 600, 720, '[2020-01-01,)', tstzrange(:recorded, NULL))"
+                "minute_to, valid, recorded) VALUES ('R1', :layer, 1, true, 1, 600, 720, '[2020-01-01,)', "
+                "tstzrange(:recorded, NULL))"
             ),
             {"layer": ids["layer"], "recorded": open_version(world.session, "duty")},
         )
