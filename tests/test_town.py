@@ -25,7 +25,7 @@ from sqlalchemy import func, select, text
 import fixtures
 from fixtures.frame import Frame
 from fixtures.names import COMMUNITIES
-from fixtures.town import Generated, generate
+from fixtures.town import MadeTown, generate
 from spatial.db import Database, versions
 from spatial.errors import Conflict, InputError
 from spatial.geometry import GRS80
@@ -64,7 +64,7 @@ Row = dict[str, Any]
 
 
 @lru_cache(maxsize=8)
-def town_of(seed: int, anchor: date = ANCHOR) -> Generated:
+def town_of(seed: int, anchor: date = ANCHOR) -> MadeTown:
     return generate(Frame(seed, anchor, ZONE))
 
 
@@ -74,7 +74,7 @@ def rows_of(seed: int, table: type) -> list[tuple[int, Row]]:
     return list(enumerate(town_of(seed).rows.tables[table], start=1))
 
 
-def digest(town: Generated) -> str:
+def digest(town: MadeTown) -> str:
     """Return a hash of every row and of the truth."""
     told = [(table.__name__, [sorted(row.items()) for row in rows]) for table, rows in town.rows.tables.items()]
     return hashlib.sha256(repr((told, town.truth)).encode()).hexdigest()
