@@ -27,6 +27,8 @@ def refused(error: Mapping[str, Any], where: str) -> Fault:
             return Fault(where, kind)
         case "missing":
             return Fault(where, "missing")
+        case "extra_forbidden":
+            return Fault(where, "unknown-field")
         case "finite_number":
             return Fault(where, "not-finite")
         case "float_parsing" | "float_type" | "int_parsing" | "int_type" | "int_from_float":

@@ -1,18 +1,25 @@
-"""Located events, as GeoJSON."""
+"""Located events, as GeoJSON: lists, one as it is known, all that was ever known of one; and how their sources are."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, Field
 
-from api.deps import AskedMoment, InstantText, Page, ReadSession, SignedIn
+from api.deps import AskedMoment, InstantText, Language, Page, ReadSession, SignedIn
 from api.duty import window
 from api.errors import problem_responses
-from api.shapes import FeatureCollection, features
-from spatial.incidents.listing import incident_rows
+from api.shapes import Feature, FeatureCollection, Listing, SpanOut, feature, features, span_out
+from spatial.crs import Bounds
+from spatial.errors import invalid
+from spatial.incidents.listing import Wanted, incident_as_known, incident_rows, incident_versions, source_rows
+from spatial.incidents.rules import State, freshness
+from spatial.tables import Source
+from spatial.time import now
 
 router = APIRouter(tags=["incidents"], dependencies=[SignedIn])
+SourceCode = Annotated[str, Path(max_length=100, description="code of a source", examples=["110"])]
+ExternalId = Annotated[str, Path(max_length=200, description="the source's own number of the incident")]
 
 
 class IncidentDetails(BaseModel):
@@ -24,11 +31,36 @@ class IncidentDetails(BaseModel):
     police_matter: bool
     priority: int
     reported_at: datetime
+    between: SpanOut | None = Field(description="when it happened, where only an interval is known")
     dispatched_at: datetime | None
     arrived_at: datetime | None
     closed_at: datetime | None
     precision_m: float | None
     masked_text: str | None
+
+
+class IncidentVersion(IncidentDetails):
+    """What was known of an incident, over the span in which it was."""
+
+    known: SpanOut
+
+
+class SourceOut(BaseModel):
+    """A source of incidents, and how it stands with it."""
+
+    code: str
+    title: str
+    expected_interval_s: float | None = Field(description="how often it should be heard; none: whenever it likes")
+    last_received: datetime | None
+    state: State = Field(description="late beyond the expected interval, silent beyond three of them")
+    overdue_s: float = Field(description="by how much the next report is overdue")
+
+
+class Versions(BaseModel):
+    """All that was ever known of an incident, earliest first."""
+
+    type: Literal["FeatureCollection"] = "FeatureCollection"
+    features: list[Feature[IncidentVersion]]
 
 
 @router.get("/incidents", summary="Events reported within a window", responses=problem_responses())
@@ -40,29 +72,110 @@ def incidents(
     end: Annotated[
         InstantText | None, Query(description="RFC 3339; default 24 h after the start, at most 31 d")
     ] = None,
-    category: Annotated[str | None, Query(max_length=100, description="code of a kind of matter")] = None,
-    source: Annotated[str | None, Query(max_length=100, description="code of a feed")] = None,
+    category: Annotated[
+        str | None, Query(max_length=100, description="code of a kind of matter, with all below")
+    ] = None,
+    source: Annotated[str | None, Query(max_length=100, description="code of a source")] = None,
+    bbox: Annotated[
+        str | None, Query(max_length=200, description="west,south,east,north", examples=["117.1,34.2,117.3,34.3"])
+    ] = None,
+    grid: Annotated[
+        str | None,
+        Query(max_length=210, description="layer/code of a grid, as in force at `at`", examples=["police/SW-JG-09"]),
+    ] = None,
 ) -> FeatureCollection[IncidentDetails]:
     """Return the incidents reported in `[start, end)`, in the order of their reporting, as GeoJSON."""
     first, last = window(start, end, moment.at - timedelta(days=1))
-    found = incident_rows(session, moment, page, start=first, end=last, category=category, source=source)
-    return features(found, _details, _name, _point)
+    layer, code = _grid(grid)
+    wanted = Wanted(first, last, source, category, _box(bbox), layer, code)
+    return features(incident_rows(session, moment, page, wanted), _details, _name, _point)
+
+
+@router.get(
+    "/incidents/{source}/{external_id:path}/versions",
+    summary="All that was ever known of an event",
+    responses=problem_responses(404),
+)
+def versions(session: ReadSession, source: SourceCode, external_id: ExternalId) -> Versions:
+    """Return every version of an incident with the span in which it was what the system knew, earliest first."""
+    rows = incident_versions(session, source, external_id)
+    return Versions(features=[feature(row, _version, _name, _point) for row in rows])
+
+
+@router.get(
+    "/incidents/{source}/{external_id:path}", summary="An event as it is known", responses=problem_responses(404)
+)
+def incident(
+    session: ReadSession, moment: AskedMoment, source: SourceCode, external_id: ExternalId
+) -> Feature[IncidentDetails]:
+    """Return an incident as it is known now, or was at `known_at`."""
+    return feature(incident_as_known(session, source, external_id, moment.known_at), _details, _name, _point)
+
+
+@router.get("/sources", summary="Sources of events, and which are late or silent", responses=problem_responses())
+def sources(
+    session: ReadSession,
+    lang: Language,
+    state: Annotated[State | None, Query(description="only sources of which this is so")] = None,
+) -> Listing[SourceOut]:
+    """Return all sources, when each was last heard, and by how much it is overdue."""
+    found = [source_out(row, now(), lang) for row in source_rows(session)]
+    return Listing(items=[one for one in found if state in {None, one.state}], next=None)
+
+
+def source_out(row: Source, at: datetime, lang: str) -> SourceOut:
+    """Return a source as it is sent."""
+    found = freshness(row.last_received, row.expected_interval, at)
+    return SourceOut(
+        code=row.code,
+        title=row.title.get(lang) or row.code,
+        expected_interval_s=row.expected_interval.total_seconds() if row.expected_interval else None,
+        last_received=row.last_received,
+        state=found.state,
+        overdue_s=found.overdue.total_seconds(),
+    )
+
+
+def _box(text: str | None) -> Bounds | None:
+    if text is None:
+        return None
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError:
+        raise invalid("bbox", "bbox-malformed") from None
+    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+        raise invalid("bbox", "bbox-malformed")
+    return west, south, east, north
+
+
+def _grid(text: str | None) -> tuple[str | None, str | None]:
+    if text is None:
+        return None, None
+    layer, slash, code = text.partition("/")
+    if not slash:
+        raise invalid("grid", "grid-name-malformed")
+    return layer, code
+
+
+def _version(row: Any) -> IncidentVersion:
+    return IncidentVersion(**_details(row).model_dump(), known=span_out(row.Incident.recorded))
 
 
 def _details(row: Any) -> IncidentDetails:
-    incident = row.Incident
+    stored = row.Incident
     return IncidentDetails(
         source=row.source,
         external_id=row.external_id,
         category=row.category,
         police_matter=row.police_matter,
         priority=row.priority,
-        reported_at=incident.at,
-        dispatched_at=incident.dispatched_at,
-        arrived_at=incident.arrived_at,
-        closed_at=incident.closed_at,
-        precision_m=incident.precision_m,
-        masked_text=incident.masked_text,
+        reported_at=stored.at,
+        between=span_out(stored.span) if stored.span else None,
+        dispatched_at=stored.dispatched_at,
+        arrived_at=stored.arrived_at,
+        closed_at=stored.closed_at,
+        precision_m=stored.precision_m,
+        masked_text=stored.masked_text,
     )
 
 

@@ -57,10 +57,15 @@ def features(
     found: Paged[Any], shape: Callable[[Any], Item], name: Callable[[Any], str], geometry: Callable[[Any], Any]
 ) -> FeatureCollection[Item]:
     """Return a page of rows with shapes as it is sent."""
-    made: list[Feature[Item]] = [
-        Feature(id=name(row), geometry=geometry(row), properties=shape(row)) for row in found.rows
-    ]
+    made = [feature(row, shape, name, geometry) for row in found.rows]
     return FeatureCollection(features=made, next=cursor(found.next_after))
+
+
+def feature(
+    row: Any, shape: Callable[[Any], Item], name: Callable[[Any], str], geometry: Callable[[Any], Any]
+) -> Feature[Item]:
+    """Return a row with a shape as it is sent."""
+    return Feature(id=name(row), geometry=geometry(row), properties=shape(row))
 
 
 def shape_geojson(shape: BaseGeometry | None) -> dict[str, Any] | None:

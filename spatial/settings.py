@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     repair_limit: float = Field(
         0.001, ge=0, le=1, description="largest share of a shape's area an import may change while repairing it"
     )
+    incident_retention_days: int = Field(
+        0, ge=0, le=36_500, description="days after which incidents are deleted; 0 keeps them"
+    )
     statement_timeout_s: int = Field(30, ge=1, description="longest a query of a request may run")
 
     @field_validator("timezone")

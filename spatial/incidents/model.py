@@ -31,6 +31,15 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Refused:
+    """Something told that is no incident at all, with what it gave of the names, and why."""
+
+    source: str
+    external_id: str
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True)
 class Report:
     """An incident that can be stored: instants, and stored degrees; `span` is when it happened, where that is told."""
 

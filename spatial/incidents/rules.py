@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ DEGREE_DECIMALS = 9
 EARLIEST_REPORT = datetime(1980, 1, 1, tzinfo=UTC)  # before, it is an empty cell of some program
 CLOCKS_DIFFER = timedelta(hours=1)  # how far the clock of a source may be ahead
 LEAST_PRECISE_M = 100_000.0
+FAR = 0.5  # degrees beyond the outermost grids: some 50 km
 LATE_UNTIL = 3  # expected intervals; a source unheard for longer is silent
 
 State = Literal["fresh", "late", "silent", "never"]
@@ -58,6 +60,12 @@ def read_reports(
     """Return each incident as it can be stored, or all that is wrong with it; an unknown system is an `InputError`."""
     points = _stored_points(told, crs)
     return [_report(one, point, now, oldest) for one, point in zip(told, points, strict=True)]
+
+
+def is_far(lon: float, lat: float, extent: systems.Bounds) -> bool:
+    """Return whether a place is so far from all grids that its coordinates are more likely wrong than the grids."""
+    west, south, east, north = extent
+    return not (west - FAR <= lon <= east + FAR and south - FAR <= lat <= north + FAR)
 
 
 def _stored_points(told: Sequence[Told], crs: str) -> list[tuple[float, float] | list[Fault]]:
@@ -120,7 +128,7 @@ def order_faults(steps: dict[str, datetime | None]) -> list[Fault]:
     told = [(name, at) for name, at in steps.items() if at is not None]
     return [
         Fault(name, "step-before-its-time", {"before": before})
-        for (before, earlier), (name, at) in zip(told, told[1:], strict=False)
+        for (before, earlier), (name, at) in pairwise(told)
         if at < earlier
     ]
 
