@@ -45,7 +45,9 @@ def _export() -> None:
 
 @app_import.command("grids")
 def import_grids(
-    file: Annotated[Path, typer.Argument(help="GeoJSON, GeoPackage, Shapefile or zipped Shapefile")],
+    file: Annotated[
+        Path, typer.Argument(help="GeoJSON, GeoPackage, Shapefile, FlatGeobuf, Parquet, CSV, Excel; zipped")
+    ],
     layer: Annotated[str, typer.Option(help="code of the layer")],
     code: Annotated[str, typer.Option(help="column with the code of each grid")] = "code",
     name: Annotated[str | None, typer.Option(help="column with its name; default: the code")] = None,
@@ -56,8 +58,14 @@ def import_grids(
     effective: Annotated[str | None, typer.Option(help="RFC 3339 instant from which it holds; default now")] = None,
     complete: Annotated[bool, typer.Option("--complete", help="grids that the file lacks end")] = False,
     source_crs: Annotated[str | None, typer.Option(help="EPSG code, WKT, PROJ string, gcj02 or bd09")] = None,
-    source_layer: Annotated[str | None, typer.Option(help="layer of the file, where it has several")] = None,
-    encoding: Annotated[str | None, typer.Option(help="of a Shapefile's text, such as GB18030")] = None,
+    source_layer: Annotated[
+        str | None, typer.Option(help="layer, sheet or member of the file, where it has several")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="of the text where the file does not say it: utf-8, gb18030")
+    ] = None,
+    geometry: Annotated[str | None, typer.Option(help="column with shapes as WKT, in CSV or Excel")] = None,
+    drop: Annotated[list[str] | None, typer.Option(help="column not to read at all, such as one about people")] = None,
     create_layer: Annotated[bool, typer.Option("--create-layer", help="make the layer")] = False,
     kind: Annotated[Literal["tiling", "free"], typer.Option(help="free: grids may overlap")] = "tiling",
     title: Annotated[str | None, typer.Option(help="title of a layer that is made")] = None,
@@ -89,7 +97,8 @@ def import_grids(
         new_units=_new_units(layer, unit_kind, unit_tree) if create_units else None,
     )
     with Console(stderr=True).status(say("import.working", lang)):
-        plan = _planned(read_file(file, source_layer=source_layer, encoding=encoding), request, commit=commit)
+        read = read_file(file, source_layer=source_layer, encoding=encoding, geometry=geometry, drop=drop or ())
+        plan = _planned(read, request, commit=commit)
     if as_json:
         typer.echo(orjson.dumps(plan_out(plan, committed=commit), option=orjson.OPT_INDENT_2).decode())
     else:

@@ -1,6 +1,6 @@
 """A plan of an import, for programs and for people."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -31,7 +31,13 @@ def plan_out(plan: Plan, *, committed: bool) -> dict[str, Any]:
         "chain": plan.chain,
         "effective": plan.request.effective,
         "crs": plan.crs,
-        "encoding": plan.encoding,
+        "encoding": plan.encoding
+        and {
+            "name": plan.encoding.name,
+            "declared": plan.encoding.is_declared,
+            "samples": [{"column": column, "value": value} for column, value in plan.encoding.samples],
+        },
+        "notes": [{"where": note.where, "kind": note.text, **note.values} for note in plan.notes],
         "features": plan.features,
         "counts": {change: len(plan.of(change)) for change in CHANGES},
         "grids": [
@@ -47,6 +53,7 @@ def plan_out(plan: Plan, *, committed: bool) -> dict[str, Any]:
         "new_units": plan.new_units,
         "extended_units": plan.extended_units,
         "unused_columns": plan.unused_columns,
+        "dropped_columns": plan.dropped_columns,
     }
 
 
@@ -85,11 +92,24 @@ def show_plan(console: Console, plan: Plan, file: str, lang: str, *, committed: 
         line(told("units", names=_list(plan.new_units)))
     if plan.extended_units:
         line(told("extended-units", names=_list(plan.extended_units)))
-    if plan.unused_columns:
-        line(told("unused", names=_list(plan.unused_columns)))
-    if plan.encoding:
-        line(told("encoding", encoding=plan.encoding))
+    for text in _reading(plan, told, lang):
+        line(text)
     line(told("nothing" if not plan.writes else "committed" if committed else "dry-run"), style="bold")
+
+
+def _reading(plan: Plan, told: Told, lang: str) -> Iterator[str]:
+    """Yield what to know of how a file was read; of a guessed encoding some values and how to confirm it."""
+    if plan.unused_columns:
+        yield told("unused", names=_list(plan.unused_columns))
+    if plan.dropped_columns:
+        yield told("dropped", names=_list(plan.dropped_columns))
+    for note in plan.notes:
+        yield f"{note.where}: {say(f'fault.{note.text}', lang, **note.values)}"
+    if plan.encoding:
+        key = "encoding" if plan.encoding.is_declared else "encoding-guessed"
+        yield told(key, encoding=plan.encoding.name)
+        for column, value in plan.encoding.samples:
+            yield f"  {column}: {value}" if column else f"  {value}"
 
 
 def _teller(lang: str) -> Told:

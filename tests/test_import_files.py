@@ -16,8 +16,23 @@ import shapely
 from spatial.crs import from_stored
 from spatial.db import Database
 from spatial.geometry import Geometries
-from spatial.imports.read import read_file
-from tests.importing import FOUR, SUMMER, Write, counts, faults, geojson_file, in_force, take, told
+from spatial.imports.grids.service import commit_import
+from spatial.imports.read import Encoding, read_file
+from tests.importing import (
+    ACTOR,
+    FOUR,
+    SETTINGS,
+    SUMMER,
+    Write,
+    counts,
+    faults,
+    geojson_file,
+    in_force,
+    plan_of,
+    request_of,
+    take,
+    told,
+)
 
 
 @pytest.fixture
@@ -67,7 +82,7 @@ def test_declared_systems(empty_database: Database, write: Write) -> None:
 
 
 def test_chinese_text_without_a_declared_encoding(tmp_path: Path, empty_database: Database) -> None:
-    """A Shapefile in GBK without .cpg is read right; one that says UTF-8 too."""
+    """A Shapefile in GBK without .cpg is read right, but taken in only when that is confirmed."""
     path = shapefile(tmp_path / "gbk.shp", FOUR, code=list("ABCD"), name=["泉山区", "云龙区", "鼓楼区", "铜山区"])
     assert read_file(path).columns["name"][0] == "泉山区"
     table = (tmp_path / "gbk.dbf").read_bytes()
@@ -77,10 +92,20 @@ def test_chinese_text_without_a_declared_encoding(tmp_path: Path, empty_database
     (tmp_path / "gbk.dbf").write_bytes(table[:29] + b"\x00" + table[30:])
     (tmp_path / "gbk.cpg").unlink()
     read = read_file(path)
-    assert (read.columns["name"][3].strip(), read.encoding) == ("铜山区", "gb18030")
-    assert read_file(path, encoding="gbk").columns["name"][0].strip() == "泉山区"
-    assert told(lambda: read_file(path, encoding="utf-8")) == [("encoding", "encoding-wrong")]
-    take(empty_database, path, name="name")
+    assert read.encoding == Encoding(
+        "gb18030", is_declared=False, samples=tuple(("name", name) for name in ("泉山区", "云龙区", "鼓楼区", "铜山区"))
+    )
+    assert read_file(path, encoding="gbk").columns["name"][0] == "泉山区"
+    assert told(lambda: read_file(path, encoding="utf-8")) == [
+        (f"row {row}", "row-undecodable") for row in (1, 2, 3, 4)
+    ]
+    assert counts(plan_of(empty_database, path, name="name")) == {"new": 4}
+    (fault,) = faults(lambda: take(empty_database, path, name="name"))
+    assert (fault.text, fault.values["encoding"]) == ("encoding-unconfirmed", "gb18030")
+    assert "云龙区" in fault.values["samples"]
+    assert in_force(empty_database) == {}
+    request = request_of("police", "code", {"name": "name"})
+    commit_import(empty_database, ACTOR, read_file(path, encoding="gb18030"), request, SETTINGS)
     assert in_force(empty_database)["B"][0] == "云龙区"
 
 
@@ -110,7 +135,7 @@ def test_files_that_are_not_what_they_say(tmp_path: Path) -> None:
     """A file that is absent, of an unknown kind, broken, or only named like a GeoPackage is told."""
     assert told(lambda: read_file(tmp_path / "none.gpkg")) == [("file", "file-missing")]
     for name, body, expected in (
-        ("a.txt", "x", "file-format-unknown"),
+        ("a.kml", "x", "file-format-unknown"),
         ("a.gpkg", "<OGRVRTDataSource/>", "file-content-differs"),
         ("a.shp", "<OGRVRTDataSource/>", "file-content-differs"),
         ("a.zip", "PK", "file-unreadable"),
@@ -122,7 +147,7 @@ def test_files_that_are_not_what_they_say(tmp_path: Path) -> None:
 def test_broken_shapefiles(realdata: Path, empty_database: Database, tmp_path: Path) -> None:
     """Real broken Shapefiles are told for what they are: no index, lines, points at infinity."""
     broken = realdata / "messy-boundaries" / "broken_shapefiles"
-    assert told(lambda: read_file(broken / "193" / "gauss_kruger.shp")) == [("file", "file-unreadable")]
+    assert told(lambda: read_file(broken / "193" / "gauss_kruger.shp")) == [("file", "shape-index-missing")]
     lines = broken / "518_519_shp_reading" / "max_callstack_error.shp"
     first = read_file(lines).columns
     assert {text for _, text in told(lambda: take(empty_database, lines, code=next(iter(first))))} >= {

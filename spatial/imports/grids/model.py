@@ -8,10 +8,12 @@ from typing import Any, Literal
 from shapely.geometry.base import BaseGeometry
 
 from spatial.crs import Bounds
+from spatial.errors import Fault
 from spatial.geometry import Plane
 from spatial.grids.queries import GridRecord, UnitRecord
 from spatial.grids.standing import Piece, Standing
 from spatial.grids.tiling import TilingFinding
+from spatial.imports.read import Encoding
 from spatial.tables import Span
 
 LayerKind = Literal["tiling", "free"]
@@ -104,9 +106,13 @@ class Stored:
 
 @dataclass(frozen=True)
 class Entry:
-    """What one or several rows of a file say of one grid; None where the file was not asked."""
+    """What one or several rows of a file say of one grid; None where the file was not asked.
+
+    `rows` are their numbers as the file shows them, `indexes` their places among the rows that were read.
+    """
 
     rows: tuple[int, ...]
+    indexes: tuple[int, ...]
     code: str
     name: str | None
     unit: str | None
@@ -163,7 +169,8 @@ class Plan:
     plane: Plane
     kind: LayerKind
     crs: str
-    encoding: str | None
+    encoding: Encoding | None
+    notes: tuple[Fault, ...]  # what was assumed in reading the file
     features: int
     grids: tuple[PlannedGrid, ...]
     repairs: tuple[Repair, ...]
@@ -172,6 +179,7 @@ class Plan:
     within_id: int | None
     units: tuple[PlannedUnit, ...]
     unused_columns: tuple[str, ...]
+    dropped_columns: tuple[str, ...]
     makes_layer: bool
 
     def of(self, *changes: Change) -> tuple[PlannedGrid, ...]:

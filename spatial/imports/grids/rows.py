@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from spatial.errors import Fault, InputError
@@ -64,9 +65,9 @@ def entries(table: SourceTable, columns: Columns, code_scheme: str) -> tuple[lis
             try:
                 said[what] = _read(what, value, code_scheme)
             except FaultyCell as fault:
-                faults.append(Fault(f"row {row + 1}, column {column}", fault.text, fault.values))
+                faults.append(Fault(f"row {table.numbers[row]}, column {column}", fault.text, fault.values))
         if "code" in said:
-            by_code[said["code"]].append(_entry(row + 1, said, columns))
+            by_code[said["code"]].append(_entry(table.numbers[row], row, said, columns))
     merged = []
     for code in sorted(by_code):
         rows = by_code[code]
@@ -75,8 +76,8 @@ def entries(table: SourceTable, columns: Columns, code_scheme: str) -> tuple[lis
             where = "rows " + ", ".join(str(one.rows[0]) for one in rows)
             faults.append(Fault(where, "code-differs", {"code": code, "columns": ", ".join(differing)}))
         numbers = tuple(one.rows[0] for one in rows)
-        first = rows[0]
-        merged.append(Entry(numbers, code, first.name, first.unit, first.unit_name, first.kind, first.attributes))
+        indexes = tuple(one.indexes[0] for one in rows)
+        merged.append(replace(rows[0], rows=numbers, indexes=indexes))
     return merged, faults
 
 
@@ -139,10 +140,17 @@ def _attribute(value: Any) -> Any:
     return [_attribute(part) for part in value] if isinstance(value, list) else value
 
 
-def _entry(row: int, said: Mapping[str, Any], columns: Columns) -> Entry:
+def _entry(number: int, index: int, said: Mapping[str, Any], columns: Columns) -> Entry:
     kept = {column: said.get(f"keep {column}") for column in columns.keep}
     return Entry(
-        (row,), said["code"], said.get("name"), said.get("unit"), said.get("unit-name"), said.get("grid-kind"), kept
+        rows=(number,),
+        indexes=(index,),
+        code=said["code"],
+        name=said.get("name"),
+        unit=said.get("unit"),
+        unit_name=said.get("unit-name"),
+        kind=said.get("grid-kind"),
+        attributes=kept,
     )
 
 

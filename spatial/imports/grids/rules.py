@@ -45,6 +45,7 @@ def plan_import(table: SourceTable, request: Request, stored: Stored, repair_lim
         kind=stored.kind,
         crs=crs,
         encoding=table.encoding,
+        notes=table.notes,
         features=len(table),
         grids=tuple(sorted(present + gone, key=lambda grid: grid.code)),
         repairs=shapes.repairs,
@@ -53,6 +54,7 @@ def plan_import(table: SourceTable, request: Request, stored: Stored, repair_lim
         within_id=stored.within_id,
         units=tuple(units),
         unused_columns=unused_columns(table, request.columns),
+        dropped_columns=table.dropped,
         makes_layer=stored.layer_id is None,
     )
 
@@ -63,7 +65,7 @@ def _checked(table: SourceTable, request: Request, stored: Stored) -> tuple[list
     found, faults = entries(table, request.columns, stored.code_scheme)
     crs = request.source_crs or table.crs or ""
     crs_faults = _system_faults(crs)
-    bad_shapes = shape_faults(table.shapes)
+    bad_shapes = shape_faults(table.shapes, table.numbers)
     units: list[PlannedUnit] = []
     if request.new_units is None:
         faults += unknown_units(found, units_at(stored.units, request.effective), request.columns.unit)
@@ -72,7 +74,7 @@ def _checked(table: SourceTable, request: Request, stored: Stored) -> tuple[list
         faults += unit_faults
     faults += _renumbered(found, request, stored) + crs_faults + bad_shapes
     if not crs_faults and not bad_shapes:
-        faults += place_faults(table.shapes, crs, stored.plane, stored.extent)
+        faults += place_faults(table.shapes, table.numbers, crs, stored.plane, stored.extent)
     _refuse(faults)
     return found, units, crs
 

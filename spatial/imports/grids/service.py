@@ -26,7 +26,7 @@ from spatial.history import Moment
 from spatial.imports.grids.model import CHANGES, LayerKind, NewUnits, Plan, Request, Stored
 from spatial.imports.grids.rows import require_scheme
 from spatial.imports.grids.rules import plan_import
-from spatial.imports.read import SourceTable
+from spatial.imports.read import SourceTable, require_confirmed
 from spatial.imports.write import file_of, sheet
 from spatial.roster.chains import write_chain
 from spatial.settings import Settings
@@ -41,6 +41,7 @@ def dry_run(session: Session, table: SourceTable, request: Request, settings: Se
 def commit_import(database: Database, actor: Actor, table: SourceTable, request: Request, settings: Settings) -> Plan:
     """Do the import in one transaction, and return what it did; without a change nothing is written at all."""
     actor.require("planner")
+    require_confirmed(table.encoding)
     with database.write() as session:
         # decided under the lock of the domain, so that what it rests on cannot change before it is written
         session.execute(select(func.pg_advisory_xact_lock(func.domain_lock("areas"))))

@@ -27,14 +27,14 @@ class Taken:
     repairs: tuple[Repair, ...]
 
 
-def shape_faults(shapes: Geometries) -> list[Fault]:
+def shape_faults(shapes: Geometries, numbers: Sequence[int]) -> list[Fault]:
     """Return a fault for each row without a usable area: none, empty, of another type, NaN or infinite."""
     faults = []
     types = shapely.get_type_id(shapes)
     flat, owner = shapely.get_coordinates(shapes, return_index=True)
     endless = np.bincount(owner[~np.isfinite(flat).all(axis=1)], minlength=len(shapes)) > 0
     for row, (kind, empty) in enumerate(zip(types, shapely.is_empty(shapes) | shapely.is_missing(shapes), strict=True)):
-        where = f"row {row + 1}, geometry"
+        where = f"row {numbers[row]}, geometry"
         if empty:
             faults.append(Fault(where, "geometry-missing"))
         elif kind not in AREAS:
@@ -44,7 +44,9 @@ def shape_faults(shapes: Geometries) -> list[Fault]:
     return faults
 
 
-def place_faults(shapes: Geometries, crs: str, plane: Plane | None, extent: systems.Bounds | None) -> list[Fault]:
+def place_faults(
+    shapes: Geometries, numbers: Sequence[int], crs: str, plane: Plane | None, extent: systems.Bounds | None
+) -> list[Fault]:
     """Return faults of rows that are not on Earth, not in their system, or not near the deployment.
 
     Coordinates that only make sense with their axes swapped are one fault, with that hint.
@@ -60,7 +62,7 @@ def place_faults(shapes: Geometries, crs: str, plane: Plane | None, extent: syst
     far = np.zeros(len(xy), bool) if plane is None else np.abs(lonlat[:, 0] - plane.lon_0) > FARTHEST_DEGREES
     faults = []
     for row in np.unique(owner[lost | beyond_lon | beyond_lat | far]):
-        where, own = f"row {row + 1}, geometry", owner == row
+        where, own = f"row {numbers[row]}, geometry", owner == row
         if (lost & own).any():
             faults.append(Fault(where, "outside-crs", {"crs": crs[:80], "count": int((lost & own).sum())}))
         elif (beyond_lon & own).any():
@@ -123,7 +125,7 @@ def _joined(entries: Sequence[Entry], source: Geometries) -> tuple[Geometries, l
     joined = np.empty(len(entries), dtype=object)
     repairs = []
     for index, entry in enumerate(entries):
-        shapes = source[np.asarray(entry.rows) - 1]
+        shapes = source[np.asarray(entry.indexes)]
         if len(shapes) > 1:
             distinct = np.unique(shapely.to_wkb(shapely.normalize(shapes)), return_index=True)[1]
             if len(distinct) < len(shapes):

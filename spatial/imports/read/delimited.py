@@ -42,7 +42,7 @@ def open_delimited(path: Path, file: str, encoding: str | None) -> Source:
     if told.is_declared and not decodes(blocks_of(path), told.name):
         raise InputError(_undecodable(path, told.name, delimiter))
     table = _Table(path, told, delimiter, has_nul=any(b"\0" in block for block in blocks_of(path)))
-    names = table.names()
+    names = table.names(first)
 
     def chunks() -> Iterator[Chunk]:
         yield from table.chunks(names, Faults(faults))
@@ -87,12 +87,12 @@ class _Table:
         self.delimiter = delimiter
         self.has_nul = has_nul
 
-    def names(self) -> tuple[str, ...]:
-        """Return the names in the first row."""
+    def names(self, first: str) -> tuple[str, ...]:
+        """Return the names in the first row, whose text is given."""
         for numbers, batch in self._batches(Faults([])):
             if len(numbers) and numbers[0] == 1:
                 return require_columns([column[0].as_py() for column in batch.columns])
-        raise invalid("row 1", "header-missing")
+        return require_columns(next(csv.reader([first], delimiter=self.delimiter), []))  # a header without an end
 
     def chunks(self, names: tuple[str, ...], faults: Faults) -> Iterator[Chunk]:
         """Yield the rows after the first."""
@@ -138,6 +138,8 @@ class _Table:
                 last = int(numbers[-1]) if len(numbers) else last
                 yield numbers, batch
         except pa.ArrowInvalid as error:
+            if "Empty CSV" in str(error):
+                return
             if "straddling" not in str(error):
                 raise invalid("file", "file-unreadable", file=self.path.name, reason=str(error)[:200]) from None
             row = max([last, *ragged[-1:]]) + 1
