@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from api.deps import DEMO_COOKIE, AppSettings, AskedMoment, Language, ReadSession, SignedIn, may_demo
 from api.errors import problem_responses
-from maps.grids import Flaw, grid_map
+from maps.grids import grid_map
 from maps.home import Figure, Person, docs_page, home_page
+from maps.networks import Flaw
 from maps.offline import NODE_MODULES, STATIC, OfflineMap
 from maps.texts import say
 from spatial import access

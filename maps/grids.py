@@ -4,85 +4,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import folium
-import numpy as np
-import shapely
 from jinja2 import Template
-from shapely.geometry.base import BaseGeometry
 
+from maps.grid_data import page_data
+from maps.networks import UNCOVERED, Flaw, Network, state_of
 from maps.offline import STATIC, TEMPLATES, OfflineMap
 from maps.people import Reader
 from spatial.lookup.model import GridState
-from spatial.roster.model import OfficerRef, Response, TeamRef, Texts
+from spatial.roster.model import Texts
 
-DISPLAY_DECIMALS = 6  # 0.1 m: of the picture, never of an answer
-STATES = ("officer", "squad", "crew", "contact", "nobody", "unstaffed")
-UNCOVERED = frozenset({"contact", "nobody"})
-OLD_AFTER_MIN = 5
-PAGE_TEXTS = (
-    "responsible",
-    "chain",
-    "vacant",
-    "vacant_label",
-    "nobody_label",
-    "colon",
-    "zoom_in",
-    "zoom_out",
-    "age",
-    "lookup",
-)
+SCRIPTS = ("node.js", "shapes.js", "picture.js", "labels.js", "find.js", "grids.js")
 MOST_LISTED = 12  # uncovered grids named in the panel
-
-
-@dataclass(frozen=True)
-class Network:
-    """The grids of one layer as the page draws them; the coarsest network has the strong lines."""
-
-    code: str
-    title: str
-    states: Sequence[GridState]
-    is_strong: bool
-
-    @property
-    def counts(self) -> list[tuple[str, int]]:
-        """How many grids are in each state that occurs, in the order of the legend."""
-        found = Counter(state_of(one.response) for one in self.states)
-        return [(state, found[state]) for state in STATES if found[state]]
-
-    @property
-    def vacant(self) -> int:
-        """How many grids have no lead."""
-        return sum(is_vacant(one) for one in self.states)
-
-    @property
-    def is_staffed(self) -> bool:
-        """Whether the layer has a chain of response at all."""
-        return any(one.response.steps for one in self.states)
-
-    @property
-    def verdict(self) -> str:
-        """The network in one word: `unstaffed`, `some` uncovered, or `all` covered."""
-        if not self.is_staffed:
-            return "unstaffed"
-        return "some" if self.uncovered else "all"
-
-    @property
-    def uncovered(self) -> int:
-        """How many grids have nobody on duty."""
-        return sum(n for state, n in self.counts if state in UNCOVERED)
-
-
-@dataclass(frozen=True)
-class Flaw:
-    """A fault in a tiling, as recorded: where, how large, between which grids."""
-
-    kind: str
-    codes: Sequence[str]
-    area_m2: float | None
-    shape: BaseGeometry
 
 
 @dataclass(frozen=True)
@@ -96,41 +31,17 @@ class Gap:
     network: str
 
 
-class GridLayer(folium.map.Layer):
-    """One network, drawn by static/grids.js from the data in the page."""
+class Networks(folium.map.Layer):
+    """All networks, drawn by static/grids.js from the data in the page."""
 
     _template = Template(
-        "{% macro script(this, kwargs) %}"
-        "var {{ this.get_name() }} = twingrid.network({{ this._parent.get_name() }}, {{ this.index }});"
+        "{% macro script(this, kwargs) %}var {{ this.get_name() }} = twingrid.draw({{ this._parent.get_name() }});"
         "{% endmacro %}"
     )
 
-    def __init__(self, index: int) -> None:
-        super().__init__(name=str(index), overlay=True)
-        self._name, self._id = "Network", str(index)
-        self.index = index
-
-
-def state_of(response: Response) -> str:
-    """Return what the map shows of a chain: who covers the grid, or that nobody does.
-
-    `officer`, `squad`, `crew`: the covering step's kind; `contact`: nobody is on duty, but somebody can be called;
-    `nobody`: not even that; `unstaffed`: the layer has no chain of response.
-    """
-    if not response.steps:
-        return "unstaffed"
-    covering = response.covering
-    if covering is None:
-        return "nobody" if response.first is None else "contact"
-    who = covering.responders[0].who
-    if isinstance(who, TeamRef) and who.kind == "squad":
-        return "squad"
-    return "officer" if isinstance(who, OfficerRef) and covering.step.source == "grid_shift" else "crew"
-
-
-def is_vacant(state: GridState) -> bool:
-    """Whether a grid that is staffed has no lead."""
-    return bool(state.response.steps) and not any(one.role == "lead" for one in state.responsible)
+    def __init__(self) -> None:
+        super().__init__(name="networks", overlay=True)
+        self._name = self._id = "networks"
 
 
 def grid_map(
@@ -156,11 +67,12 @@ def grid_map(
     networks = _networks(states, reader, titles or {})
     page = OfflineMap("grids", title or reader.say("map.title"), lang, base_map_url)
     page.write_style((STATIC / "grids.css").read_text("utf-8"))
-    page.write_script((STATIC / "grids.js").read_text("utf-8"))
+    for script in SCRIPTS:
+        page.write_script((STATIC / script).read_text("utf-8"))
     page.write_html(_frame(networks, flaws, reader, page.title, synthetic))
-    page.write_data("data", _data(networks, flaws, reader) | {"is_live": is_live, "lookup_url": lookup_url})
-    for index in range(len(networks)):
-        GridLayer(index).add_to(page)
+    page.write_data("data", page_data(networks, flaws, reader) | {"is_live": is_live, "lookup_url": lookup_url})
+    if networks:
+        Networks().add_to(page)
     return page
 
 
@@ -203,74 +115,3 @@ def _frame(
         unlisted=len(gaps) - MOST_LISTED,
         flaws=Counter(one.kind for one in flaws),
     )
-
-
-def _data(networks: Sequence[Network], flaws: Sequence[Flaw], reader: Reader) -> dict[str, Any]:
-    """Return what static/grids.js draws."""
-    shapes = [one.shape for network in networks for one in network.states]
-    west, south, east, north = shapely.total_bounds(shapes).tolist() if shapes else (0.0, 0.0, 0.0, 0.0)
-    return {
-        "at": reader.at.isoformat(),
-        "at_local": f"{reader.at.astimezone(reader.zone):%Y-%m-%dT%H:%M}",
-        "old_after_min": OLD_AFTER_MIN,
-        "bounds": [[south, west], [north, east]],
-        "states": {state: reader.say(f"map.state.{state}") for state in STATES},
-        "texts": {key: reader.say(f"map.page.{key}") for key in PAGE_TEXTS},
-        "flaws": [_flaw(one, reader) for one in flaws],
-        "layers": [
-            {
-                "title": network.title,
-                "strong": network.is_strong,
-                "staffed": network.is_staffed,
-                "shapes": {"type": "FeatureCollection", "features": _features(network, reader)},
-            }
-            for network in networks
-        ],
-    }
-
-
-def _features(network: Network, reader: Reader) -> list[dict[str, Any]]:
-    """Return the grids of a network as GeoJSON features, rounded for display, with all that their popups say."""
-    return [
-        {"type": "Feature", "geometry": _drawn(one.shape), "properties": _properties(one, reader)}
-        for one in network.states
-    ]
-
-
-def _flaw(one: Flaw, reader: Reader) -> dict[str, Any]:
-    """Return a fault of a tiling as it is drawn: its shape, and a ring around it, for most are tiny."""
-    area = reader.say("map.area", m2=f"{one.area_m2:,.1f}") if one.area_m2 is not None else ""
-    return {
-        "title": reader.say_or(f"import.finding.{one.kind}", one.kind),
-        "detail": " · ".join(filter(None, [", ".join(one.codes), area])),
-        "at": _middle(one.shape),
-        "shape": _drawn(one.shape),
-    }
-
-
-def _drawn(shape: BaseGeometry) -> dict[str, Any]:
-    return shapely.geometry.mapping(shapely.transform(shape, lambda lonlat: np.round(lonlat, DISPLAY_DECIMALS)))
-
-
-def _middle(shape: BaseGeometry) -> list[float]:
-    """Return latitude and longitude of a point inside a shape, for a label."""
-    inside = shape.point_on_surface()
-    return [round(inside.y, DISPLAY_DECIMALS), round(inside.x, DISPLAY_DECIMALS)]
-
-
-def _properties(one: GridState, reader: Reader) -> dict[str, Any]:
-    state = state_of(one.response)
-    first = one.response.first
-    return {
-        "at": _middle(one.shape),
-        "code": one.grid.code,
-        "name": one.grid.name,
-        "unit": one.unit.name if one.unit else "",
-        "state": state,
-        "alarm": state in UNCOVERED,
-        "vacant": is_vacant(one),
-        "now": [reader.responder(responder) for responder in first.responders] if first else [],
-        "people": [reader.assigned(assigned) for assigned in one.responsible],
-        "chain": [reader.outcome(step) for step in one.response.steps],
-        "step": one.response.steps.index(first) if first else None,
-    }

@@ -70,14 +70,14 @@ class Reader:
         away = self.say("map.away", reason=self.say(f"map.leave.{one.away}")) if one.away else ""
         return Line(one.officer.name, self._list(role, self._officer(one.officer), away))
 
-    def outcome(self, one: StepOutcome) -> Line:
+    def outcome(self, one: StepOutcome) -> str:
         """Say what a step of the chain yields: who, or why nobody."""
         names = [self.responder(responder).main for responder in one.responders]
         shown = self._list(*names[:MOST_NAMES])
         if len(names) > MOST_NAMES:
             shown = self.say("map.and-more", shown=shown, n=len(names))
         unit = one.unit.name if one.unit else "—"
-        return Line(self.titled(one.step.title), shown or self.say(f"lookup.outcome.{one.reason}", unit=unit))
+        return shown or self.say(f"lookup.outcome.{one.reason}", unit=unit)
 
     def _team(self, team: TeamRef) -> str:
         name = team.name if team.name != team.call_sign else ""

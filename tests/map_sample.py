@@ -1,10 +1,13 @@
 """A small made-up street for tests of pages: 6 police grids over 24 governance grids, in every state of duty."""
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise, product
 
+import numpy as np
 import shapely
+from scipy.spatial import cKDTree
 from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
@@ -103,3 +106,41 @@ def _wiggle(a: tuple[int, int], b: tuple[int, int], parts: int = 12) -> list[tup
         for t in (n / parts for n in range(parts + 1))
     ]
     return (line if (ax, ay) == a else line[::-1])[:-1]
+
+
+def city(columns: int = 110, rows: int = 87, beats: int = 1194, parts: int = 24, seed: int = 1) -> list[GridState]:
+    """Return networks of the size of a prefecture: police grids are unions of governance grids, some of detached parts.
+
+    Borders bend; every grid has people of its own, so that nothing repeats that would not repeat in a real city.
+    """
+    spots = list(product(range(columns), range(rows)))
+    cells = [_city_cell(x, y, parts) for x, y in spots]
+    seeds = np.random.default_rng(seed).choice(len(spots), beats, replace=False)
+    _, owner = cKDTree(np.array(spots)[seeds]).query(spots)
+    unions = [shapely.coverage_union_all([cells[spot] for spot in np.flatnonzero(owner == n)]) for n in range(beats)]
+    police = [_beat(n, shape) for n, shape in enumerate(unions)]
+    return police + [_cell_state(n, shape) for n, shape in enumerate(cells, start=beats)]
+
+
+def _beat(n: int, shape: BaseGeometry) -> GridState:
+    officer = replace(OFFICER, id=n, number=f"{n:06}", name=f"陈{n}")
+    others = RESPONSES["squad" if n % 97 else "contact"].steps[1:]
+    lead = (Assigned(n, "lead", officer, None, None, None),) if n % 31 else ()
+    grid = GridRef(n, f"JB{n:05}", f"第{n}警格", "regular", None, None)
+    response = Response((outcome(OWN, officer if n % 9 else None), *others))
+    return GridState("police", grid, STATION, shape, lead, response)
+
+
+def _cell_state(n: int, shape: BaseGeometry) -> GridState:
+    worker = replace(WORKER, id=n, number=f"W{n:06}", name=f"林{n}")
+    others = RESPONSES["crew" if n % 7 else "nobody"].steps[1:]
+    people = tuple(Assigned(n, role, worker, None, None, None) for role in ("lead", "deputy")) if n % 50 else ()
+    grid = GridRef(n, f"3203110{n:08}", f"永安社区第{n}网格", "regular", None, None)
+    response = Response((outcome(OWN, worker if n % 40 else None), *others))
+    return GridState("governance", grid, CENTRE, shape, people, response)
+
+
+def _city_cell(x: int, y: int, parts: int) -> Polygon:
+    corners = [(x, y), (x + 1, y), (x + 1, y + 1), (x, y + 1), (x, y)]
+    line = [point for a, b in pairwise(corners) for point in _wiggle(a, b, parts)]
+    return Polygon([(116.5 + 0.012 * px, 33.8 + 0.01 * py) for px, py in line])

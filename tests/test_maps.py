@@ -12,13 +12,19 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import shapely
 from fastapi.testclient import TestClient
+from hypothesis import given
+from hypothesis import strategies as st
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy import select
 from typer.testing import CliRunner
 
 from api import map_cli
-from maps.grids import STATES, Flaw, grid_map, is_vacant, state_of
+from maps.compact import encode
+from maps.grids import grid_map
 from maps.home import Figure, Person, docs_page, home_page
+from maps.networks import STATES, Flaw, is_vacant, state_of
 from maps.texts import LANGUAGES
 from spatial.db import Database
 from spatial.history import Moment
@@ -26,6 +32,7 @@ from spatial.roster.muster import on_duty_count
 from spatial.roster.queries import ABSENT
 from spatial.tables import DutyEvent, Leave, Shift, Span, TeamMember
 from tests import map_sample as sample
+from tests.map_shapes import decode, layers_of
 
 ZONE = ZoneInfo("Asia/Shanghai")
 EVIL = sample.EVIL
@@ -128,7 +135,7 @@ def test_names_are_text_whatever_they_hold() -> None:
     page = Page(html)
     assert "alert(1)" not in "".join(page.scripts)
     assert page.text.count(EVIL) == 3  # title of the page, heading, label of synthetic data
-    assert page.data["data"]["layers"][0]["shapes"]["features"][0]["properties"]["name"] == EVIL  # type: ignore[index]
+    assert page.data["data"]["layers"][0]["grids"][0][1] == EVIL  # type: ignore[index]
     home = Page(
         home_page(lang="en", zone=ZONE, synthetic=EVIL, people=[Person(EVIL, EVIL, True)], figures=[Figure(1, EVIL)])
     )
@@ -173,11 +180,38 @@ def test_a_map_carries_no_officers_phone() -> None:
     assert "0571-0000 0110" in html
 
 
-def test_shapes_are_rounded_for_display_only_in_the_page() -> None:
-    """Coordinates in the page have six decimals at most."""
-    coordinates = re.findall(r"\d+\.\d+", json.dumps(Page(grids_html()).data["data"]["layers"]))  # type: ignore[index]
-    assert len(coordinates) > 1000
-    assert all(len(one.partition(".")[2]) <= 6 for one in coordinates)
+def test_shapes_are_simplified_for_display_only_in_the_page() -> None:
+    """The page carries both networks to a decimetre, and says that its borders are not those of the look-up."""
+    states, page = sample.states(), Page(grids_html("en"))
+    for layer, drawn in zip(("police", "governance"), layers_of(page.data["data"]), strict=True):
+        shapes = [one.shape for one in states if one.layer == layer]
+        assert shapely.coverage_is_valid(drawn)
+        assert shapely.hausdorff_distance(shapes, drawn).max() < 2e-6
+        assert not any(shapely.equals_exact(shapes, drawn))
+    assert "simplified for display; a look-up decides" in page.text
+
+
+def test_a_city_is_a_file_of_few_megabytes() -> None:
+    """10,764 grids with their people make a file under 8 MB, in which each network still covers without a hole."""
+    states = sample.city()
+    html = grid_map(states, at=sample.AT, zone=ZONE, lang="zh-CN").html()
+    assert len(html.encode()) < 8_000_000
+    data = Page(html).data["data"]
+    assert [len(layer["grids"]) for layer in data["layers"]] == [1194, 9570]  # type: ignore[index]
+    for layer, drawn in zip(("police", "governance"), layers_of(data), strict=True):
+        shapes = [one.shape for one in states if one.layer == layer]
+        assert shapely.coverage_is_valid(drawn)
+        assert touching(drawn) == touching(shapes)
+
+
+def touching(shapes: list[BaseGeometry]) -> set[tuple[int, int]]:
+    return {(int(a), int(b)) for a, b in zip(*shapely.STRtree(shapes).query(shapes, predicate="touches"), strict=True)}
+
+
+@given(st.lists(st.integers(-(2**33), 2**33)))
+def test_numbers_come_back_from_text(numbers: list[int]) -> None:
+    """What the page carries as text are the same whole numbers, whatever they are."""
+    assert decode(encode(numbers)) == numbers
 
 
 def test_an_empty_deployment_says_so() -> None:

@@ -1,47 +1,53 @@
 "use strict";
-/* Draws the networks from the data in the page. Text of the data enters as text nodes only, never as markup. */
+/* The map of the grids: popups, panel, paper and clock, around the picture of the networks. */
 
 const twingrid = (() => {
-  let data;
-  let map;
-  const networks = [];
-  const gridOf = new WeakMap(); // path of the drawing → grid
-  const flawOf = new WeakMap();
+  const data = () => (data.read ??= JSON.parse(document.getElementById("data").textContent));
+  const flawOf = new WeakMap(); // path of the drawing → flaw
+  let map, arcs, drawing, named, hovered;
+  let networks = [];
 
-  function node(tag, className, ...children) {
-    const made = document.createElement(tag);
-    if (className) made.className = className;
-    made.append(...children);
-    return made;
+  /** Returns a network whose grids know their shapes; what popups say is looked up when they open. */
+  function read(layer, index) {
+    const middles = shapes.decodePoints(layer.middles), { units_per_degree: units, alarms } = data();
+    const states = Object.keys(data().states);
+    const rings = shapes.decodeRings(layer.rings);
+    const grids = layer.grids.map((row, n) => {
+      const [code, name, , state, vacant] = row;
+      const grid = { layer: index, row, code, name, state: states[state], vacant: Boolean(vacant), rings: rings[n] };
+      grid.alarm = alarms.includes(grid.state);
+      grid.at = [middles[2 * n + 1] / units, middles[2 * n] / units];
+      grid.box = shapes.boxOf(grid.rings, arcs);
+      return grid;
+    });
+    const sizes = grids.map(({ box }) => Math.hypot(box.right - box.left, box.bottom - box.top)).sort((a, b) => a - b);
+    return { grids, strong: layer.strong, shown: true, across: sizes[sizes.length >> 1] / Math.SQRT2 };
   }
+
+  const pairs = (numbers) => numbers.filter((_, n) => n % 2 === 0).map((main, n) => [main, numbers[2 * n + 1]].map((one) => data().strings[one]));
+
+  const lines = (className, numbers) => pairs(numbers).map(([main, detail]) =>
+    node("p", className, node("span", "main", main), detail ? node("span", "detail", ` ${detail}`) : ""));
 
   function swatch(state) {
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    svg.setAttribute("class", "swatch");
-    const rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-    for (const [key, value] of Object.entries({ class: `state-${state}`, width: "100%", height: "100%" })) {
-      rect.setAttribute(key, value);
-    }
-    svg.append(rect);
-    return svg;
-  }
-
-  function lines(className, rows) {
-    return rows.map(({ main, detail }) =>
-      node("p", className, node("span", "main", main), detail ? node("span", "detail", ` ${detail}`) : ""));
+    const canvas = node("canvas", "swatch");
+    canvas.dataset.state = state;
+    return canvas;
   }
 
   function card(grid) {
+    const { texts, states, strings } = data(), layer = data().layers[grid.layer];
+    const [, , unit, , , now, people, outcomes, answering] = grid.row;
     const made = node("div", "card", node("h3", "", grid.name, " ", node("small", "", grid.code)));
-    made.append(node("p", "detail", [data.layers[grid.layer].title, grid.unit].filter(Boolean).join(" · ")));
-    made.append(node("p", grid.alarm ? "duty loud" : "duty", swatch(grid.state), data.states[grid.state]));
-    made.append(...lines("now", grid.now));
-    if (!data.layers[grid.layer].staffed) return made;
-    made.append(node("h4", "", data.texts.responsible));
-    made.append(...(grid.people.length ? lines("", grid.people) : [node("p", "main", data.texts.vacant)]));
-    const steps = grid.chain.map(({ main, detail }, n) =>
-      node("li", n === grid.step ? "here" : "", `${main}${data.texts.colon}${detail}`));
-    const chain = node("details", "", node("summary", "", data.texts.chain), node("ol", "", ...steps));
+    made.append(node("p", "detail", [layer.title, strings[unit]].filter(Boolean).join(" · ")));
+    made.append(node("p", grid.alarm ? "duty loud" : "duty", swatch(grid.state), states[grid.state]));
+    made.append(...lines("now", now));
+    if (!layer.staffed) return made;
+    made.append(node("h4", "", texts.responsible));
+    made.append(...(people.length ? lines("", people) : [node("p", "main", texts.vacant)]));
+    const steps = outcomes.map((outcome, n) =>
+      node("li", n === answering ? "here" : "", `${layer.chain[n]}${texts.colon}${strings[outcome]}`));
+    const chain = node("details", "", node("summary", "", texts.chain), node("ol", "", ...steps));
     chain.open = grid.alarm;
     made.append(chain);
     return made;
@@ -49,134 +55,73 @@ const twingrid = (() => {
 
   const flawCard = (flaw) => node("div", "card", node("h3", "", flaw.title), node("p", "detail", flaw.detail));
 
+  /** Returns the line around a grid that is pointed at or chosen; thin where the grid is small on the screen. */
+  function outline(grid, pane) {
+    const isSmall = (grid.box.right - grid.box.left) * map.getZoomScale(map.getZoom(), 0) < 4 * picture.fontSize();
+    return L.polygon(shapes.placesOf(grid, arcs), { interactive: false, pane, className: isSmall ? `${pane} small` : pane });
+  }
+
   function open(at, grids, flaws = []) {
     const content = node("div", "cards", ...grids.map(card), ...flaws.map(flawCard));
-    if (data.lookup_url) {
-      const link = node("a", "official", data.texts.lookup);
-      const when = data.is_live ? [] : [data.at_local];
-      link.href = `${data.lookup_url}#${[at.lng.toFixed(6), at.lat.toFixed(6), ...when]}`;
+    if (data().lookup_url) {
+      const link = node("a", "official", data().texts.lookup);
+      const when = data().is_live ? [] : [data().at_local];
+      link.href = `${data().lookup_url}#${[at.lng.toFixed(6), at.lat.toFixed(6), ...when]}`;
       content.append(link);
     }
-    const popup = L.popup({ maxWidth: Math.min(38 * fontSize(), 0.8 * map.getSize().x), minWidth: 16 * fontSize() * Math.min(grids.length, 2) });
+    const rem = picture.fontSize();
+    const popup = L.popup({ maxWidth: Math.min(38 * rem, 0.8 * map.getSize().x), minWidth: 16 * rem * Math.min(grids.length, 2) });
     popup.setLatLng(at).setContent(content);
-    const chosen = L.geoJSON(grids.map((grid) => grid.feature), { interactive: false, style: { pane: "chosen", className: "chosen" } });
+    const chosen = L.layerGroup(grids.map((grid) => outline(grid, "chosen")));
     popup.on("remove", () => chosen.remove());
     popup.openOn(map);
+    content.querySelectorAll(".swatch").forEach(picture.paintSwatch);
     chosen.addTo(map);
   }
 
-  const fontSize = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
-
-  function label(grid, strong) {
-    const text = node("span", "", node("b", "", grid.name));
-    if (grid.alarm) text.append(node("em", "loud", data.texts.nobody_label));
-    if (grid.vacant) text.append(node("em", "", data.texts.vacant_label));
-    const icon = L.divIcon({ className: strong ? "label strong" : "label", html: text, iconSize: null });
-    return L.marker(grid.at, { icon, interactive: false, keyboard: false, pane: `labels-${grid.layer}` });
+  /** Returns the grids of the networks shown that hold a place, at most one of each. */
+  function gridsAt(place) {
+    const { x, y } = map.options.crs.latLngToPoint(place, 0);
+    return networks.filter((one) => one.shown).map((one) => one.grids.find((grid) => shapes.contains(grid, x, y, arcs))).filter(Boolean);
   }
 
-  /** Returns one network as a layer group: shapes, rings over vacant grids, labels. */
-  function network(onMap, index) {
-    data ??= JSON.parse(document.getElementById("data").textContent);
-    map = onMap;
-    Object.entries({ outlines: 440, chosen: 460 }).forEach(([name, zIndex]) => {
-      (map.getPane(name) ?? map.createPane(name)).style.zIndex = zIndex;
-    });
-    const { strong, shapes } = data.layers[index];
-    const pane = `network-${index}`;
-    map.createPane(pane);
-    map.createPane(`labels-${index}`).style.zIndex = strong ? 640 : 630;
-    const group = L.featureGroup();
-    const grids = [];
-    shapes.features.forEach((feature) => {
-      const grid = { ...feature.properties, feature, layer: index };
-      const looks = `grid state-${grid.state}${strong ? " strong" : ""}`;
-      const shape = L.geoJSON(feature, { style: { className: looks, smoothFactor: 0.3, pane } });
-      shape.on("add", () => shape.eachLayer((drawn) => gridOf.set(drawn.getElement(), grid)));
-      group.addLayer(shape);
-      if (grid.vacant) {
-        group.addLayer(L.geoJSON(feature, { interactive: false, style: { className: "ringed", smoothFactor: 0.3, pane } }));
-      }
-      if (strong) { // once more above all fills, which may hide half of a border
-        group.addLayer(L.geoJSON(feature, { interactive: false, style: { className: "outline", smoothFactor: 0.3, pane: "outlines" } }));
-      }
-      grid.bounds = shape.getBounds();
-      grid.label = label(grid, strong);
-      group.addLayer(grid.label);
-      grids.push(grid);
-    });
-    networks[index] = { group, grids, strong };
-    return group;
+  /** Outlines the grid under the pointer. */
+  function hover(place) {
+    const grid = place && gridsAt(place).find((one, _, all) => one.layer === drawing.filled || all.length === 1);
+    if (grid === hovered?.grid) return;
+    hovered?.path.remove();
+    hovered = grid && { grid, path: outline(grid, "hovered").addTo(map) };
+    map.getContainer().classList.toggle("over", Boolean(grid));
   }
+
+  function goTo(grid) {
+    map.fitBounds(L.latLngBounds(shapes.placesOf(grid, arcs).flat()).pad(0.6), { animate: false });
+    open(L.latLng(grid.at), [grid]);
+  }
+
+  const label = () => labels.show(named, map, networks, data().texts);
 
   /** Draws the faults of the tilings, each with a ring that is seen at any scale. */
   function drawFlaws() {
-    map.createPane("flaws").style.zIndex = 450;
-    data.flaws.forEach((flaw) => {
-      const ring = L.circleMarker(flaw.at, { pane: "flaws", className: "flaw", radius: 0.7 * fontSize() });
+    data().flaws.forEach((flaw) => {
+      const ring = L.circleMarker(flaw.at, { pane: "flaws", className: "flaw", radius: 0.7 * picture.fontSize() });
       [ring.addTo(map), ...L.geoJSON(flaw.shape, { style: { pane: "flaws", className: "flaw" } }).addTo(map).getLayers()]
         .forEach((drawn) => flawOf.set(drawn.getElement(), flaw));
     });
   }
 
-  /** Hides labels that would cover one another; uncovered grids and strong networks come first. */
-  function declutter() {
-    const shown = networks.filter((one) => map.hasLayer(one.group));
-    const rank = (grid) => (grid.alarm ? 0 : 2) + (networks[grid.layer].strong ? 0 : 1);
-    const placed = [];
-    shown.flatMap((one) => one.grids).sort((a, b) => rank(a) - rank(b)).forEach((grid) => {
-      const element = grid.label.getElement();
-      const { offsetWidth: width, offsetHeight: height } = element.firstChild;
-      const { x, y } = map.latLngToLayerPoint(grid.at);
-      const east = map.latLngToLayerPoint(grid.bounds.getNorthEast());
-      const west = map.latLngToLayerPoint(grid.bounds.getSouthWest());
-      const isWider = width > (east.x - west.x) * 1.15;
-      const middle = isWider ? east.y - height / 2 : y; // the label of a small uncovered grid stands above it
-      const box = { left: x - width / 2, right: x + width / 2, top: middle - height / 2, bottom: middle + height / 2 };
-      const crowded = (isWider && !grid.alarm) || placed.some((other) =>
-        box.left < other.right && box.right > other.left && box.top < other.bottom && box.bottom > other.top);
-      element.firstChild.style.marginTop = `${middle - y}px`;
-      element.classList.toggle("crowded", crowded);
-      if (!crowded) placed.push(box);
-    });
-  }
-
-  /** Fills one network by the state of duty; the others keep their lines and their alarms, above it. */
-  function fill(index) {
-    networks.forEach((_, n) => {
-      const pane = map.getPane(`network-${n}`);
-      pane.style.zIndex = n === index ? 401 : 410 + n;
-      pane.classList.toggle("plain", n !== index);
-    });
-  }
-
-  function goTo(grid) {
-    map.fitBounds(grid.bounds.pad(0.6), { animate: false });
-    open(L.latLng(grid.at), [grid]);
-  }
-
-  /** Finds a grid by its code, its name, or a part of either. */
-  function bindFind() {
-    const grids = networks.flatMap((one) => one.grids);
-    const title = (grid) => `${grid.name} ${grid.code}`;
-    document.getElementById("names").append(...grids.map((grid) => new Option(title(grid))));
-    document.getElementById("find").addEventListener("change", ({ target }) => {
-      const wanted = target.value.trim();
-      const found = grids.find((grid) => [grid.code, grid.name, title(grid)].includes(wanted))
-        ?? grids.find((grid) => wanted && title(grid).includes(wanted));
-      if (found) goTo(found);
-    });
-  }
-
   function bindPanel() {
+    document.querySelectorAll("canvas.swatch").forEach(picture.paintSwatch);
     document.querySelectorAll("input[name=show]").forEach((box) => box.addEventListener("change", () => {
-      const { group } = networks[box.value];
-      box.checked ? group.addTo(map) : group.remove();
+      networks[box.value].shown = box.checked;
       box.closest("section").classList.toggle("hidden-layer", !box.checked);
-      declutter();
+      drawing.redraw();
+      label();
     }));
-    document.querySelectorAll("input[name=fill]").forEach((radio) =>
-      radio.addEventListener("change", () => fill(Number(radio.value))));
+    document.querySelectorAll("input[name=fill]").forEach((radio) => radio.addEventListener("change", () => {
+      drawing.filled = Number(radio.value);
+      drawing.redraw();
+    }));
     document.querySelectorAll("button[data-grid]").forEach((button) => button.addEventListener("click", () => {
       goTo(networks[button.dataset.layer].grids[button.dataset.grid]);
     }));
@@ -191,15 +136,15 @@ const twingrid = (() => {
     let before;
     const refit = (onPaper) => {
       if (onPaper === Boolean(before)) return;
-      const zoomedIn = map.getZoom() > map.getBoundsZoom(data.bounds) + 0.25;
+      const zoomedIn = map.getZoom() > map.getBoundsZoom(data().bounds) + 0.25;
       const view = before ?? map.getBounds();
       before = onPaper ? view : undefined;
       map.closePopup();
       document.documentElement.classList.toggle("sheet", onPaper);
       map.invalidateSize({ animate: false, pan: false });
       map.options.zoomSnap = onPaper ? 0 : 0.25;
-      map.fitBounds(onPaper && !zoomedIn ? data.bounds : view, { animate: false, padding: onPaper ? [10, 10] : [0, 0] });
-      declutter();
+      map.fitBounds(onPaper && !zoomedIn ? data().bounds : view, { animate: false, padding: onPaper ? [10, 10] : [0, 0] });
+      document.querySelectorAll("canvas.swatch").forEach(picture.paintSwatch);
     };
     window.addEventListener("beforeprint", () => refit(true));
     window.addEventListener("afterprint", () => refit(false));
@@ -209,40 +154,54 @@ const twingrid = (() => {
   /** Says how old the data of a live page have become. */
   function watchAge() {
     const note = document.getElementById("age");
-    const minutes = Math.floor((Date.now() - Date.parse(data.at)) / 60000);
-    note.hidden = minutes < data.old_after_min;
-    note.textContent = data.texts.age.replace("{n}", minutes);
+    const minutes = Math.floor((Date.now() - Date.parse(data().at)) / 60000);
+    note.hidden = minutes < data().old_after_min;
+    note.textContent = data().texts.age.replace("{n}", minutes);
+  }
+
+  /** Returns the picture of the networks in the page, for a map that listens for clicks on it. */
+  function draw(onMap) {
+    map = onMap;
+    map.fitBounds(data().bounds, { padding: [16, 16], animate: false });
+    Object.entries({ hovered: 440, flaws: 450, chosen: 460, labels: 630 }).forEach(([name, zIndex]) => {
+      map.createPane(name).style.zIndex = zIndex;
+    });
+    arcs = shapes.decodeArcs(data().arcs, data().units_per_degree);
+    networks = data().layers.map(read);
+    drawing = new picture.Picture(arcs, networks);
+    map.eachLayer((layer) => { if (layer instanceof L.TileLayer) drawing.opacity = 0.6; });
+    named = L.layerGroup().addTo(map);
+    drawFlaws();
+    map.on("moveend resize", label);
+    map.on("mousemove", ({ latlng }) => hover(latlng));
+    map.on("mouseout", () => hover());
+    map.on("click", ({ latlng, originalEvent: { clientX, clientY } }) => {
+      const paths = document.elementsFromPoint(clientX, clientY);
+      const flaws = new Set(paths.map((path) => flawOf.get(path)).filter(Boolean));
+      const grids = gridsAt(latlng);
+      if (grids.length || flaws.size) open(latlng, grids, [...flaws]);
+    });
+    return drawing;
   }
 
   function start(ready) {
+    const { texts } = data();
     map = ready;
-    data ??= JSON.parse(document.getElementById("data").textContent);
     map.attributionControl?.setPrefix(false);
-    L.control.zoom({ zoomInTitle: data.texts.zoom_in, zoomOutTitle: data.texts.zoom_out }).addTo(map);
-    L.control.scale({ imperial: false, maxWidth: 10 * fontSize() }).addTo(map);
+    L.control.zoom({ zoomInTitle: texts.zoom_in, zoomOutTitle: texts.zoom_out }).addTo(map);
+    L.control.scale({ imperial: false, maxWidth: 10 * picture.fontSize() }).addTo(map);
     bindPanel();
     bindPaper();
-    if (data.is_live) {
+    if (data().is_live) {
       watchAge();
       setInterval(watchAge, 20000);
     }
     if (!networks.length) return;
-    map.fitBounds(data.bounds, { padding: [16, 16], animate: false });
-    fill(0);
-    drawFlaws();
-    bindFind();
-    declutter();
-    map.on("zoomend resize", declutter);
-    map.on("click", (event) => {
-      const { clientX, clientY } = event.originalEvent;
-      const paths = document.elementsFromPoint(clientX, clientY);
-      const grids = paths.map((path) => gridOf.get(path)).filter(Boolean);
-      const flaws = new Set(paths.map((path) => flawOf.get(path)).filter(Boolean));
-      if (grids.length || flaws.size) open(event.latlng, grids.sort((a, b) => a.layer - b.layer), [...flaws]);
-    });
+    label();
+    finder.bind(networks.flatMap((one) => one.grids), data(), goTo);
   }
 
-  return { network, start };
+  return { draw, start, drawn: () => drawing.drawn };
 })();
 
 document.addEventListener("DOMContentLoaded", () => twingrid.start(map_grids));
