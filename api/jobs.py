@@ -1,19 +1,21 @@
 """Long work: how far it is, and stopping it."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 
-from api.deps import Actor, ReadSession, SignedIn, WriteSession
+from api.deps import Actor, Page, ReadSession, SignedIn, WriteSession
 from api.errors import problem_responses
+from api.shapes import Listing, listing
 from spatial import audit, jobs
 from spatial.tables import Job
 from spatial.time import now
 
 router = APIRouter(tags=["jobs"], dependencies=[SignedIn])
+State = Literal["queued", "running", "done", "failed", "cancelled"]
 JobId = Annotated[UUID, Path(description="name of a job, as its `Location` gave it")]
 
 
@@ -30,6 +32,17 @@ class JobOut(BaseModel):
     finished_at: datetime | None
     result: dict[str, Any] | None
     error: str | None
+
+
+@router.get("/jobs", summary="Jobs, oldest first", responses=problem_responses())
+def job_list(
+    session: ReadSession,
+    page: Page,
+    kind: Annotated[str | None, Query(max_length=100, description="such as check-tiling")] = None,
+    state: Annotated[State | None, Query(description="how it stands with them")] = None,
+) -> Listing[JobOut]:
+    """Return what was asked for, is running, and has ended."""
+    return listing(jobs.job_rows(session, page, kind=kind, state=state), lambda row: job_out(row.Job))
 
 
 @router.get("/jobs/{job_id}", summary="How far a job is", responses=problem_responses(404))

@@ -1,7 +1,7 @@
 """The worker: runs jobs until told to stop."""
 
 import threading
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -10,10 +10,14 @@ from spatial import jobs
 from spatial.db import Database
 from spatial.errors import Busy
 from spatial.grids.check import recheck_layer
+from spatial.incidents.retention import retire
+from spatial.incidents.rules import oldest_kept
 from spatial.jobs import Handler, Progress
+from spatial.settings import settings
 from spatial.time import now
 
 IDLE = timedelta(seconds=1)
+NAME = "worker"  # as which it is on record for what nobody asked for
 
 
 def check_tiling(session: Session, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -22,13 +26,35 @@ def check_tiling(session: Session, params: dict[str, Any], progress: Progress) -
     return recheck_layer(session, params["layer"], at=now(), actor=params["asked_by"])
 
 
-HANDLERS: dict[str, Handler] = {"check-tiling": check_tiling}
+def retire_incidents(session: Session, _params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Delete the incidents that are too old to keep."""
+    oldest = oldest_kept(now(), settings().incident_retention_days, settings().zone)
+    if oldest is None:  # switched off since the job was planned
+        return {}
+    progress(0.1, oldest.isoformat())
+    return retire(session, actor=NAME, oldest=oldest)
+
+
+HANDLERS: dict[str, Handler] = {"check-tiling": check_tiling, "retire-incidents": retire_incidents}
+
+
+def plan_day(database: Database, day: date) -> None:
+    """Queue what is to be done once on a day; workers that do so at once queue it once."""
+    kinds = ["retire-incidents"] if settings().incident_retention_days else []
+    with database.write() as session:
+        for kind in kinds:
+            jobs.enqueue_daily(session, kind, day, actor=NAME, now=now())
 
 
 def work(database: Database, stop: threading.Event) -> None:
     """Run jobs one after another until `stop` is set; a database that is away is waited for."""
+    planned: date | None = None
     while not stop.is_set():
         try:
+            today = now().astimezone(settings().zone).date()
+            if today != planned:
+                plan_day(database, today)
+                planned = today
             ran = jobs.run_next(database, HANDLERS, clock=now)
         except Busy as error:
             stop.wait(error.retry_after_s)

@@ -9,20 +9,24 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import Row, Text, cast, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from spatial.db import Database
-from spatial.errors import NotFound, TwingridError
+from spatial.errors import Denied, InputError, NotFound, TwingridError
+from spatial.paging import Page, Paged, by_time, paged
 from spatial.tables import Job
 
 Progress = Callable[[float, str], None]
 Handler = Callable[[Session, dict[str, Any], Progress], dict[str, Any]]
 log = logging.getLogger(__name__)
 FIRST_RETRY = timedelta(seconds=5)
+DAILY = uuid.UUID("6f0d3f0e-0d0c-5a53-9f43-3b6d1f6a9c11")  # the name space of jobs that run once a day
+FINAL = (InputError, Denied, NotFound)  # what fails so will fail so again
 
 
 class Cancelled(TwingridError):
@@ -31,12 +35,35 @@ class Cancelled(TwingridError):
     slug = "cancelled"
 
 
-def enqueue(session: Session, kind: str, params: dict[str, Any], *, actor: str, now: datetime) -> uuid.UUID:
-    """Add a job to the queue, in the caller's transaction, and return its public id."""
-    job_id = uuid.uuid4()
+def enqueue(
+    session: Session,
+    kind: str,
+    params: dict[str, Any],
+    *,
+    actor: str,
+    now: datetime,
+    job_id: uuid.UUID | None = None,
+) -> uuid.UUID:
+    """Add a job to the queue, in the caller's transaction, and return its public id; one that is there stays."""
+    job_id = job_id or uuid.uuid4()
     row = {"id": job_id, "kind": kind, "params": params, "created_at": now, "run_after": now, "created_by": actor}
-    session.execute(insert(Job).values(**row))
+    session.execute(insert(Job).values(**row).on_conflict_do_nothing(index_elements=["id"]))
     return job_id
+
+
+def enqueue_daily(session: Session, kind: str, day: date, *, actor: str, now: datetime) -> uuid.UUID:
+    """Add a job that is to run once on a day, however many ask for it: its id follows from both."""
+    return enqueue(session, kind, {}, actor=actor, now=now, job_id=uuid.uuid5(DAILY, f"{kind} {day.isoformat()}"))
+
+
+def job_rows(session: Session, page: Page, *, kind: str | None = None, state: str | None = None) -> Paged[Row[Any]]:
+    """Return a page of the jobs, oldest first."""
+    wanted = select(Job)
+    if kind is not None:
+        wanted = wanted.where(Job.kind == kind)
+    if state is not None:
+        wanted = wanted.where(Job.state == state)
+    return paged(session, wanted, by_time(Job.created_at, cast(Job.id, Text)), page)
 
 
 def find(session: Session, job_id: uuid.UUID) -> Job:
@@ -98,6 +125,7 @@ def _attempt(
 ) -> dict[str, Any]:
     """Run a handler in a savepoint and return what became of the job; unless done, nothing of the effect is left."""
     try:
+        effect.execute(text("SET LOCAL statement_timeout = 0"))  # a job may take longer than a request
         with effect.begin_nested():
             result = handler(effect, held.params, report)
     except Cancelled:
@@ -128,7 +156,7 @@ def _take(effect: Session, handlers: Mapping[str, Handler], now: datetime) -> Jo
 
 def _failure(error: Exception, held: _Held, now: datetime) -> dict[str, Any]:
     what = {"error": str(error) if isinstance(error, TwingridError) else type(error).__name__}
-    if held.tried + 1 >= held.most:
+    if held.tried + 1 >= held.most or isinstance(error, FINAL):
         return what | {"state": "failed", "finished_at": now}
     return what | {"state": "queued", "run_after": now + FIRST_RETRY * 2**held.tried}
 

@@ -14,11 +14,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+import fixtures
 from spatial import jobs
 from spatial.db import Database, make_engine
+from spatial.errors import NotFound
 from spatial.jobs import Progress
 from spatial.tables import Job
 from spatial.time import now
+from tests.conftest import ClientAs
 
 
 @pytest.fixture
@@ -170,3 +173,27 @@ def test_a_job_is_not_taken_between_its_failure_and_its_outcome(database: Databa
     assert jobs.run_next(database, {"fail": fail_while_another_looks}, clock=now) == job_id
     assert second == [None]
     assert (look(database, job_id).state, marks(database)) == ("queued", [])
+
+
+def test_what_is_wrong_with_the_asking_is_not_tried_again(database: Database) -> None:
+    """A job that was asked for wrongly fails at once: it would fail so every time."""
+
+    def refuse(_session: Session, _params: dict[str, Any], _progress: Progress) -> dict[str, Any]:
+        raise NotFound("no-such-layer", layer="x")
+
+    job_id = add(database, "refuse")
+    assert jobs.run_next(database, {"refuse": refuse}, clock=now) == job_id
+    assert (look(database, job_id).state, look(database, job_id).attempts) == ("failed", 1)
+
+
+def test_jobs_are_listed_in_pages(database: Database, client_as: ClientAs) -> None:
+    """Oldest first, by kind and state."""
+    fixtures.admit(database)
+    ids = [str(add(database, kind)) for kind in ("mark", "linger", "mark")]
+    jobs.run_next(database, {"mark": leave_mark}, clock=now)
+    client = client_as(database)
+    first = client.get("/jobs", params={"limit": 2}).json()
+    second = client.get("/jobs", params={"limit": 2, "cursor": first["next"]}).json()
+    assert [one["id"] for page in (first, second) for one in page["items"]] == ids
+    queued = client.get("/jobs", params={"kind": "mark", "state": "queued"}).json()["items"]
+    assert [one["id"] for one in queued] == ids[2:]

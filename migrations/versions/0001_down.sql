@@ -50,5 +50,5 @@ DROP TABLE barrier;
 DROP TABLE audit;
 DROP TABLE address;
 
-DROP FUNCTION ensure_incident_months, cover_within_shift, whole_outlives_parts, part_within_shift, watch_incidents,
-    no_current_incident, one_current_incident, append_only, history_stays, open_version, domain_lock;
+DROP FUNCTION drop_incident_months, ensure_incident_months, cover_within_shift, whole_outlives_parts, part_within_shift,
+    watch_incidents, no_current_incident, one_current_incident, append_only, history_stays, open_version, domain_lock;

@@ -208,3 +208,27 @@ BEGIN
     END LOOP;
     RETURN made;
 END $$;
+
+-- Take away the monthly partitions that end by an instant and are empty; their incidents are deleted before.
+CREATE FUNCTION drop_incident_months(before timestamptz) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+    named   text;
+    is_used boolean;
+    dropped integer := 0;
+BEGIN
+    PERFORM pg_advisory_xact_lock(domain_lock('incident months'));
+    FOR named IN
+        SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+        WHERE inhparent = 'incident'::regclass
+          AND (to_date(right(relname, 6), 'YYYYMM')::timestamp + interval '1 month') AT TIME ZONE 'UTC' <= before
+        ORDER BY relname
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %I)', named) INTO is_used;
+        IF NOT is_used THEN
+            EXECUTE format('DROP TABLE %I', named);
+            dropped := dropped + 1;
+        END IF;
+    END LOOP;
+    RETURN dropped;
+END $$;
