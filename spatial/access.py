@@ -40,7 +40,8 @@ class Actor:
 def operator(user: str) -> Actor:
     """Return whoever has a shell on the machine of the service: the command line's actor."""
     title = {"zh-CN": "本机操作员", "en": "local operator"}
-    return Actor(f"local:{user}", title, frozenset({"system_admin", "planner", "viewer"}), frozenset())
+    roles = frozenset({"system_admin", "planner", "duty_officer", "dispatcher", "viewer"})
+    return Actor(f"local:{user}", title, roles, frozenset())
 
 
 def actor_named(session: Session, name: str, *, demo_only: bool = False) -> Actor | None:

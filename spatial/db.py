@@ -105,6 +105,13 @@ class Database:
             yield session
             self.finish(session)
 
+    @contextmanager
+    def trial(self) -> Iterator[Session]:
+        """Yield a session that may write, and whose work is taken back at the end: what would have happened."""
+        with _patience(), Session(self.engine) as session:
+            yield session
+            session.rollback()
+
     def finish(self, session: Session) -> None:
         """Commit: the only place that does."""
         session.commit()

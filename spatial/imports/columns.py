@@ -1,0 +1,163 @@
+"""Chunks of a file as the lines that COPY stores, column by column, with all that is wrong in them. Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+
+from spatial.errors import Fault, InputError
+from spatial.imports.cells import FaultyCell, Reading, reading, text_of
+from spatial.imports.instants import reader
+from spatial.imports.located import Frame, Located, points, require_axes, shapes
+from spatial.imports.mapping import LAT, LON, Matched, fields_of
+from spatial.imports.model import Options, RowFault, Subject
+from spatial.imports.read import Chunk, Source
+from spatial.personal import is_personal_name
+
+NULL = r"\N"
+
+
+@dataclass(frozen=True)
+class Read:
+    """Rows as lines for COPY, their faults, and what was mended of their shapes."""
+
+    lines: str
+    faults: list[RowFault]
+    notes: list[RowFault]
+
+
+class Reader:
+    """Reads the chunks of one file of one subject."""
+
+    def __init__(self, subject: Subject, matched: Matched, options: Options, *, crs: str | None, lon_0: float | None):
+        self.subject, self.matched = subject, matched
+        fields = fields_of(subject)
+        instants = reader(options.zone, options.dates)
+        self.readings = {name: reading(fields[name], instants) for name in fields}
+        self.names = [name for name in matched.asked if name not in (LON.name, LAT.name)]
+        self.frame = Frame(crs or "", lon_0, options.repair_limit)
+        self.has_lonlat = {LON.name, LAT.name} <= set(matched.columns)
+        self.axes_seen = False
+        self.constants = self._constants()
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the lines, in their order."""
+        place = ["geom"] if self.subject.shape else []
+        return ["row", *self.names, *place]
+
+    def has_places(self, source: Source) -> bool:
+        """Return whether the file says where its rows are."""
+        return self.subject.shape is not None and (source.has_shapes or self.has_lonlat)
+
+    def read(self, chunk: Chunk) -> Read:
+        """Return the rows of a chunk."""
+        faults: list[RowFault] = []
+        made: list[Sequence[str]] = [[str(number) for number in chunk.numbers]]
+        for name in self.names:
+            if name in self.constants:
+                made.append([self.constants[name]] * len(chunk))
+            else:
+                column = self.matched.columns[name]
+                made.append(self._column(name, column, chunk, faults))
+        notes: list[RowFault] = []
+        if self.subject.shape:
+            made.append(self._places(chunk, faults, notes))
+        lines = "\n".join(map("\t".join, zip(*made, strict=True)))
+        return Read(lines + "\n" if lines else "", faults, notes)
+
+    def _constants(self) -> dict[str, str]:
+        found, faults = {}, []
+        for name in self.names:
+            if name in self.matched.columns:
+                continue
+            try:
+                found[name] = self.readings[name](self.matched.constants[name]) or NULL
+            except FaultyCell as fault:
+                faults.append(Fault(name, fault.text, fault.values))
+        if faults:
+            raise InputError(faults)
+        return found
+
+    def _column(self, name: str, column: str, chunk: Chunk, faults: list[RowFault]) -> list[str]:
+        read: Callable[[Any], str | None] = self.readings[name]
+        if name in self.matched.values:
+            read = _translated(read, self.matched.values[name])
+        memo: dict[str, str] = {}
+        made: list[str] = []
+        for index, value in enumerate(chunk.columns[column]):
+            is_text = value.__class__ is str
+            if is_text and (known := memo.get(value)) is not None:
+                made.append(known)
+                continue
+            try:
+                text = read(value) or NULL
+            except FaultyCell as fault:
+                faults.append(RowFault(chunk.numbers[index], column, fault.text, fault.values))
+                made.append(NULL)
+                continue
+            made.append(text)
+            if is_text:
+                memo[value] = text
+        return made
+
+    def _places(self, chunk: Chunk, faults: list[RowFault], notes: list[RowFault]) -> list[str]:
+        kind = self.subject.shape
+        if self.has_lonlat:
+            columns = [self.matched.columns[one.name] for one in (LON, LAT)]
+            lon, lat = (chunk.columns[column] for column in columns)
+            found = points(lon, lat, (self.readings["lon"], self.readings["lat"]), self.frame)
+            told = columns[0]
+        elif chunk.shapes is not None and kind is not None:
+            if not self.axes_seen:
+                require_axes(shapely.get_coordinates(chunk.shapes), self.frame.crs)
+                self.axes_seen = True
+            found = shapes(chunk.shapes, kind, self.frame)
+            told = "geometry"
+        else:
+            found, told = Located(np.full(len(chunk), None, dtype=object), {}, {}), "geometry"
+        for index, fault in found.faults.items():
+            faults.append(RowFault(chunk.numbers[index], told, fault.text, fault.values))
+        notes += [
+            RowFault(chunk.numbers[index], told, "shape-mended", {"area_m2": round(changed, 2)})
+            for index, changed in found.mended.items()
+        ]
+        if self.subject.shape_required:
+            missing = np.flatnonzero(shapely.is_missing(found.shapes)).tolist()
+            faults += [
+                RowFault(chunk.numbers[index], told, "shape-missing") for index in missing if index not in found.faults
+            ]
+        return [text or NULL for text in found.as_text()]
+
+
+def _translated(read: Reading, values: Any) -> Reading:
+    """Return a reading that first looks a cell up in a mapping of values."""
+
+    def cell(value: Any) -> str | None:
+        if value is not None and not isinstance(value, list | dict):
+            key = str(value) if isinstance(value, bool) else _key(value)
+            value = values.get(key, value)
+        return read(value)
+
+    return cell
+
+
+def _key(value: Any) -> str:
+    try:
+        return text_of(value).strip()
+    except FaultyCell:
+        return str(value)
+
+
+def named_for_people(subject: Subject, matched: Matched, names: Sequence[str]) -> list[Fault]:
+    """Return a fault for each column named for single people that does not tell of somebody on duty."""
+    duty = {
+        column for name, column in matched.columns.items() if name in subject.by_name and subject.by_name[name].is_duty
+    }
+    return [
+        Fault(f"column {column}", "column-personal", {"column": column})
+        for column in names
+        if column not in duty and column not in matched.dropped and is_personal_name(column)
+    ]

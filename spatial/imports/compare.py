@@ -1,0 +1,289 @@
+"""The statements that compare staged rows with what is stored, and find what the database would refuse.
+
+A staged row is in `import_rows_<subject>` as the file says it (alias `s`); what becomes of it, with ids for codes and
+with what the file does not say filled in, is in `import_changes_<subject>` (alias `d`); faults are in `import_faults`.
+"""
+# ruff: noqa: S608  # every name in these statements is one of our own specifications
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from spatial.imports.mapping import key_of
+from spatial.imports.model import Exclusion, Field, Subject
+from spatial.imports.stored import TYPES, key_sql, quoted, reference, relation, resolved_type
+
+TEXTS = ("text", "prose", "code", "choice")
+FAULTS = """CREATE TEMP TABLE IF NOT EXISTS import_faults
+    (row bigint, field text, "column" text, text text NOT NULL, "values" jsonb NOT NULL) ON COMMIT DELETE ROWS"""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The statements for one subject and what a file says of it: fields asked, shapes or none."""
+
+    subject: Subject
+    asked: frozenset[str]
+    has_shapes: bool
+
+    @property
+    def rows(self) -> str:
+        """The table of staged rows."""
+        return f"import_rows_{self.subject.name}"
+
+    @property
+    def changes(self) -> str:
+        """The table of what becomes of them."""
+        return f"import_changes_{self.subject.name}"
+
+    @cached_property
+    def key(self) -> tuple[str, ...]:
+        """What names a row."""
+        return key_of(self.subject, self.asked)
+
+    @property
+    def dates_versions(self) -> bool:
+        """Whether rows hold from an instant on until the next change on record."""
+        return self.subject.history == "versions"
+
+    # Tables
+
+    def tables(self) -> Iterator[str]:
+        """Yield the statements that make the temporary tables of this session, once."""
+        shape = ", geom geometry" if self.subject.shape else ""
+        times = ', "from" timestamptz, until timestamptz' if self.dates_versions else ""
+        staged = "".join(f", {quoted(one.name)} {TYPES[one.kind]}" for one in self.subject.fields)
+        made = "".join(f", {quoted(one.name)} {resolved_type(one)}" for one in self.subject.fields)
+        kept = "ON COMMIT DELETE ROWS"
+        yield FAULTS
+        yield f"CREATE TEMP TABLE IF NOT EXISTS {self.rows} (row bigint NOT NULL{staged}{times}{shape}) {kept}"
+        yield (
+            f"CREATE TEMP TABLE IF NOT EXISTS {self.changes} (row bigint, old_id bigint, thing_id bigint, "
+            f"is_known boolean, change text, differs text[], effective timestamptz, ending timestamptz{made}{shape}) "
+            f"{kept}"
+        )
+
+    # Faults of references
+
+    def reference_faults(self) -> Iterator[str]:
+        """Yield the statements that find codes which nothing has at that time."""
+        for one in self.subject.fields:
+            if one.refers is None or one.name not in self.asked:
+                continue
+            code, unnest = self._lookup(one), ""
+            if one.kind == "list":
+                code, unnest = 'one COLLATE "C"', f"CROSS JOIN unnest(s.{quoted(one.name)}) AS one"
+            within = ""
+            if one.refers == self.subject.known_as:
+                within = f"AND NOT EXISTS (SELECT 1 FROM {self.rows} p WHERE p.{quoted(self.subject.key[0])} = {code})"
+            yield (
+                f"INSERT INTO import_faults SELECT s.row, '{one.name}', NULL, '{one.refers}-not-known', "
+                f"jsonb_build_object('value', {code}) FROM {self.rows} s {unnest} WHERE {code} IS NOT NULL "
+                f"AND NOT EXISTS (SELECT 1 FROM ({reference(one.refers)}) r "
+                f"WHERE r.code = {code} AND r.valid @> {self._effective}) {within}"
+            )
+
+    def _lookup(self, one: Field) -> str:
+        return f'({one.lookup or f"s.{quoted(one.name)}"}) COLLATE "C"'
+
+    @property
+    def _effective(self) -> str:
+        if self.dates_versions:
+            return 'coalesce(s."from", :at)'
+        begins = self.subject.begins
+        return f"coalesce(s.{quoted(begins)}, :at)" if begins else ":at"
+
+    # Changes
+
+    def comparing(self) -> str:
+        """Return the statement that says of each staged row what becomes of it."""
+        fields = self.subject.fields
+        names = "".join(f", {quoted(one.name)}" for one in fields)
+        values = "".join(f", {self._wanted(one)}" for one in fields)
+        shape, shaped = ("", "")
+        if self.subject.shape:
+            shape, shaped = ", geom", ", s.geom" if self.has_shapes else ", o.geom"
+        thing = "coalesce(t.id, nextval('{0}'))" if self.subject.thing else "coalesce(o.thing_id, nextval('{0}'))"
+        table = self.subject.thing.table if self.subject.thing else self.subject.table
+        made = thing.format(f"{table}_id_seq") if self.subject.thing or self.subject.history == "plain" else "NULL"
+        known = "t.id IS NOT NULL" if self.subject.thing else "o.id IS NOT NULL"
+        ending = "NULL"
+        if self.dates_versions:
+            ending = "CASE WHEN s.until < upper(o.valid) OR upper(o.valid) IS NULL THEN s.until ELSE upper(o.valid) END"
+            ending = f"CASE WHEN s.until IS NULL THEN upper(o.valid) ELSE {ending} END"
+        return (
+            f"INSERT INTO {self.changes} (row, old_id, thing_id, is_known, change, differs, effective, ending"
+            f"{names}{shape}) SELECT s.row, o.id, {made}, {known}, CASE WHEN o.id IS NULL THEN 'new' "
+            f"WHEN w.differs = '{{}}' THEN 'same' ELSE 'changed' END, w.differs, {self._effective}, {ending}"
+            f"{values}{shaped} FROM {self.rows} s {self._joins()} CROSS JOIN LATERAL "
+            f"(SELECT array_remove(ARRAY[{self._differs()}]::text[], NULL) AS differs) w"
+        )
+
+    def _joins(self) -> str:
+        joins = []
+        for one in self.subject.fields:
+            if one.refers is None or one.name not in self.asked:
+                continue
+            alias, rows = quoted(f"r_{one.name}"), reference(one.refers)
+            if one.kind == "list":
+                joins.append(
+                    f"LEFT JOIN (SELECT s.row, array_agg(DISTINCT r.id ORDER BY r.id) AS id FROM {self.rows} s "
+                    f"CROSS JOIN unnest(s.{quoted(one.name)}) AS one JOIN ({rows}) r "
+                    f'ON r.code = one COLLATE "C" AND r.valid @> {self._effective} GROUP BY s.row) {alias} '
+                    f"ON {alias}.row = s.row"
+                )
+            else:
+                joins.append(
+                    f"LEFT JOIN ({rows}) {alias} ON {alias}.code = {self._lookup(one)} "
+                    f"AND {alias}.valid @> {self._effective}"
+                )
+        during = f" AND o.valid @> {self._effective}" if self.dates_versions else ""
+        if self.subject.thing:
+            same = " AND ".join(f"t.{quoted(name)} = {self._value(self.subject.by_name[name])}" for name in self.key)
+            joins.append(f"LEFT JOIN ({self.subject.thing.found}) t ON {same}")
+            joins.append(f"LEFT JOIN ({relation(self.subject)}) o ON o.thing_id = t.id{during}")
+        else:
+            ours = {one.name: self._value(one) for one in self.subject.fields}
+            computed = self.subject.computed
+            mine = [computed[name].format(**ours) if name in computed else ours[name] for name in self.key]
+            pairs = zip(key_sql(self.subject, self.key, "o"), mine, strict=True)
+            same = " AND ".join(f"{stored} = {staged}" for stored, staged in pairs)
+            joins.append(f"LEFT JOIN ({relation(self.subject)}) o ON {same}{during}")
+        return " ".join(joins)
+
+    def _value(self, one: Field) -> str:
+        """Return SQL of what a file says of a field, as an id where it is a code."""
+        if one.refers is not None:
+            return f"{quoted(f'r_{one.name}')}.id" if one.name in self.asked else f"NULL::{resolved_type(one)}"
+        staged = f"s.{quoted(one.name)}" + (' COLLATE "C"' if one.kind in TEXTS else "")
+        return f"({staged})"
+
+    def _wanted(self, one: Field) -> str:
+        """Return SQL of a field as it will be: what is not asked stays as it is stored."""
+        filled = f"coalesce({self._value(one)}, {one.default})" if one.default else self._value(one)
+        return (
+            filled if one.name in self.asked else f"CASE WHEN o.id IS NULL THEN {filled} ELSE o.{quoted(one.name)} END"
+        )
+
+    def _differs(self) -> str:
+        told = []
+        for one in self.subject.fields:
+            if one.name not in self.asked or one.name in self.key:
+                continue
+            differs = f"{self._wanted(one)} IS DISTINCT FROM o.{quoted(one.name)}"
+            if one.refers and one.refers == self.subject.known_as:  # a row of the same file, that has no id yet
+                differs += f" OR s.{quoted(one.name)} IS NOT NULL AND {self._value(one)} IS NULL"
+            told.append(f"CASE WHEN {differs} THEN '{one.name}' END")
+        if self.has_shapes:
+            differs = "s.geom IS DISTINCT FROM o.geom"
+            if self.subject.shape in ("area", "lines"):  # the same shape may begin at another vertex
+                differs += " AND ST_Normalize(s.geom) IS DISTINCT FROM ST_Normalize(o.geom)"
+            told.append(f"CASE WHEN {differs} THEN 'shape' END")
+        if self.dates_versions:
+            told.append("CASE WHEN s.until IS NOT NULL AND s.until IS DISTINCT FROM upper(o.valid) THEN 'until' END")
+        return ", ".join(told) or "NULL"
+
+    def following(self) -> Iterator[str]:
+        """Yield what is known only once all rows are compared: their references to each other, their next changes."""
+        for one in self.subject.fields:
+            if one.refers and one.refers == self.subject.known_as and one.name in self.asked:
+                yield (
+                    f"UPDATE {self.changes} d SET {quoted(one.name)} = p.thing_id FROM {self.rows} s, {self.changes} p "
+                    f"WHERE s.row = d.row AND d.{quoted(one.name)} IS NULL "
+                    f"AND p.{quoted(self.subject.key[0])} = s.{quoted(one.name)}"
+                )
+        if self.dates_versions:
+            pairs = [
+                f"{now} = {then}"
+                for now, then in zip(
+                    key_sql(self.subject, self.key, "d"), key_sql(self.subject, self.key, "n"), strict=True
+                )
+            ]
+            same = "n.thing_id = d.thing_id" if self.subject.thing else " AND ".join(pairs)
+            yield (
+                f"UPDATE {self.changes} d SET ending = least(d.ending, q.at) FROM "
+                f"(SELECT d.row, min(lower(n.valid)) AS at FROM {self.changes} d "
+                f"JOIN ({relation(self.subject)}) n ON {same} AND lower(n.valid) > d.effective "
+                f"WHERE d.old_id IS NULL GROUP BY d.row) q WHERE q.row = d.row"
+            )
+
+    def ending(self) -> str:
+        """Return the statement for a complete file: what is stored and not in it ends."""
+        during = "o.valid @> :at" if self.dates_versions else "lower(o.valid) >= :at" if self.subject.begins else "true"
+        names = "".join(f", {quoted(one.name)}" for one in self.subject.fields)
+        values = "".join(f", o.{quoted(one.name)}" for one in self.subject.fields)
+        return (
+            f"INSERT INTO {self.changes} (old_id, thing_id, is_known, change, differs, effective, ending{names}) "
+            f"SELECT o.id, o.thing_id, true, 'ended', '{{}}', :at, upper(o.valid){values} "
+            f"FROM ({relation(self.subject)}) o WHERE {during} "
+            f"AND NOT EXISTS (SELECT 1 FROM {self.changes} d WHERE d.old_id = o.id)"
+        )
+
+    # Faults of changes
+
+    def change_faults(self) -> Iterator[str]:
+        """Yield the statements that find what may not be: keys given twice, rows without what new ones need, rivals."""
+        yield self._duplicates()
+        for one in self.subject.fields:
+            if one.required and one.name not in self.asked and one.default is None and one.name not in self.key:
+                yield (
+                    f"INSERT INTO import_faults SELECT NULL, '{one.name}', NULL, 'needed-for-new', "
+                    f"jsonb_build_object('field', '{one.name}', 'count', count(*), 'row', min(row)) "
+                    f"FROM {self.changes} d WHERE change = 'new' HAVING count(*) > 0"
+                )
+        if self.subject.shape and self.subject.shape_required and not self.has_shapes:
+            yield (
+                f"INSERT INTO import_faults SELECT NULL, NULL, NULL, 'shapes-needed', "
+                f"jsonb_build_object('count', count(*), 'row', min(row)) "
+                f"FROM {self.changes} d WHERE change = 'new' HAVING count(*) > 0"
+            )
+        for exclusion in self.subject.exclusions:
+            yield self._rivals(exclusion)
+        for check in self.subject.checks:
+            yield (
+                f"INSERT INTO import_faults SELECT f.row, f.field, NULL, '{check.fault}', f.values "
+                f"FROM ({check.sql.format(changes=self.changes)}) f WHERE f.row IS NOT NULL"
+            )
+
+    def _duplicates(self) -> str:
+        key = ", ".join(key_sql(self.subject, self.key, "d"))
+        complete = " AND ".join(f"{one} IS NOT NULL" for one in key_sql(self.subject, self.key, "d"))
+        return (
+            f"INSERT INTO import_faults SELECT q.row, '{key_fields_first(self)}', NULL, 'row-repeated', "
+            f"jsonb_build_object('row', q.first) FROM (SELECT d.row, min(d.row) OVER (PARTITION BY {key}) AS first "
+            f"FROM {self.changes} d WHERE d.row IS NOT NULL AND {complete}) q WHERE q.row > q.first"
+        )
+
+    def _rivals(self, exclusion: Exclusion) -> str:
+        """Return the statement that finds rows which would hold at one time with another, of the file or stored."""
+        columns = [one.name for one in self.subject.fields]
+        named = ", ".join(quoted(name) for name in columns)
+        begins = quoted(self.subject.begins or "effective")
+        ends = quoted(self.subject.ends or "ending")
+        span = f"tstzrange(d.{begins}, d.{ends})"
+        sane = f"(d.{ends} IS NULL OR d.{begins} < d.{ends})"
+        same = " AND ".join(f"a.{quoted(name)} = b.{quoted(name)}" for name in exclusion.fields)
+        return (
+            f"WITH x AS MATERIALIZED (SELECT * FROM (SELECT d.row, {named}, CASE WHEN {sane} THEN {span} END AS span "
+            f"FROM {self.changes} d WHERE d.change <> 'ended' UNION ALL SELECT NULL, {named}, o.valid AS span "
+            f"FROM ({relation(self.subject)}) o WHERE NOT EXISTS (SELECT 1 FROM {self.changes} d WHERE d.old_id = o.id)"
+            f") x WHERE {exclusion.where}) "
+            f"INSERT INTO import_faults SELECT DISTINCT ON (a.row) a.row, '{exclusion.fields[-1]}', NULL, "
+            f"'{exclusion.fault}' || CASE WHEN b.row IS NULL THEN '' ELSE '-row' END, "
+            f"CASE WHEN b.row IS NULL THEN '{{}}' ELSE jsonb_build_object('row', b.row) END "
+            f"FROM x a JOIN x b ON {same} AND a.span && b.span AND (b.row IS NULL OR b.row < a.row) "
+            f"WHERE a.row IS NOT NULL AND {self._not_repeated} ORDER BY a.row, b.row"
+        )
+
+    @property
+    def _not_repeated(self) -> str:
+        """SQL: rows that are the same thing twice are told as that."""
+        pairs = zip(key_sql(self.subject, self.key, "a"), key_sql(self.subject, self.key, "b"), strict=True)
+        return "NOT (" + " AND ".join(f"{one} IS NOT DISTINCT FROM {other}" for one, other in pairs) + ")"
+
+
+def key_fields_first(comparison: Comparison) -> str:
+    """Return the field at which a repeated row is told."""
+    return next(
+        (name for name in comparison.key if name in comparison.subject.by_name), comparison.subject.fields[0].name
+    )

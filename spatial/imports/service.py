@@ -1,0 +1,225 @@
+"""Imports of rows: what a file would do, and doing it in one transaction."""
+
+from collections.abc import Callable, Iterable, Iterator
+from io import StringIO
+from typing import Any, cast
+
+import orjson
+import psycopg2.extensions
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from spatial import audit
+from spatial.access import Actor
+from spatial.db import open_version
+from spatial.errors import Fault, InputError
+from spatial.grids import about
+from spatial.imports.apply import still_used, writes
+from spatial.imports.cells import escaped
+from spatial.imports.columns import Reader, named_for_people
+from spatial.imports.compare import Comparison
+from spatial.imports.mapping import Mapping, Matched, matched
+from spatial.imports.model import CHANGES, MOST_FAULTS, Change, Options, Outcome, RowChange, RowFault, Subject
+from spatial.imports.read import Chunk, Source
+from spatial.imports.stored import key_fields, quoted, shown
+
+Progress = Callable[[float, str], None]
+ROWS_A_CHUNK = 50_000
+MOST_NOTES = 1000
+
+
+class Import:
+    """One import in the caller's transaction: rows are staged, compared, and written when asked to.
+
+    Nothing of it is left when the transaction ends, but what `write` wrote.
+    """
+
+    def __init__(self, session: Session, subject: Subject, options: Options) -> None:
+        self.session, self.subject, self.options = session, subject, options
+        self.rows = 0
+        self.notes: list[RowFault] = []
+
+    def stage(self, source: Source, mapping: Mapping, progress: Progress) -> None:
+        """Read all rows of a file into the session's table of staged rows, and note all that is wrong with them."""
+        self.matched = matched(self.subject, source.columns, mapping)
+        crs, lon_0 = self._frame(source, self.matched)
+        refused = named_for_people(self.subject, self.matched, source.columns)
+        if refused:
+            raise InputError(refused)
+        reader = Reader(self.subject, self.matched, self.options, crs=crs, lon_0=lon_0)
+        self.comparison = Comparison(self.subject, frozenset(self.matched.asked), reader.has_places(source))
+        self._prepare()
+        columns = ", ".join(map(quoted, reader.columns))
+        for chunk in source.chunks():
+            read = reader.read(chunk)
+            self._copy(f"{self.comparison.rows} ({columns})", read.lines)
+            self._note(read.faults)
+            self.notes += read.notes[: MOST_NOTES - len(self.notes)]
+            self.rows += len(chunk)
+            progress(self.rows / source.count if source.count else 0.0, "reading")
+        self._note([told_by_reader(fault) for fault in source.faults])
+        self.notes += [told_by_reader(note) for note in source.notes]
+
+    def compare(self) -> None:
+        """Say of each staged row what becomes of it, and find everything that may not be."""
+        comparison = self.comparison
+        if self.rows > ROWS_A_CHUNK:
+            self.session.execute(text(f"ANALYZE {comparison.rows}"))
+        for statement in comparison.reference_faults():
+            self._do(statement)
+        self._do(comparison.comparing())
+        for statement in comparison.following():
+            self._do(statement)
+        if self.options.complete:
+            self._do(comparison.ending())
+            if self.subject.history == "plain":
+                for statement in still_used(comparison):
+                    self._do(statement)
+        if self.rows > ROWS_A_CHUNK:
+            self.session.execute(text(f"ANALYZE {comparison.changes}"))
+        for statement in comparison.change_faults():
+            self._do(statement)
+        self._do(
+            f"UPDATE {comparison.changes} d SET change = 'faulty' FROM import_faults f WHERE f.row = d.row"  # noqa: S608  our own names
+        )
+
+    def write(self, actor: Actor, told: dict[str, Any]) -> None:
+        """Write what changes, as one version of the domain, and put it on record."""
+        stamp = open_version(self.session, self.subject.domain)
+        for statement in writes(self.comparison):
+            self._do(statement, stamp=stamp)
+        outcome = self.outcome()
+        detail = {"effective": self.options.effective.isoformat(), "rows": dict(outcome.counts), **told}
+        audit.record(self.session, actor.name, f"import-{self.subject.name}", f"domain {self.subject.domain}", detail)
+
+    def outcome(self) -> Outcome:
+        """Return what the import does, as far as it is known by now."""
+        found = self.session.execute(
+            text(f"SELECT change, count(*) FROM {self.comparison.changes} GROUP BY change")  # noqa: S608  our own names
+        )
+        counts: dict[Change, int] = dict.fromkeys(CHANGES, 0)
+        counts.update({cast("Change", change): number for change, number in found})
+        return Outcome(
+            subject=self.subject.name,
+            rows=self.rows,
+            counts=counts,
+            changes=list(self.changes(self.options.shown)),
+            faults=list(self.faults(MOST_FAULTS)),
+            fault_count=int(self.session.scalar(text("SELECT count(*) FROM import_faults")) or 0),
+            columns=dict(self.matched.columns),
+            dropped=self.matched.dropped,
+            notes=tuple(self.notes),
+        )
+
+    def faults(self, most: int | None = None) -> Iterator[RowFault]:
+        """Yield the faults in the order of the rows."""
+        rows = self.session.execute(
+            text(
+                'SELECT row, field, "column", text, "values" FROM import_faults ORDER BY row NULLS FIRST, 3, 2 LIMIT :n'
+            )
+            .bindparams(n=most)
+            .execution_options(yield_per=ROWS_A_CHUNK)
+        )
+        for row in rows:
+            column = row.column or self.matched.columns.get(row.field, row.field)
+            yield RowFault(row.row, column, row.text, row.values)
+
+    def changes(self, most: int | None = None, *, but_same: bool = True) -> Iterator[RowChange]:
+        """Yield what becomes of the rows, in their order; those that end come last."""
+        told = "change <> 'same'" if but_same else "true"
+        rows = f"SELECT * FROM {self.comparison.changes} WHERE {told} ORDER BY row NULLS LAST LIMIT :n"  # noqa: S608  our own names
+        names = key_fields(self.subject, self.comparison.key)
+        columns, joins = shown(self.subject, rows, "x.effective")
+        found = self.session.execute(
+            text(f"SELECT x.row AS import_row, x.change, x.differs, {columns} {joins} ORDER BY x.row NULLS LAST")
+            .bindparams(n=most)
+            .execution_options(yield_per=ROWS_A_CHUNK)
+        )
+        for row in found.mappings():
+            key = tuple("" if row[name] is None else str(row[name]) for name in names)
+            yield RowChange(row["import_row"], row["change"], key, tuple(row["differs"]))
+
+    def _prepare(self) -> None:
+        for statement in self.comparison.tables():
+            self._do(statement)
+        for table in (self.comparison.rows, self.comparison.changes, "import_faults"):
+            self._do(f"DELETE FROM {table}")  # noqa: S608  our own names; of an import before in this transaction
+
+    def _frame(self, source: Source, found: Matched) -> tuple[str | None, float | None]:
+        """Return the system of the places, which must be told where there are places, and the deployment's meridian."""
+        if not (self.subject.shape and (source.has_shapes or "lon" in found.columns)):
+            return None, None
+        crs = self.options.source_crs or source.crs
+        if crs is None:
+            raise InputError([Fault("source-crs", "crs-undeclared")])
+        plane = about.plane(self.session)
+        return crs, plane.lon_0 if plane else None
+
+    def _note(self, faults: Iterable[RowFault]) -> None:
+        lines = []
+        for one in faults:
+            values = orjson.dumps(one.values, default=str).decode()
+            cells = (None if one.row is None else str(one.row), one.column, one.text, values)
+            lines.append("\t".join(r"\N" if cell is None else escaped(cell) for cell in cells))
+        if lines:
+            self._copy('import_faults (row, "column", text, "values")', "\n".join(lines) + "\n")
+
+    def _copy(self, into: str, lines: str) -> None:
+        if lines:
+            cursor = cast("psycopg2.extensions.cursor", self.session.connection().connection.cursor())
+            cursor.copy_expert(f"COPY {into} FROM STDIN", StringIO(lines))
+
+    def _do(self, statement: str, **values: Any) -> None:
+        made = text(statement)
+        bound = {"at": self.options.effective, **values}
+        self.session.execute(made, {name: bound[name] for name in made._bindparams})
+
+
+def told_by_reader(fault: Fault) -> RowFault:
+    """Return a fault of the file itself, with its row where it has one."""
+    where = fault.where.split(", ")
+    row = next((part.removeprefix("row ") for part in where if part.startswith("row ")), "")
+    column = next((part.removeprefix("column ") for part in where if part.startswith("column ")), None)
+    return RowFault(int(row) if row.isdecimal() else None, column, fault.text, fault.values)
+
+
+def no_progress(_share: float, _what: str) -> None:
+    """Say nothing of the progress."""
+
+
+def take_rows(
+    session: Session,
+    actor: Actor,
+    subject: Subject,
+    source: Source,
+    mapping: Mapping,
+    options: Options,
+    *,
+    told: dict[str, Any] | None = None,
+    progress: Progress = no_progress,
+) -> Import:
+    """Take rows in within the caller's transaction, and return the import; with faults nothing is written.
+
+    Rows in memory are a `Source` as well: see `rows_in_memory`. The caller ends the transaction, or takes it back.
+    """
+    actor.require(*subject.roles)
+    if options.complete and not subject.can_end:
+        raise InputError([Fault("complete", "never-complete", {"subject": subject.name})])
+    one = Import(session, subject, options)
+    one.stage(source, mapping, progress)
+    one.compare()
+    if one.outcome().writes:
+        one.write(actor, {"file": source.file, **(told or {})})
+    return one
+
+
+def rows_in_memory(rows: list[dict[str, Any]], *, crs: str | None = None, name: str = "request") -> Source:
+    """Return rows that came as JSON, numbered from 1, as a source; places are in their lon and lat."""
+    names = tuple(dict.fromkeys(column for row in rows for column in row))
+    columns = {column: [row.get(column) for row in rows] for column in names}
+
+    def chunks() -> Iterator[Chunk]:
+        if rows:
+            yield Chunk(range(1, len(rows) + 1), columns, None)
+
+    return Source(name, "json", names, False, chunks, crs=crs, count=len(rows))

@@ -1,0 +1,56 @@
+"""Incidents and the sources that send them."""
+# ruff: noqa: S608  # every name in these statements is one of our own specifications
+
+from spatial.imports.model import Check, Field, Subject, Thing
+from spatial.imports.subjects.areas import ADMIN, CODE, TITLE, TITLE_EN, TITLES
+
+STEPS = ("at", "dispatched_at", "arrived_at", "closed_at")
+
+sources = Subject(
+    "sources", "incidents", ADMIN,
+    (CODE, TITLE, TITLE_EN, Field("expected_interval", "duration", ("预期间隔",))),
+    ("code",), "plain", "source", "source v", more={"title": TITLES},
+)  # fmt: skip
+
+incidents = Subject(
+    "incidents", "incidents", ("dispatcher", "system_admin"),
+    (
+        Field("source", "code", ("来源", "数据来源"), required=True, refers="source", column=None, read="t.source_id"),
+        Field("external_id", "code", ("警情编号", "事件编号", "接警编号", "编号", "id"), required=True, column=None,
+              read="t.external_id"),
+        Field("category", "code", ("类别", "警情类别", "事件类别", "类型"), required=True, refers="category"),
+        Field("at", "instant", ("时间", "报警时间", "接警时间", "发生时间", "reported_at"), required=True),
+        Field("from", "instant", ("最早时间", "span_from"), column=None, read="lower(v.span)"),
+        Field("until", "instant", ("最晚时间", "span_until"), column=None, read="upper(v.span)"),
+        Field("precision_m", "number", ("精度", "定位精度"), least=0, most=100_000),
+        Field("masked_text", "prose", ("摘要", "简要", "脱敏摘要", "text"), most=200),
+        Field("dispatched_at", "instant", ("派警时间",)),
+        Field("arrived_at", "instant", ("到达时间", "到场时间")),
+        Field("closed_at", "instant", ("办结时间", "处置完毕时间")),
+    ),
+    ("source", "external_id"), "records", "incident",
+    "incident v JOIN incident_key t ON t.id = v.incident_key_id AND t.current_id = v.id",
+    thing=Thing(
+        "incident_key", "incident_key_id", "SELECT id, source_id AS source, external_id FROM incident_key",
+        {"source_id": "d.source", "external_id": "d.external_id"},
+    ),
+    span="span", shape="point", shape_column="point", can_end=False,
+    more={"span": """CASE WHEN d."from" IS NOT NULL OR d.until IS NOT NULL THEN tstzrange(d."from", d.until) END"""},
+    checks=(
+        Check("ends-before-start", """
+            SELECT d.row, 'until' AS field, '{{}}'::jsonb AS values FROM {changes} d WHERE d.until <= d."from" """),
+        *(Check("steps-out-of-order", f"""
+            SELECT d.row, '{after}' AS field, jsonb_build_object('before', '{before}') AS values FROM {{changes}} d
+            WHERE d.{after} < d.{before}""")
+          for n, before in enumerate(STEPS) for after in STEPS[n + 1 :]),
+    ),
+    before=(
+        "SELECT ensure_incident_months(min(at), max(at)) FROM {changes} WHERE change IN ('new', 'changed')",
+    ),
+    after=(
+        """UPDATE source SET last_received = :stamp WHERE id IN
+           (SELECT source FROM {changes} WHERE change IN ('new', 'changed'))""",
+    ),
+)  # fmt: skip
+
+SUBJECTS = (sources, incidents)
