@@ -18,10 +18,10 @@ const twingrid = (() => {
       grid.alarm = alarms.includes(grid.state);
       grid.at = [middles[2 * n + 1] / units, middles[2 * n] / units];
       grid.box = shapes.boxOf(grid.rings, arcs);
+      grid.size = Math.min(grid.box.right - grid.box.left, grid.box.bottom - grid.box.top);
       return grid;
     });
-    const sizes = grids.map(({ box }) => Math.hypot(box.right - box.left, box.bottom - box.top)).sort((a, b) => a - b);
-    return { grids, strong: layer.strong, shown: true, across: sizes[sizes.length >> 1] / Math.SQRT2 };
+    return { grids, strong: layer.strong, shown: true };
   }
 
   const pairs = (numbers) => numbers.filter((_, n) => n % 2 === 0).map((main, n) => [main, numbers[2 * n + 1]].map((one) => data().strings[one]));

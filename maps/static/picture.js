@@ -94,13 +94,21 @@ const picture = (() => {
     context.strokeRect(0, 0, width, height);
   }
 
+  /** Returns the arcs of a network, each with the size of the smallest grid along it, in the order of that size. */
+  function bordersOf({ grids }) {
+    const size = new Map();
+    grids.forEach((grid) => grid.rings.forEach((along) => along.forEach((step) => {
+      size.set(step >> 1, Math.min(grid.size, size.get(step >> 1) ?? Infinity));
+    })));
+    return [...size].sort((a, b) => a[1] - b[1]);
+  }
+
   const Picture = L.Path.extend({
     /** `networks`: of each `grids`, `strong`, `shown`; `filled` is the number of the one that is filled. */
     initialize(arcs, networks) {
       L.setOptions(this, { renderer: new Sheet({ padding: 0.2 }), interactive: false });
       Object.assign(this, { arcs, networks, filled: 0, drawn: 0 });
-      this.borders = networks.map((network) =>
-        [...new Set(network.grids.flatMap((grid) => grid.rings.flatMap((along) => Array.from(along, (step) => step >> 1))))]);
+      this.borders = networks.map(bordersOf);
     },
 
     _project() {},
@@ -120,13 +128,16 @@ const picture = (() => {
       const order = this.networks.map((_, n) => n).sort((a, b) => (b === this.filled) - (a === this.filled) || a - b);
       order.filter((n) => this.networks[n].shown).forEach((n) => this.fill(context, n, view, colours));
       context.globalAlpha = 1;
-      const done = new Set();
-      const byStrength = this.networks.map((_, n) => n).sort((a, b) => this.networks[b].strong - this.networks[a].strong);
-      byStrength.filter((n) => this.networks[n].shown).map((n) => {
-        const own = this.borders[n].filter((arc) => !done.has(arc));
-        own.forEach((arc) => done.add(arc));
+      const shown = this.networks.map((_, n) => n).filter((n) => this.networks[n].shown);
+      const done = new Set(); // a border of several networks is drawn once, as one of the strongest
+      const strongestFirst = shown.slice().sort((a, b) => this.networks[b].strong - this.networks[a].strong);
+      const lines = strongestFirst.map((n) => {
+        const own = this.borders[n].filter(([arc]) => !done.has(arc));
+        own.forEach(([arc]) => done.add(arc));
         return [n, own];
-      }).reverse().forEach(([n, own]) => this.stroke(context, n, own, view, colours));
+      });
+      lines.reverse().forEach(([n, own]) => this.stroke(context, n, own, view, colours));
+      shown.forEach((n) => this.mark(context, n, view, colours));
     },
 
     /** Chooses the points of arcs that are worth drawing at this zoom: both sides of a border draw the same. */
@@ -169,7 +180,7 @@ const picture = (() => {
         this.drawn += 1;
         const style = fills[grid.state];
         if (!style) continue;
-        const size = Math.min(grid.box.right - grid.box.left, grid.box.bottom - grid.box.top) * this.scale;
+        const size = grid.size * this.scale;
         context.fillStyle = size < 1.5 * colours.rem ? colours.small[grid.state] : style;
         context.beginPath();
         grid.rings.forEach((along) => {
@@ -177,21 +188,37 @@ const picture = (() => {
           context.closePath();
         });
         context.fill("evenodd");
-        if (!grid.vacant || !isFilled || size < 2.5 * colours.rem) continue;
+        if (!grid.vacant || !isFilled || size < 3 * colours.rem) continue;
         context.fillStyle = colours.vacant;
         context.fill("evenodd");
       }
     },
 
-    /** Draws borders, thinner where grids are small on the screen. */
+    /** Draws borders, thinner where grids are small on the screen; `own` are in the order of that size. */
     stroke(context, n, own, view, colours) {
-      const { strong, across } = this.networks[n], size = (across * this.scale) / colours.rem;
+      const { strong } = this.networks[n];
+      const seen = own.filter(([arc]) => shapes.meet(this.arcs.boxes[arc], view));
       context.strokeStyle = strong ? colours.ink : colours.line;
-      context.lineWidth = colours.rem * (strong ? Math.min(0.21, 0.03 + 0.03 * size) : Math.min(0.06, 0.01 + 0.012 * size));
-      const seen = own.filter((arc) => shapes.meet(this.arcs.boxes[arc], view));
       for (let at = 0; at < seen.length; at += AT_ONCE) {
+        const size = (seen[at][1] * this.scale) / colours.rem;
+        context.lineWidth = colours.rem * (strong ? Math.min(0.21, 0.015 + 0.03 * size) : Math.min(0.06, 0.004 + 0.015 * size));
         context.beginPath();
-        seen.slice(at, at + AT_ONCE).forEach((arc) => this.trace(context, arc, false, false));
+        seen.slice(at, at + AT_ONCE).forEach(([arc]) => this.trace(context, arc, false, false));
+        context.stroke();
+      }
+    },
+
+    /** Marks uncovered grids that are too small to be seen. */
+    mark(context, n, view, colours) {
+      for (const grid of this.networks[n].grids) {
+        if (!grid.alarm || grid.size * this.scale > 0.6 * colours.rem || !shapes.meet(grid.box, view)) continue;
+        const { x, y } = this._map.latLngToLayerPoint(grid.at);
+        context.beginPath();
+        context.arc(x, y, 0.25 * colours.rem, 0, 7);
+        context.fillStyle = colours.small[grid.state];
+        context.fill();
+        context.lineWidth = 0.08 * colours.rem;
+        context.strokeStyle = colours.ink;
         context.stroke();
       }
     },
