@@ -142,7 +142,7 @@ def _as_lines(given: Geometries) -> Geometries:
 
 def _place_faults(lonlat: Floats, owner: NDArray[Any], xy: Floats, frame: Frame) -> dict[int, FaultyCell]:
     """Return the first thing wrong with each row whose place is nowhere, off Earth, or far from the deployment."""
-    lost: NDArray[np.bool_] = ~np.isfinite(lonlat).all(axis=1)
+    lost = np.asarray(~np.isfinite(lonlat).all(axis=1))
     off_lon, off_lat = np.abs(lonlat[:, 0]) > 180, np.abs(lonlat[:, 1]) > 90
     far = np.zeros(len(lonlat), dtype=bool)
     if frame.lon_0 is not None:

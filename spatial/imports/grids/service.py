@@ -26,8 +26,9 @@ from spatial.history import Moment
 from spatial.imports.grids.model import CHANGES, LayerKind, NewUnits, Plan, Request, Stored
 from spatial.imports.grids.rows import require_scheme
 from spatial.imports.grids.rules import plan_import
+from spatial.imports.grids.sheet import sheet
 from spatial.imports.read import SourceTable, require_confirmed
-from spatial.imports.write import file_of, sheet
+from spatial.imports.write import write_rows
 from spatial.roster.chains import write_chain
 from spatial.settings import Settings
 from spatial.tables import Layer
@@ -74,7 +75,7 @@ def export_layer(
         units = queries.unit_codes(session, moment.at, moment.known_at)
     made = sheet(layer, grids, units)
     with (
-        file_of(path, made, fmt, crs=crs, allow_shifted=settings.output_gcj02),
+        write_rows(path, made, fmt, crs=crs, allow_shifted=settings.output_gcj02),
         database.write() as session,  # ends first: what it holds is stored before the file is there
     ):
         known_at = moment.known_at.isoformat() if moment.known_at else None
