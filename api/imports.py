@@ -1,7 +1,6 @@
 """Files in and out at the command line: `twingrid import grids`, `twingrid export grids`."""
 
 import getpass
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,15 +8,15 @@ import orjson
 import typer
 from rich.console import Console
 
+from api.grids_asked import GridsAsked
 from api.imports_text import plan_out, show_plan
 from api.options import DEFAULT_LANGUAGE, Lang
 from api.runtime import open_database
-from maps.texts import LANGUAGES, known, say
+from maps.texts import say
 from spatial import access
 from spatial.crs import STORED
-from spatial.errors import invalid
 from spatial.history import Moment
-from spatial.imports.grids.model import Chain, Columns, NewLayer, NewUnits, Plan, Request, UnitTree
+from spatial.imports.grids.model import Plan, Request, UnitTree
 from spatial.imports.grids.service import commit_import, dry_run, export_layer
 from spatial.imports.read import SourceTable, read_file
 from spatial.imports.write import format_of
@@ -27,9 +26,6 @@ from spatial.time import now, parse_instant
 app_import = typer.Typer(no_args_is_help=True, help="Files in.")
 app_export = typer.Typer(no_args_is_help=True, help="Files out.")
 
-USUAL_KINDS: dict[UnitTree, str] = {"police": "station", "governance": "community", "agency": "agency"}
-SEEN_BY: dict[bool, Literal["public", "internal"]] = {True: "public", False: "internal"}
-LAYER_CODE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 AsJson = Annotated[bool, typer.Option("--json", help="the whole plan, for programs")]
 
 
@@ -85,17 +81,13 @@ def import_grids(
     as_json: AsJson = False,
 ) -> None:
     """Take in the grids of a layer; a dry run unless --commit. Bad input is told in full, and nothing is written."""
-    made = NewLayer(_titles(layer, title, title_en), kind, SEEN_BY[public], code_scheme, _chain(layer, chain))
-    request = Request(
-        layer=layer,
-        columns=Columns(code, name, unit, unit_name, grid_kind, tuple(keep or ())),
-        effective=parse_instant(effective, "effective") if effective else now(),
-        source_crs=source_crs,
-        complete=complete,
-        within=within,
-        new_layer=made if create_layer else None,
-        new_units=_new_units(layer, unit_kind, unit_tree) if create_units else None,
-    )
+    asked = GridsAsked(
+        layer=layer, code=code, name=name, unit=unit, unit_name=unit_name, grid_kind=grid_kind, keep=keep or [],
+        complete=complete, source_crs=source_crs, create_layer=create_layer, kind=kind, title=title,
+        title_en=title_en, code_scheme=code_scheme, chain=chain, within=within, public=public,
+        create_units=create_units, unit_kind=unit_kind, unit_tree=unit_tree,
+    )  # fmt: skip
+    request = asked.request(parse_instant(effective, "effective") if effective else now())
     with Console(stderr=True).status(say("import.working", lang)):
         read = read_file(file, source_layer=source_layer, encoding=encoding, geometry=geometry, drop=drop or ())
         plan = _planned(read, request, commit=commit)
@@ -117,10 +109,12 @@ def _planned(table: SourceTable, request: Request, *, commit: bool) -> Plan:
 @app_export.command("grids")
 def export_grids(
     layer: Annotated[str, typer.Option(help="code of the layer")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="file to write: .geojson, .gpkg or .zip")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="file to write, of the kind that its name says")],
     at: Annotated[str | None, typer.Option(help="RFC 3339 instant; default now")] = None,
     known_at: Annotated[str | None, typer.Option(help="as the system knew it then")] = None,
-    fmt: Annotated[str | None, typer.Option("--format", help="geojson, gpkg, shp; default: from the name")] = None,
+    fmt: Annotated[
+        str | None, typer.Option("--format", help="geojson, gpkg, shp, fgb, csv, xlsx, parquet; default: from the name")
+    ] = None,
     crs: Annotated[str, typer.Option(help="EPSG code, WKT or PROJ string")] = STORED,
     lang: Lang = DEFAULT_LANGUAGE,
 ) -> None:
@@ -131,32 +125,3 @@ def export_grids(
         actor = access.operator(getpass.getuser())
         count = export_layer(database, actor, layer, moment, output, chosen, crs=crs, settings=settings())
     Console(stderr=True).print(say("export.written", lang, count=count, file=str(output)), highlight=False)
-
-
-def _titles(layer: str, title: str | None, title_en: str | None) -> dict[str, str]:
-    """Return the titles of a layer that is made: as asked, else as its code is known, else its code."""
-    if not LAYER_CODE.fullmatch(layer):
-        raise invalid("layer", "layer-code-malformed", layer=layer)
-    if title is not None:
-        titles = dict.fromkeys(LANGUAGES, title)
-    elif known(f"import.layer.{layer}"):
-        titles = {lang: say(f"import.layer.{layer}", lang) for lang in LANGUAGES}
-    else:
-        titles = dict.fromkeys(LANGUAGES, layer)
-    return titles if title_en is None else {**titles, "en": title_en}
-
-
-def _chain(layer: str, asked: Literal["police", "governance", "none"] | None) -> Chain | None:
-    """Return the standard chain asked for, else the one that the layer's code names."""
-    match asked or layer:
-        case "police":
-            return "police"
-        case "governance":
-            return "governance"
-    return None
-
-
-def _new_units(layer: str, kind: str | None, tree: UnitTree | None) -> NewUnits:
-    """Return of which tree and kind units are made: stations for police grids, else communities."""
-    of_tree = tree or ("police" if layer == "police" else "governance")
-    return NewUnits(of_tree, kind or USUAL_KINDS[of_tree])

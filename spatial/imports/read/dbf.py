@@ -242,7 +242,8 @@ def _values(cells: list[bytes], field: Field, encoding: str) -> list[Any]:
 
 
 def _number(text: str) -> Any:
-    if not text:
+    """Return a number; asterisks are how most programs write that there is none."""
+    if not text.strip("*"):
         return None
     if WHOLE_NUMBER.fullmatch(text):
         return int(text)
@@ -252,7 +253,7 @@ def _number(text: str) -> Any:
 
 
 def _date(text: str) -> Any:
-    if not text.strip("0"):
+    if not text.strip("0*"):
         return None
     try:
         return date(int(text[:4]), int(text[4:6]), int(text[6:8]))

@@ -1,6 +1,7 @@
 """CSV and its like, read in a stream: every column is text, and rows are counted as a spreadsheet shows them.
 
-Nothing is guessed of what a value is: 007 stays 007. Rows without anything in them are left out.
+Nothing is guessed of what a value is: 007 stays 007. Rows without anything in them are left out. An apostrophe in front
+of what a sheet would compute is taken away: people and our exports put it there so that it is not.
 """
 
 import csv
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from io import TextIOWrapper
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -98,7 +100,7 @@ class _Table:
         """Yield the rows after the first."""
         for numbers, batch in self._batches(faults):
             kept = ~self._empty(batch) & (numbers > 1) & self._without_nul(numbers, batch, names, faults)
-            columns = {name: column.to_pylist() for name, column in zip(names, batch.columns, strict=True)}
+            columns = {name: _unmarked(column) for name, column in zip(names, batch.columns, strict=True)}
             yield from chunks_of(numbers, columns, None, kept)
         faults.close()
 
@@ -166,6 +168,14 @@ class _Table:
                     faults.add(Fault(f"row {numbers[index]}, column {name}", "text-has-control-characters"))
                     sound[index] = False
         return sound
+
+
+def _unmarked(column: pa.Array) -> list[Any]:
+    """Return a column as values, without the apostrophes that keep sheets from computing them."""
+    if pc.any(pc.starts_with(column, "'")).as_py():
+        column = pc.replace_substring_regex(column, r"^'('*[=+\-@\t\r])", r"\1")
+    values: list[Any] = column.to_pylist()
+    return values
 
 
 def _numbers(last: int, rows: int, ragged: list[int]) -> Numbers:
