@@ -26,8 +26,8 @@ from spatial.time import now, parse_instant
 
 # Verbs import what they need by themselves: all libraries together take seconds to import, and a look-up needs few.
 LATER = {
-    "import": ("api.imports", "app_import"),
-    "export": ("api.imports", "app_export"),
+    "import": ("api.imports_rows", "app_import"),
+    "export": ("api.imports_rows", "app_export"),
     "map": ("api.map_cli", "app_map"),
 }
 

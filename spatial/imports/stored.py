@@ -8,12 +8,19 @@ from collections.abc import Iterable, Sequence
 
 from spatial.imports.model import Field, Kind, Subject
 from spatial.imports.references import REFERENCES
+from spatial.imports.write import Kind as Written
 from spatial.tables import Base
 
 TYPES: dict[Kind, str] = {
     "text": "text", "prose": "text", "code": "text", "choice": "text", "int": "bigint", "number": "float8",
     "bool": "boolean", "instant": "timestamptz", "duration": "interval", "clock": "bigint", "list": "text[]",
     "uuid": "uuid",
+}  # fmt: skip
+
+
+WRITTEN_AS: dict[Kind, Written] = {
+    "text": "text", "prose": "text", "code": "text", "choice": "text", "int": "integer", "number": "number",
+    "bool": "truth", "instant": "instant", "duration": "text", "clock": "text", "list": "text", "uuid": "text",
 }  # fmt: skip
 
 

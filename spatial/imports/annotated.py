@@ -1,0 +1,153 @@
+"""What became of a file, beside it: all of its faults as a table, and a copy with two columns more."""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+from openpyxl.comments import Comment
+from openpyxl.styles import PatternFill
+
+from spatial import crs as systems
+from spatial.geometry import DEGREE_DECIMALS, Geometries
+from spatial.imports.model import RowFault
+from spatial.imports.read import Chunk, Source
+from spatial.imports.service import Import
+from spatial.imports.write import Table, format_of, write_rows
+from spatial.imports.write.model import as_text
+from spatial.imports.write.plain import harmless
+
+COLOURS = {"new": "C6EFCE", "changed": "FFEB9C", "faulty": "FFC7CE"}
+
+
+@dataclass(frozen=True)
+class Tell:
+    """How faults, changes and the heads of columns are said in the reader's language."""
+
+    fault: Callable[[RowFault], str]
+    change: Callable[[str], str]
+    head: Callable[[str], str]
+
+
+def write_faults(path: Path, faults: Iterable[RowFault], tell: Tell) -> None:
+    """Write all faults as CSV: row, column, what is wrong."""
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([tell.head(name) for name in ("column.row", "column.column", "column.fault")])
+        for one in faults:
+            writer.writerow([one.row, harmless(one.column), harmless(tell.fault(one))])
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one row."""
+
+    change: str
+    faults: tuple[RowFault, ...]
+
+
+def write_annotated(path: Path, one: Import, source: Source, tell: Tell) -> None:
+    """Write a copy of a file that says of each row what becomes of it and what is wrong with it.
+
+    In Excel, cells with faults are coloured and say why in a comment. Shapes are written in stored degrees.
+    """
+    fmt = format_of(path, None)
+    heads = (tell.head("annotation.change"), tell.head("annotation.faults"))
+    rows = _rows(one)
+    if fmt == "xlsx":
+        _write_excel(path, source, rows, heads, tell)
+        return
+    crs = one.options.source_crs or source.crs
+    shape = "Unknown" if source.has_shapes and crs and fmt not in ("csv", "parquet") else None
+    names = dict.fromkeys([*source.columns, *heads], "text")
+    chunks = (
+        replace(chunk, columns=_told(chunk, rows, heads, tell), shapes=_stored(chunk.shapes, crs) if shape else None)
+        for chunk in source.chunks()
+    )
+    with write_rows(path, Table("annotated", names, chunks, shape), fmt):  # type: ignore[arg-type]  # all are texts
+        pass
+
+
+def _rows(one: Import) -> Iterator[tuple[int, Row]]:
+    """Yield the rows in their order, each with its change and its faults."""
+    by_row = groupby((fault for fault in one.faults() if fault.row is not None), key=lambda fault: fault.row)
+    number, found = next(by_row, (None, iter(())))
+    for change in one.changes(but_same=False):
+        if change.row is None:
+            return
+        while number is not None and number < change.row:
+            number, found = next(by_row, (None, iter(())))
+        faults: tuple[RowFault, ...] = ()
+        if number == change.row:
+            faults = tuple(found)
+            number, found = next(by_row, (None, iter(())))
+        yield change.row, Row(change.change, faults)
+
+
+def _of(chunk: Chunk, rows: Iterator[tuple[int, Row]]) -> list[Row]:
+    return [row for _, row in zip(chunk.numbers, (row for _, row in rows), strict=False)]
+
+
+def _told(chunk: Chunk, rows: Iterator[tuple[int, Row]], heads: tuple[str, str], tell: Tell) -> Mapping[str, list[Any]]:
+    found = _of(chunk, rows)
+    faults = ["; ".join(_said(fault, tell) for fault in row.faults) or None for row in found]
+    return {**chunk.columns, heads[0]: [tell.change(row.change) for row in found], heads[1]: faults}
+
+
+def _said(fault: RowFault, tell: Tell) -> str:
+    return f"{fault.column}: {tell.fault(fault)}" if fault.column else tell.fault(fault)
+
+
+def _stored(shapes: Geometries | None, crs: str | None) -> Geometries | None:
+    if shapes is None or crs is None:
+        return None
+
+    def placed(xy: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        lonlat = np.round(systems.inbound(crs)(xy), DEGREE_DECIMALS)
+        return np.where(np.isfinite(lonlat), lonlat, 0.0)
+
+    made: Geometries = shapely.transform(shapes, placed)
+    return made
+
+
+def _write_excel(
+    path: Path, source: Source, rows: Iterator[tuple[int, Row]], heads: tuple[str, str], tell: Tell
+) -> None:
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("1")
+    sheet.freeze_panes = "A2"
+    sheet.append([_cell(sheet, name) for name in (*source.columns, *heads)])
+    fills = {change: PatternFill("solid", fgColor=colour) for change, colour in COLOURS.items()}
+    for chunk in source.chunks():
+        values = zip(*(chunk.columns[name] for name in source.columns), strict=True)
+        for row, cells in zip(_of(chunk, rows), values, strict=True):
+            wrong = {fault.column: tell.fault(fault) for fault in row.faults}
+            made = []
+            for name, value in zip(source.columns, cells, strict=True):
+                cell = _cell(sheet, value)
+                if name in wrong:
+                    cell.fill, cell.comment = fills["faulty"], Comment(wrong[name], "Twingrid")
+                made.append(cell)
+            said = _cell(sheet, tell.change(row.change))
+            if row.change in fills:
+                said.fill = fills[row.change]
+            sheet.append([*made, said, "; ".join(_said(fault, tell) for fault in row.faults) or None])
+    book.save(path)
+
+
+def _cell(sheet: Any, value: Any) -> Any:
+    """Return a cell that shows a value as text or number, and is never computed."""
+    plain = value if isinstance(value, int | float) else as_text(value)
+    cell = WriteOnlyCell(
+        sheet, ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", plain) if isinstance(plain, str) else plain
+    )
+    if isinstance(plain, str):
+        cell.data_type = "s"
+    return cell
