@@ -1,0 +1,84 @@
+"""What an import of grids is asked, at the command line or in a form, and the request that this makes."""
+
+import re
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from maps.texts import LANGUAGES, known, say
+from spatial.errors import invalid
+from spatial.imports.grids.model import Chain, Columns, NewLayer, NewUnits, Request, UnitTree
+
+USUAL_KINDS: dict[UnitTree, str] = {"police": "station", "governance": "community", "agency": "agency"}
+SEEN_BY: dict[bool, Literal["public", "internal"]] = {True: "public", False: "internal"}
+LAYER_CODE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+
+
+class GridsAsked(BaseModel):
+    """Into which layer, from when, and which column says what; a layer and units may be made with it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    layer: str = Field(description="code of the layer")
+    code: str = Field("code", description="column with the code of each grid")
+    name: str | None = Field(None, description="column with its name; default: the code")
+    unit: str | None = Field(None, description="column with the code of its unit")
+    unit_name: str | None = Field(None, description="column with the unit's name, for `create_units`")
+    grid_kind: str | None = Field(None, description="column with regular, dedicated or micro")
+    keep: list[str] = Field([], description="further columns to keep; others are left out")
+    complete: bool = Field(False, description="grids that the file lacks end")
+    source_crs: str | None = Field(None, description="EPSG code, WKT, PROJ string, gcj02 or bd09")
+    create_layer: bool = Field(False, description="make the layer")
+    kind: Literal["tiling", "free"] = Field("tiling", description="of a layer that is made; free: grids may overlap")
+    title: str | None = Field(None, description="title of a layer that is made")
+    title_en: str | None = Field(None, description="its English title; default: the title")
+    code_scheme: str = Field("free", description="free, unit15 or a regular expression")
+    chain: Literal["police", "governance", "none"] | None = Field(
+        None, description="whom to call, for a layer that is made; default: as the layer's code says"
+    )
+    within: str | None = Field(None, description="layer whose area a layer that is made should cover")
+    public: bool = Field(False, description="a layer that is made may be shown to all")
+    create_units: bool = Field(False, description="make units whose codes are not known")
+    unit_kind: str | None = Field(None, description="kind of units that are made")
+    unit_tree: UnitTree | None = Field(None, description="their tree; default: that of the layer")
+
+    def request(self, effective: datetime) -> Request:
+        """Return what the domain is asked, from an instant on."""
+        made = NewLayer(self._titles(), self.kind, SEEN_BY[self.public], self.code_scheme, self._chain())
+        return Request(
+            layer=self.layer,
+            columns=Columns(self.code, self.name, self.unit, self.unit_name, self.grid_kind, tuple(self.keep)),
+            effective=effective,
+            source_crs=self.source_crs,
+            complete=self.complete,
+            within=self.within,
+            new_layer=made if self.create_layer else None,
+            new_units=self._new_units() if self.create_units else None,
+        )
+
+    def _titles(self) -> dict[str, str]:
+        """Return the titles of a layer that is made: as asked, else as its code is known, else its code."""
+        if not LAYER_CODE.fullmatch(self.layer):
+            raise invalid("layer", "layer-code-malformed", layer=self.layer)
+        if self.title is not None:
+            titles = dict.fromkeys(LANGUAGES, self.title)
+        elif known(f"import.layer.{self.layer}"):
+            titles = {lang: say(f"import.layer.{self.layer}", lang) for lang in LANGUAGES}
+        else:
+            titles = dict.fromkeys(LANGUAGES, self.layer)
+        return titles if self.title_en is None else {**titles, "en": self.title_en}
+
+    def _chain(self) -> Chain | None:
+        """Return the standard chain asked for, else the one that the layer's code names."""
+        match self.chain or self.layer:
+            case "police":
+                return "police"
+            case "governance":
+                return "governance"
+        return None
+
+    def _new_units(self) -> NewUnits:
+        """Return of which tree and kind units are made: stations for police grids, else communities."""
+        of_tree = self.unit_tree or ("police" if self.layer == "police" else "governance")
+        return NewUnits(of_tree, self.unit_kind or USUAL_KINDS[of_tree])
