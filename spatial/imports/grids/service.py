@@ -1,5 +1,6 @@
 """Imports of grids: what one would do, and doing it in one transaction; exports."""
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -33,6 +34,8 @@ from spatial.roster.chains import write_chain
 from spatial.settings import Settings
 from spatial.tables import Layer
 
+MAY_IMPORT = ("planner",)
+
 
 def dry_run(session: Session, table: SourceTable, request: Request, settings: Settings) -> Plan:
     """Return what an import would do now; every fault of the input at once is an `InputError` or `GeometryFault`."""
@@ -41,14 +44,29 @@ def dry_run(session: Session, table: SourceTable, request: Request, settings: Se
 
 def commit_import(database: Database, actor: Actor, table: SourceTable, request: Request, settings: Settings) -> Plan:
     """Do the import in one transaction, and return what it did; without a change nothing is written at all."""
-    actor.require("planner")
-    require_confirmed(table.encoding)
     with database.write() as session:
-        # decided under the lock of the domain, so that what it rests on cannot change before it is written
-        session.execute(select(func.pg_advisory_xact_lock(func.domain_lock("areas"))))
-        plan = dry_run(session, table, request, settings)
-        if plan.writes:
-            _write(session, actor, plan, settings)
+        return import_within(session, actor, table, request, settings)
+
+
+def import_within(
+    session: Session,
+    actor: Actor,
+    table: SourceTable,
+    request: Request,
+    settings: Settings,
+    *,
+    require: Callable[[Plan], None] | None = None,
+) -> Plan:
+    """Do the import within the caller's transaction, and return what it did; `require` may refuse what is planned."""
+    actor.require(*MAY_IMPORT)
+    require_confirmed(table.encoding)
+    # decided under the lock of the domain, so that what it rests on cannot change before it is written
+    session.execute(select(func.pg_advisory_xact_lock(func.domain_lock("areas"))))
+    plan = dry_run(session, table, request, settings)
+    if require is not None:
+        require(plan)
+    if plan.writes:
+        _write(session, actor, plan, settings)
     return plan
 
 
