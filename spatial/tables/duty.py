@@ -163,14 +163,15 @@ class Shift(Recorded, Base):
             "team_id",
             name="one_shift_of_a_team",
             spans=("planned",),
-            where="parent_shift IS NULL AND upper_inf(recorded) AND state <> 'cancelled'",
+            # most shifts are of officers, and are not to burden this index
+            where="team_id IS NOT NULL AND parent_shift IS NULL AND upper_inf(recorded) AND state <> 'cancelled'",
         ),
         at_most_one(
             "team_id",
             "parent_shift",
             name="one_part_of_a_team_shift",
             spans=("planned",),
-            where="parent_shift IS NOT NULL AND upper_inf(recorded) AND state <> 'cancelled'",
+            where="team_id IS NOT NULL AND parent_shift IS NOT NULL AND upper_inf(recorded) AND state <> 'cancelled'",
         ),
         Index("ix_shift_unit_id_planned", "unit_id", "planned", postgresql_using="gist"),
     )
