@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from spatial.db import Database
-from spatial.errors import Denied, InputError, NotFound, TwingridError
+from spatial.errors import Conflict, Denied, InputError, NotFound, TwingridError
 from spatial.paging import Page, Paged, by_time, paged
 from spatial.tables import Job
 
@@ -26,7 +26,7 @@ Handler = Callable[[Session, dict[str, Any], Progress], dict[str, Any]]
 log = logging.getLogger(__name__)
 FIRST_RETRY = timedelta(seconds=5)
 DAILY = uuid.UUID("6f0d3f0e-0d0c-5a53-9f43-3b6d1f6a9c11")  # the name space of jobs that run once a day
-FINAL = (InputError, Denied, NotFound)  # what fails so will fail so again
+FINAL = (InputError, Conflict, Denied, NotFound)  # what fails so will fail so again
 
 
 class Cancelled(TwingridError):
@@ -72,6 +72,18 @@ def find(session: Session, job_id: uuid.UUID) -> Job:
     if job is None:
         raise NotFound("no-such-job", id=str(job_id))
     return job
+
+
+def newest_for(session: Session, kind: str, subject: str) -> Job | None:
+    """Return the newest job of a kind whose params name a `subject`; none was ever asked for: None."""
+    wanted = select(Job).where(Job.kind == kind, Job.params["subject"].as_string() == subject)
+    return session.scalars(wanted.order_by(Job.created_at.desc()).limit(1)).first()
+
+
+def hold(session: Session, job_id: uuid.UUID) -> Job:
+    """Return a job that nobody else may ask anything about until the transaction ends, or raise `NotFound`."""
+    find(session, job_id)
+    return session.scalars(select(Job).where(Job.id == job_id).with_for_update()).one()
 
 
 def cancel(session: Session, job_id: uuid.UUID, now: datetime) -> None:
@@ -155,7 +167,9 @@ def _take(effect: Session, handlers: Mapping[str, Handler], now: datetime) -> Jo
 
 
 def _failure(error: Exception, held: _Held, now: datetime) -> dict[str, Any]:
-    what = {"error": str(error) if isinstance(error, TwingridError) else type(error).__name__}
+    what: dict[str, Any] = {"error": type(error).__name__}
+    if isinstance(error, TwingridError):
+        what = {"error": str(error), "result": {"fault": error.text, "values": error.values}}
     if held.tried + 1 >= held.most or isinstance(error, FINAL):
         return what | {"state": "failed", "finished_at": now}
     return what | {"state": "queued", "run_after": now + FIRST_RETRY * 2**held.tried}

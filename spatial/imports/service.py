@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import orjson
 import psycopg2.extensions
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from spatial import audit
@@ -207,6 +207,8 @@ def take_rows(
         raise InputError([Fault("complete", "never-complete", {"subject": subject.name})])
     one = Import(session, subject, options)
     one.stage(source, mapping, progress)
+    # compared under the lock of the domain, so that what it rests on cannot change before it is written
+    session.execute(select(func.pg_advisory_xact_lock(func.domain_lock(subject.domain))))
     one.compare()
     if one.outcome().writes:
         one.write(actor, {"file": source.file, **(told or {})})

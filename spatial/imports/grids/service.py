@@ -1,6 +1,5 @@
 """Imports of grids: what one would do, and doing it in one transaction; exports."""
 
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -54,17 +53,13 @@ def import_within(
     table: SourceTable,
     request: Request,
     settings: Settings,
-    *,
-    require: Callable[[Plan], None] | None = None,
 ) -> Plan:
-    """Do the import within the caller's transaction, and return what it did; `require` may refuse what is planned."""
+    """Do the import within the caller's transaction, and return what it did."""
     actor.require(*MAY_IMPORT)
     require_confirmed(table.encoding)
     # decided under the lock of the domain, so that what it rests on cannot change before it is written
     session.execute(select(func.pg_advisory_xact_lock(func.domain_lock("areas"))))
     plan = dry_run(session, table, request, settings)
-    if require is not None:
-        require(plan)
     if plan.writes:
         _write(session, actor, plan, settings)
     return plan
