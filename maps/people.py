@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from maps.texts import known, say
@@ -48,21 +49,22 @@ class Reader:
         today = local.date() == self.at.astimezone(self.zone).date()
         return f"{local:%H:%M}" if today else f"{local:%m-%d %H:%M}"
 
+    @lru_cache  # noqa: B019  a reader is small and lives for one page; shifts of thousands end at the same few times
     def until(self, at: datetime | None) -> str:
         """Return `until 20:00`, or nothing where no end is known."""
         return self.say("map.until", time=self.clock(at)).replace(" ", NO_BREAK) if at else ""
 
     def responder(self, one: Responder) -> Line:
-        """Name who answers: call sign, officer or desk first, then all that helps to reach them."""
+        """Name who answers, and say all that helps to reach them."""
         match one.who:
             case TeamRef() as team:
-                main, detail = team.call_sign, self._team(team)
+                detail = self._team(team)
             case OfficerRef() as officer:
-                main, detail = officer.name, self._officer(officer)
+                detail = self._officer(officer)
             case UnitRef() as unit:
-                main, detail = unit.contacts.get("desk") or unit.name, self._desk(unit)
+                detail = self._desk(unit)
         ends = self.until(one.until) if one.on_duty else ""
-        return Line(main, self._list(detail, ends))
+        return Line(_called(one.who), self._list(detail, ends))
 
     def assigned(self, one: Assigned) -> Line:
         """Name who is responsible, in which role, and whether they are away."""
@@ -72,7 +74,7 @@ class Reader:
 
     def outcome(self, one: StepOutcome) -> str:
         """Say what a step of the chain yields: who, or why nobody."""
-        names = [self.responder(responder).main for responder in one.responders]
+        names = [_called(responder.who) for responder in one.responders]
         shown = self._list(*names[:MOST_NAMES])
         if len(names) > MOST_NAMES:
             shown = self.say("map.and-more", shown=shown, n=len(names))
@@ -95,3 +97,14 @@ class Reader:
 
     def _list(self, *parts: str) -> str:
         return f"{NO_BREAK}· ".join(part for part in parts if part)
+
+
+def _called(who: OfficerRef | TeamRef | UnitRef) -> str:
+    """Return what one is called by: call sign, name, or desk."""
+    match who:
+        case TeamRef() as team:
+            return team.call_sign
+        case OfficerRef() as officer:
+            return officer.name
+        case UnitRef() as unit:
+            return unit.contacts.get("desk") or unit.name

@@ -54,7 +54,9 @@ def _flat(tree: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
 def say(key: str, lang: str, **values: object) -> str:
     """Return the sentence of a key, filled; an unknown key is shown as it is, a missing value as its name."""
     sentence = sentences(lang).get(key)
-    return key if sentence is None else _Sentences(lang).format(sentence, **values)
+    if sentence is None:
+        return key
+    return _Sentences(lang).format(sentence, **values) if "{" in sentence else sentence
 
 
 def known(key: str) -> bool:

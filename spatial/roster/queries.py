@@ -96,21 +96,15 @@ def officers(session: Session, ids: Collection[int], moment: Moment) -> dict[int
     """Return officers by id."""
     if not ids:
         return {}
+    version = OfficerVersion
     rows = session.execute(
-        select(Officer.id, Officer.number, OfficerVersion)
-        .join(OfficerVersion, OfficerVersion.officer_id == Officer.id)
-        .where(Officer.id.in_(ids), in_force(OfficerVersion, moment.at, moment.known_at))
+        select(Officer.id, Officer.number, version.name, version.kind, version.unit_id, version.duty_phone)
+        .join(version, version.officer_id == Officer.id)
+        .where(Officer.id.in_(ids), in_force(version, moment.at, moment.known_at))
     ).all()
-    of_units = units(session, {row.OfficerVersion.unit_id for row in rows}, moment.at, moment.known_at)
+    of_units = units(session, {row.unit_id for row in rows}, moment.at, moment.known_at)
     return {
-        row.id: OfficerRef(
-            id=row.id,
-            number=row.number,
-            name=row.OfficerVersion.name,
-            kind=row.OfficerVersion.kind,
-            unit=of_units.get(row.OfficerVersion.unit_id),
-            duty_phone=row.OfficerVersion.duty_phone,
-        )
+        row.id: OfficerRef(row.id, row.number, row.name, row.kind, of_units.get(row.unit_id), row.duty_phone)
         for row in rows
     }
 

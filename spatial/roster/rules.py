@@ -1,8 +1,10 @@
 """Who responds for a grid: the chain of response, read from data. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from spatial.grids.units import UnitRef, UnitTree
 from spatial.roster.model import Assigned, OfficerRef, OnShift, Responder, Response, Step, StepOutcome, TeamRef
@@ -19,6 +21,21 @@ class Facts:
     on_shift: Sequence[OnShift]
     auxiliaries_suffice: frozenset[tuple[str, int]]  # ("grid" | "unit" | "layer", id)
 
+    @cached_property
+    def on_grid(self) -> Mapping[int, Sequence[int]]:
+        """The shifts that cover each grid, as places in `on_shift`."""
+        return _places((place, grid) for place, one in enumerate(self.on_shift) for grid in one.grids)
+
+    @cached_property
+    def on_unit(self) -> Mapping[int, Sequence[int]]:
+        """The shifts that cover each unit, as places in `on_shift`."""
+        return _places((place, unit) for place, one in enumerate(self.on_shift) for unit in one.units)
+
+    @cached_property
+    def working(self) -> Mapping[int, OnShift]:
+        """The shift of each officer on duty."""
+        return {one.who.id: one for one in self.on_shift if isinstance(one.who, OfficerRef)}
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -28,6 +45,14 @@ class Subject:
     layer_id: int
     unit_id: int | None
     neighbours: frozenset[int]
+
+
+def _places(found: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
+    """Return places by what is covered there."""
+    by_subject: dict[int, list[int]] = defaultdict(list)
+    for place, subject in found:
+        by_subject[subject].append(place)
+    return by_subject
 
 
 def respond(chain: Iterable[Step], subject: Subject, facts: Facts) -> Response:
@@ -43,7 +68,7 @@ def _outcome(step: Step, subject: Subject, facts: Facts) -> StepOutcome:
         return _desk(step, unit)
     if step.source == "unit_shift" and unit is None:
         return StepOutcome(step, None, (), "no-unit")
-    present = [one for one in facts.on_shift if _covers(one, step, subject, unit)]
+    present = [one for one in _covering(step, subject, unit, facts) if _counts(one, step)]
     fitting = [one for one in present if _fits(one, step, subject, facts)]
     responders = tuple(
         Responder(one.who, one.kind, _until(one, step, subject, unit), on_duty=True) for one in _once_each(fitting)
@@ -67,19 +92,24 @@ def _until(one: OnShift, step: Step, subject: Subject, unit: UnitRef | None) -> 
     return min((end for end in (one.until, latest) if end is not None), default=None)
 
 
-def _covers(one: OnShift, step: Step, subject: Subject, unit: UnitRef | None) -> bool:
-    """Whether a shift covers what a step looks at, is of its kind, and is a team where the step wants one."""
-    if step.shift_kinds and one.kind not in step.shift_kinds:
-        return False
-    if step.teams_only and not isinstance(one.who, TeamRef):
-        return False
+def _covering(step: Step, subject: Subject, unit: UnitRef | None, facts: Facts) -> list[OnShift]:
+    """Return the shifts that cover what a step looks at: the grid, the grids beside it but not itself, or a unit."""
     match step.source:
         case "grid_shift":
-            return subject.grid_id in one.grids
+            places = facts.on_grid.get(subject.grid_id, ())
         case "neighbour_shift":
-            return subject.grid_id not in one.grids and not subject.neighbours.isdisjoint(one.grids.keys())
+            beside = {place for grid in subject.neighbours for place in facts.on_grid.get(grid, ())}
+            places = sorted(beside.difference(facts.on_grid.get(subject.grid_id, ())))
         case _:
-            return unit is not None and unit.id in one.units
+            places = facts.on_unit.get(unit.id, ()) if unit else ()
+    return [facts.on_shift[place] for place in places]
+
+
+def _counts(one: OnShift, step: Step) -> bool:
+    """Whether a shift is of a step's kinds, and is a team where the step wants one."""
+    if step.shift_kinds and one.kind not in step.shift_kinds:
+        return False
+    return not step.teams_only or isinstance(one.who, TeamRef)
 
 
 def _fits(one: OnShift, step: Step, subject: Subject, facts: Facts) -> bool:
@@ -112,11 +142,10 @@ def _once_each(present: Iterable[OnShift]) -> list[OnShift]:
 def _assignment(step: Step, subject: Subject, facts: Facts) -> StepOutcome:
     """Who holds one of the step's roles and is not on leave: to be called, on shift or not."""
     roles = [one for one in facts.assigned.get(subject.grid_id, ()) if not step.roles or one.role in step.roles]
-    working = {one.who.id: one for one in facts.on_shift if isinstance(one.who, OfficerRef)}
     responders = []
     for held in roles:
         if held.away is None:
-            shift = working.get(held.officer.id)
+            shift = facts.working.get(held.officer.id)
             kind, until = (shift.kind, shift.until) if shift else (None, held.until)
             responders.append(Responder(held.officer, kind, until, on_duty=shift is not None))
     if responders:
