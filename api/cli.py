@@ -6,9 +6,9 @@ import os
 import signal
 import sys
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 import typer
@@ -115,14 +115,29 @@ def upgrade() -> None:
 
 
 @demo.command()
-def load(seed: Annotated[int | None, typer.Option(help="another seed makes another town")] = None) -> None:
-    """Load the generated town into an empty database."""
+def load(
+    size: Annotated[Literal["town", "city"] | None, typer.Option(help="default TWINGRID_SIZE")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="another seed makes another town or city")] = None,
+    anchor: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Monday that the rosters are about; default this week's"),
+    ] = None,
+    scale: Annotated[int, typer.Option(min=1, help="how often the city's grids lie side by side, to study growth")] = 1,
+) -> None:
+    """Load the generated town or city into an empty database."""
     from api import serving
     from api.runtime import open_database
 
     chosen = settings() if seed is None else settings().model_copy(update={"seed": seed})
     with open_database(settings(), notice) as database:
-        serving.load_demo(database, chosen, console)
+        serving.load_demo(
+            database,
+            chosen,
+            console,
+            size=size or ("town" if chosen.size == "none" else chosen.size),
+            anchor=anchor and anchor.date(),
+            scale=scale,
+        )
 
 
 @token.command()

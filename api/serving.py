@@ -4,6 +4,7 @@ import contextlib
 import signal
 import socket
 import threading
+from datetime import date
 
 import uvicorn
 from rich.console import Console
@@ -44,21 +45,23 @@ def prepare_demo(database: Database, settings: Settings, console: Console) -> No
     with database.read() as session:
         empty = is_empty(session)
     if empty:
-        load_demo(database, settings, console)
+        load_demo(database, settings, console, size=settings.size)
     fixtures.extend(database, now=now())
 
 
-def load_demo(database: Database, settings: Settings, console: Console) -> None:
-    """Load the generated town, with a progress bar."""
-    anchor = fixtures.this_monday(now(), settings.zone)
+def load_demo(
+    database: Database, settings: Settings, console: Console, *, size: str, anchor: date | None = None, scale: int = 1
+) -> None:
+    """Load the generated town or city, by default that of this week, with a progress bar."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(say("cli.loading", settings.language), total=1.0)
         fixtures.load(
             database,
-            size="town",
+            size=size,
             seed=settings.seed,
-            anchor=anchor,
+            anchor=anchor or fixtures.this_monday(now(), settings.zone),
+            scale=scale,
             truth_file=settings.data_dir / "demo" / "truth.json",
             progress=lambda share, what: bar.update(task, completed=share, description=what),
         )

@@ -21,7 +21,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port the service listens on")
     data_dir: Path = Field(ROOT / ".data", description="folder of the embedded PostGIS and of all other files")
     database_url: str | None = Field(None, description="an external PostgreSQL ≥ 14 with PostGIS ≥ 3.3")
-    size: Literal["none", "town"] = Field("town", description="demo data loaded by `up`; none starts empty")
+    size: Literal["none", "town", "city"] = Field("town", description="demo data loaded by `up`; none starts empty")
     seed: int = Field(1, ge=0, description="seed of the generated demo data")
     timezone: str = Field("Asia/Shanghai", description="IANA zone of the deployment")
     language: Literal["zh-CN", "en"] = Field("zh-CN", description="language where a request names none")

@@ -52,7 +52,7 @@ def test_what_a_user_gave_is_shown_as_it_is(given: str) -> None:
     [
         ("PORT", "abc", "应为数字。"),
         ("PORT", "70000", "65535"),
-        ("SIZE", "huge", "'none' or 'town'"),
+        ("SIZE", "huge", "'none', 'town' or 'city'"),
         ("TIMEZONE", "Mars/Phobos", "IANA"),
         ("TIMEZONE", "../../etc", "IANA"),
         ("TIMEZONE", "Asia", "IANA"),
