@@ -4,9 +4,16 @@ Names and patterns are few and plain: a column is refused only where it can hard
 """
 
 import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spatial.errors import Fault
 
 WORDS = re.compile(
     "((tele|cell|mobile)?phones?|tel|mobile|phone(no|number)|mobileno|idcard(no|number)?|identity(card|no|number)"
@@ -27,6 +34,30 @@ PLATE = re.compile(
     "[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Z][·.\\- ]?"
     "(?=[A-Z]*[0-9])(?:[A-HJ-NP-Z0-9]{5,6}|[A-HJ-NP-Z0-9]{4}[挂学警港澳])(?![A-Za-z0-9])"
 )
+
+# What may be one of these, for a first look at many values at once; without looking around, which that engine cannot.
+MAYBE = (
+    r"(?:^|[^0-9A-Za-z])[1-9][0-9]{16}[0-9Xx](?:$|[^0-9A-Za-z])"
+    r"|(?:^|[^0-9.])(?:\+?86[- ]?)?1[3-9][0-9][- ]?[0-9]{4}[- ]?[0-9]{4}(?:$|[^0-9])"
+    r"|[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Z][·.\- ]?[A-HJ-NP-Z0-9]{5}"
+)
+
+SURNAMES = (
+    "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆汪"
+    "范金石廖贾夏韦付方白邹孟熊秦邱江尹薛闫段雷侯龙史陶黎贺顾毛郝龚邵万钱严覃武戴莫孔向汤"
+)
+LONG_SURNAMES = "欧阳|司马|上官|诸葛|夏侯|皇甫|尉迟|公孙|慕容|令狐"
+PERSON = f"^(?:[{SURNAMES}]|{LONG_SURNAMES})[\u4e00-\u9fa5]{{1,2}}$"
+NOT_A_PERSON = (  # villages and streets are often called after families
+    "[村庄屯寨店集铺营岗湾沟坡岭山河湖桥坝塘圩墩楼院园苑城门街路巷弄里道区县市镇乡组队所站局社场厂校寺庙段格片网]$|家.$"
+)
+STREET = "[路街道巷弄村里苑庄园城区坊].{0,12}[0-9０-９一二三四五六七八九十]+.{0,4}[号栋幢室组楼]"
+ADDRESS = f"{STREET}|[号栋幢].{{0,6}}[0-9]+ ?室|单元"
+ADDRESS_NAME = re.compile("地址|住址|住所|address|addr", re.IGNORECASE)
+MOSTLY = 0.6
+FEWEST = 3
+FEWEST_BYTES = 9  # of a plate, the shortest of all
+SHORTEST, LONGEST = 1e10, 1e19  # numbers that may be mobile or identity numbers
 
 
 def is_personal_name(column: str) -> bool:
@@ -66,3 +97,86 @@ def _is_identity_number(region: str, year: str, month: str, day: str, order: str
     digits = region + year + month + day + order
     remainder = sum(int(digit) * weight for digit, weight in zip(digits, IDENTITY_WEIGHTS, strict=True)) % 11
     return born.year >= 1880 and "10X98765432"[remainder] == check.upper()
+
+
+def personal_columns(
+    columns: Mapping[str, Sequence[Any]], numbers: Sequence[int], *, contact: Collection[str] = ()
+) -> list[Fault]:
+    """Return a fault for each column that tells of single people, other than those declared as of people on duty.
+
+    `numbers` are those of the rows. The first row that gives a column away is told, and never its value.
+    """
+    faults = personal_headers(columns, contact=contact)
+    told = {fault.values["column"] for fault in faults}
+    texts = {name: _texts(values) for name, values in columns.items() if name not in contact and name not in told}
+    for name, values in texts.items():
+        index = _first_personal(values, columns[name])
+        if index is not None:
+            told.add(name)
+            faults.append(Fault(f"row {numbers[index]}, column {name}", "value-personal", {"column": name}))
+    return faults + list(_beside_addresses({name: texts[name] for name in texts if name not in told}, numbers))
+
+
+def personal_headers(names: Iterable[str], *, contact: Collection[str] = ()) -> list[Fault]:
+    """Return a fault for each column that is named for what tells of single people."""
+    return [
+        Fault(f"column {name}", "column-personal", {"column": name})
+        for name in names
+        if name not in contact and is_personal_name(name)
+    ]
+
+
+def _texts(values: Sequence[Any]) -> pa.Array:
+    """Return values as text: numbers as they are written, what is neither text nor number as nothing."""
+    kinds = {type(value) for value in values}
+    if kinds <= {str, type(None)}:
+        return pa.array(values, pa.string())
+    if kinds <= {int, float, type(None)}:
+        return _numbers(values)
+    written = (int(value) if type(value) is float and value.is_integer() else value for value in values)
+    return pa.array([str(value) if type(value) in {str, int} else None for value in written], pa.string())
+
+
+def _numbers(values: Sequence[Any]) -> pa.Array:
+    """Return numbers as text, only whole ones that are as long as a mobile or an identity number."""
+    sizes = np.array([0 if value is None else value for value in values], dtype=np.float64)
+    texts: list[str | None] = [None] * len(values)
+    for index in np.flatnonzero((sizes >= SHORTEST) & (sizes < LONGEST) & (sizes == np.floor(sizes))).tolist():
+        texts[index] = str(int(values[index]))
+    return pa.array(texts, pa.string())
+
+
+def _first_personal(texts: pa.Array, values: Sequence[Any]) -> int | None:
+    """Return the place of the first value with an identity number, a mobile number or a plate in it."""
+    long = pc.if_else(pc.greater_equal(pc.binary_length(texts), FEWEST_BYTES), texts, pa.scalar(None, pa.string()))
+    found = _matching(long, MAYBE)
+    inside = [index for index, value in enumerate(values) if isinstance(value, dict | list | tuple)]
+    candidates = sorted({*np.flatnonzero(found).tolist(), *inside})
+    return next((index for index in candidates if is_personal(values[index])), None)
+
+
+def _beside_addresses(texts: Mapping[str, pa.Array], numbers: Sequence[int]) -> Iterator[Fault]:
+    """Yield a fault for each column that is mostly names of people, where another one is of addresses."""
+    people = [name for name, values in texts.items() if _mostly(values, PERSON, NOT_A_PERSON)]
+    others = ((name, values) for name, values in texts.items() if name not in people)
+    if not people:
+        return
+    beside = next((name for name, values in others if ADDRESS_NAME.search(name) or _mostly(values, ADDRESS)), None)
+    for name in people if beside else ():
+        first = int(np.flatnonzero(_matching(texts[name], PERSON))[0])
+        where = f"row {numbers[first]}, column {name}"
+        yield Fault(where, "names-beside-addresses", {"column": name, "beside": beside})
+
+
+def _mostly(texts: pa.Array, pattern: str, but: str | None = None) -> bool:
+    """Return whether most of the different texts match a pattern, and not another."""
+    different = pc.unique(pc.drop_null(texts))
+    found = _matching(different, pattern)
+    if but is not None:
+        found &= ~_matching(different, but)
+    return len(found) >= FEWEST and bool(found.mean() >= MOSTLY)
+
+
+def _matching(texts: pa.Array, pattern: str) -> Any:
+    matched = pc.fill_null(pc.match_substring_regex(texts, pattern), fill_value=False)
+    return np.asarray(matched.to_numpy(zero_copy_only=False), dtype=bool)

@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from spatial.db import Database
-from spatial.personal import is_personal, is_personal_name
-from tests.importing import FOUR, Write, everything, faults, geojson_file, take, told
+from spatial.imports.grids.service import commit_import
+from spatial.imports.read import read_file
+from spatial.personal import is_personal, is_personal_name, personal_columns
+from tests.importing import ACTOR, FOUR, SETTINGS, Write, everything, faults, geojson_file, request_of, take, told
 
 IDENTITY = "11010519491231002X"  # the example of GB 11643
 MOBILE = "13800138000"
@@ -64,20 +68,76 @@ def test_other_values(value: Any) -> None:
 
 
 def test_personal_columns_are_refused(empty_database: Database, write: Write) -> None:
-    """A column kept or used is refused by name, or by the first row that gives it away, and no value is repeated."""
+    """Any column is refused by name, or by the first row that gives it away, used or not; no value is repeated."""
     before = everything(empty_database)
     notes = ["", "x", IDENTITY, MOBILE]
     file = write(FOUR, code=list("ABCD"), 身份证号=["1"] * 4, phone=["2"] * 4, note=notes, 名称=["a", MOBILE, "b", "c"])
-    found = faults(lambda: take(empty_database, file, name="名称", keep=("身份证号", "phone", "note")))
+    found = faults(lambda: take(empty_database, file, name="名称", keep=("note",)))
     assert [(one.where, one.text) for one in found] == [
-        ("row 2, column 名称", "value-personal"),
-        ("keep", "column-personal"),
-        ("keep", "column-personal"),
+        ("column 身份证号", "column-personal"),
+        ("column phone", "column-personal"),
         ("row 3, column note", "value-personal"),
+        ("row 2, column 名称", "value-personal"),
     ]
     assert not any(IDENTITY in str(one) or MOBILE in str(one) for one in found)
-    assert told(lambda: take(empty_database, file, name="phone")) == [("name", "column-personal")]
     assert everything(empty_database) == before
+
+
+def test_columns_that_are_dropped(empty_database: Database, write: Write) -> None:
+    """What is dropped is not read at all, which the plan says; a column that is not there cannot be dropped."""
+    file = write(FOUR, code=list("ABCD"), phone=["2"] * 4, note=[IDENTITY] * 4)
+    request = request_of("police", "code", {})
+    plan = commit_import(empty_database, ACTOR, read_file(file, drop=("phone", "note")), request, SETTINGS)
+    assert (plan.dropped_columns, plan.unused_columns) == (("phone", "note"), ())
+    assert told(lambda: read_file(file, drop=("Phone",))) == [("drop", "column-missing")]
+
+
+ADDRESSES = ["建国路12号", "解放路3号2单元501室", "湖滨小区3栋", "西安北路88号"]
+
+
+@pytest.mark.parametrize(
+    ("names", "addresses", "refused"),
+    [
+        (["张三", "李四", "王小明", "欧阳娜娜"], ADDRESSES, True),
+        (["张三", None, "王小明", "刘洋"], [None, *ADDRESSES[1:]], True),
+        (["张三", "李四", "王小明", "刘洋"], ["云龙区", "泉山区", "鼓楼区", "铜山区"], False),
+        (["张村", "李庄", "王楼", "陈集"], ADDRESSES, False),
+        (["云龙区", "泉山区", "鼓楼区", "铜山区"], ADDRESSES, False),
+        (["张三"] * 4, ADDRESSES, False),  # the same name in every row is no list of people
+    ],
+)
+def test_names_beside_addresses(names: list[str | None], addresses: list[str | None], refused: bool) -> None:
+    """Names of people are refused where they stand beside addresses; villages called after families are not people."""
+    found = personal_columns({"甲": names, "乙": addresses}, range(2, 6))
+    assert [(one.where, one.text) for one in found] == (
+        [("row 2, column 甲", "names-beside-addresses")] if refused else []
+    )
+
+
+def test_a_column_called_address_makes_names_personal() -> None:
+    """What the other column is called counts too; columns of people on duty are declared and not looked at."""
+    columns = {"户": ["张三", "李四", "王小明"], "住址": ["东", "西", "中"], "phone": [MOBILE] * 3}
+    assert [(one.where, one.text) for one in personal_columns(columns, range(1, 4))] == [
+        ("column phone", "column-personal"),
+        ("row 1, column 户", "names-beside-addresses"),
+    ]
+    assert personal_columns(columns, range(1, 4), contact=("户", "phone")) == []
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.text(max_size=30), st.integers(), st.floats(), st.none(), st.booleans(),
+            st.sampled_from([IDENTITY, MOBILE, "苏C12345", int(MOBILE), float(MOBILE), {"a": MOBILE}, [MOBILE]]),
+            st.from_regex(r"[ .a0]?(\+86)?1[3-9][0-9]{9}[ .a0]?", fullmatch=True),
+        )
+    )
+)  # fmt: skip
+def test_a_column_is_refused_at_its_first_personal_value(values: list[Any]) -> None:
+    """Looking at many values at once finds the very row that looking at each finds first."""
+    first = next((row for row, value in enumerate(values, 1) if is_personal(value)), None)
+    found = personal_columns({"x": values}, range(1, len(values) + 1))
+    assert [one.where for one in found] == ([] if first is None else [f"row {first}, column x"])
 
 
 def test_control_characters(empty_database: Database, write: Write) -> None:

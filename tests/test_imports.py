@@ -181,14 +181,14 @@ def test_one_code_with_differing_attributes(empty_database: Database, write: Wri
 
 def test_units_and_attributes(empty_database: Database, write: Write) -> None:
     """Units are known, or made when asked; only the attributes asked for are kept, the others are named."""
-    file = write(FOUR, code=list("ABCD"), station=["S1", "S1", "S2", None], beds=[1, 2, None, 4], phone=["1"] * 4)
+    file = write(FOUR, code=list("ABCD"), station=["S1", "S1", "S2", None], beds=[1, 2, None, 4], rooms=["1"] * 4)
     unknown = told(lambda: take(empty_database, file, unit="station"))
     assert unknown == [("row 1, column station", "unit-unknown"), ("row 2, column station", "unit-unknown"),
                        ("row 3, column station", "unit-unknown")]  # fmt: skip
     made = {"new_units": NewUnits("police", "station"), "unit": "station", "keep": ("beds",)}
     plan = take(empty_database, file, **made)
     assert plan.new_units == {"S1": "S1", "S2": "S2"}
-    assert plan.unused_columns == ("phone",)
+    assert plan.unused_columns == ("rooms",)
     stored = rows(
         empty_database,
         "SELECT v.code, u.code, v.attributes FROM grid_version v"

@@ -9,7 +9,7 @@ from typing import Any
 from spatial.errors import Fault, InputError
 from spatial.imports.grids.model import GRID_KINDS, Columns, Entry
 from spatial.imports.read import SourceTable
-from spatial.personal import is_personal, is_personal_name
+from spatial.personal import personal_columns
 
 LONGEST_TEXT = 200
 LONGEST_CODE = 64
@@ -28,22 +28,17 @@ class FaultyCell(Exception):
 
 
 def column_faults(table: SourceTable, columns: Columns) -> list[Fault]:
-    """Return a fault for each column asked for that the file does not have, or that tells of single people.
+    """Return a fault for each column asked for that the file does not have, and for each that tells of single people.
 
-    Of a column with identity numbers, mobile numbers or plates in it the first row is told, and never the value.
+    The latter are refused whether they are asked for or not: only those dropped in reading are nobody's business.
     """
     known = ", ".join(table.columns)
-    faults = []
-    for option, column in [*columns.named.items(), *(("keep", column) for column in columns.keep)]:
-        if column not in table.columns:
-            faults.append(Fault(option, "column-missing", {"column": column, "known": known}))
-        elif is_personal_name(column):
-            faults.append(Fault(option, "column-personal", {"column": column}))
-        else:
-            row = next((row for row, value in enumerate(table.columns[column], 1) if is_personal(value)), None)
-            if row is not None:
-                faults.append(Fault(f"row {row}, column {column}", "value-personal", {"column": column}))
-    return faults
+    asked = [*columns.named.items(), *(("keep", column) for column in columns.keep)]
+    return [
+        Fault(option, "column-missing", {"column": column, "known": known})
+        for option, column in asked
+        if column not in table.columns
+    ] + personal_columns(table.columns, table.numbers)
 
 
 def unused_columns(table: SourceTable, columns: Columns) -> tuple[str, ...]:
