@@ -1,5 +1,6 @@
 """From settings to a database that is ready: started, fit, migrated."""
 
+import gc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,9 @@ from spatial.local_postgis import LocalPostgis, Notice
 from spatial.settings import Settings
 
 
+COLLECT_AFTER = 100_000  # new objects: what is said of a whole city is a million of them, none in a cycle
+
+
 def quiet(text: str, **values: object) -> None:
     """Say nothing."""
 
@@ -23,6 +27,7 @@ def open_database(settings: Settings, notice: Notice = quiet, *, keep: bool = Fa
 
     `keep` starts the embedded one again whenever it dies, as long as it is used.
     """
+    gc.set_threshold(COLLECT_AFTER)
     if settings.database_url is not None:
         with _opened(settings.database_url) as database:
             yield database

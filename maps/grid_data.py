@@ -9,7 +9,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from maps.compact import Strings, encode, steps
-from maps.networks import STATES, UNCOVERED, Flaw, Network, is_vacant, state_of
+from maps.networks import STATES, UNCOVERED, Flaw, Network, is_vacant
 from maps.people import Line, Reader
 from spatial.geometry import Floats
 from spatial.grids.display import UNITS_PER_DEGREE, Drawing, drawing
@@ -74,18 +74,18 @@ def _layer(network: Network, picture: Drawing, first: int, strings: Strings, rea
         "chain": [reader.titled(one.step.title) for one in steps_of_chain],
         "rings": encode([n for shape in rings for n in chain([len(shape)], *([len(ring), *ring] for ring in shape))]),
         "middles": steps(np.rint(_middles([one.shape for one in network.states]) * UNITS_PER_DEGREE)),
-        "grids": [_row(one, strings, reader) for one in network.states],
+        "grids": [_row(one, duty, strings, reader) for one, duty in zip(network.states, network.duty, strict=True)],
     }
 
 
-def _row(one: GridState, strings: Strings, reader: Reader) -> list[Any]:
+def _row(one: GridState, duty: str, strings: Strings, reader: Reader) -> list[Any]:
     """Return code, name, unit, state, whether vacant, whom to call, who is responsible, outcomes, step that answers."""
     first = one.response.first
     return [
         one.grid.code,
         one.grid.name,
         strings.number(one.unit.name if one.unit else ""),
-        STATES.index(state_of(one.response)),
+        STATES.index(duty),
         int(is_vacant(one)),
         _lines((reader.responder(responder) for responder in first.responders), strings) if first else [],
         _lines((reader.assigned(assigned) for assigned in one.responsible), strings),

@@ -10,7 +10,7 @@ import folium
 from jinja2 import Template
 
 from maps.grid_data import page_data
-from maps.networks import UNCOVERED, Flaw, Network, state_of
+from maps.networks import UNCOVERED, Flaw, Network
 from maps.offline import STATIC, TEMPLATES, OfflineMap
 from maps.people import Reader
 from spatial.lookup.model import GridState
@@ -98,8 +98,8 @@ def _frame(
     gaps = [
         Gap(n, index, one.grid.code, one.grid.name, network.title)
         for n, network in enumerate(networks)
-        for index, one in enumerate(network.states)
-        if state_of(one.response) in UNCOVERED
+        for index, (one, duty) in enumerate(zip(network.states, network.duty, strict=True))
+        if duty in UNCOVERED
     ]
     return TEMPLATES.get_template("grids.html").render(
         reader=reader,

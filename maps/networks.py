@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from shapely.geometry.base import BaseGeometry
 
@@ -22,10 +23,15 @@ class Network:
     states: Sequence[GridState]
     is_strong: bool
 
-    @property
+    @cached_property
+    def duty(self) -> list[str]:
+        """The state of duty of every grid, as the map shows it."""
+        return [state_of(one.response) for one in self.states]
+
+    @cached_property
     def counts(self) -> list[tuple[str, int]]:
         """How many grids are in each state that occurs, in the order of the legend."""
-        found = Counter(state_of(one.response) for one in self.states)
+        found = Counter(self.duty)
         return [(state, found[state]) for state in STATES if found[state]]
 
     @property
