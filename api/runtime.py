@@ -13,7 +13,6 @@ from spatial.errors import SetupError
 from spatial.local_postgis import LocalPostgis, Notice
 from spatial.settings import Settings
 
-
 COLLECT_AFTER = 100_000  # new objects: what is said of a whole city is a million of them, none in a cycle
 
 
