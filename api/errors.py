@@ -15,6 +15,7 @@ from spatial import errors
 
 STATUS: dict[type[errors.TwingridError], int] = {
     errors.GeometryFault: 422,
+    errors.TooLarge: 413,
     errors.InputError: 400,
     errors.NotFound: 404,
     errors.Conflict: 409,

@@ -15,7 +15,7 @@ from api.deps import Actor, AppSettings, InstantText, Language, SignedIn, WriteS
 from api.errors import FaultOut, problem_responses
 from api.faults import refused
 from maps.texts import say
-from spatial.errors import Fault, InputError, invalid
+from spatial.errors import Fault, InputError, TooLarge, invalid
 from spatial.incidents.model import Change, Refused, Taken, Told
 from spatial.incidents.rules import oldest_kept
 from spatial.incidents.service import take
@@ -122,7 +122,7 @@ async def read_body(request: Request) -> bytes:
     async for part in request.stream():
         size += len(part)
         if size > MOST_BYTES:
-            raise HTTPException(413)
+            raise TooLarge([Fault("body", "body-too-large", {"limit_mb": MOST_BYTES // 2**20})])
         parts.append(part)
     return b"".join(parts)
 

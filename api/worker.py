@@ -2,10 +2,12 @@
 
 import threading
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from api.import_jobs import commit_import, try_import
 from spatial import jobs
 from spatial.db import Database
 from spatial.errors import Busy
@@ -15,6 +17,7 @@ from spatial.incidents.rules import oldest_kept
 from spatial.jobs import Handler, Progress
 from spatial.settings import settings
 from spatial.time import now
+from spatial.uploads import Uploads
 
 IDLE = timedelta(seconds=1)
 NAME = "worker"  # as which it is on record for what nobody asked for
@@ -35,12 +38,24 @@ def retire_incidents(session: Session, _params: dict[str, Any], progress: Progre
     return retire(session, actor=NAME, oldest=oldest)
 
 
-HANDLERS: dict[str, Handler] = {"check-tiling": check_tiling, "retire-incidents": retire_incidents}
+def clear_uploads(session: Session, _params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Delete the files that were sent and are too old to keep."""
+    progress(0.1, "")
+    return {"folders": Uploads(settings().data_dir).sweep(now(), partial(jobs.exists, session))}
+
+
+HANDLERS: dict[str, Handler] = {
+    "check-tiling": check_tiling,
+    "clear-uploads": clear_uploads,
+    "import": try_import,
+    "import-commit": commit_import,
+    "retire-incidents": retire_incidents,
+}
 
 
 def plan_day(database: Database, day: date) -> None:
     """Queue what is to be done once on a day; workers that do so at once queue it once."""
-    kinds = ["retire-incidents"] if settings().incident_retention_days else []
+    kinds = ["clear-uploads", *(["retire-incidents"] if settings().incident_retention_days else [])]
     with database.write() as session:
         for kind in kinds:
             jobs.enqueue_daily(session, kind, day, actor=NAME, now=now())

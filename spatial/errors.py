@@ -2,7 +2,8 @@
 
 TwingridError
 ├── InputError            the caller's input is wrong; carries every fault at once          400
-│   └── GeometryFault     a shape cannot be taken in as it is                                422
+│   ├── GeometryFault     a shape cannot be taken in as it is                                422
+│   └── TooLarge          more than is taken in at once                                      413
 ├── NotFound              the thing named does not exist (at that time)                      404
 ├── Conflict              the input is right, but the stored state forbids it                409
 ├── Denied                the actor may not do this                                          403
@@ -60,6 +61,12 @@ class GeometryFault(InputError):
     """A shape cannot be taken in as it is."""
 
     slug = "geometry-fault"
+
+
+class TooLarge(InputError):
+    """More than is taken in at once."""
+
+    slug = "too-large"
 
 
 class NotFound(TwingridError):

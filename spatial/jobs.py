@@ -8,7 +8,7 @@ worker takes it again.
 import logging
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -26,6 +26,7 @@ Handler = Callable[[Session, dict[str, Any], Progress], dict[str, Any]]
 log = logging.getLogger(__name__)
 FIRST_RETRY = timedelta(seconds=5)
 DAILY = uuid.UUID("6f0d3f0e-0d0c-5a53-9f43-3b6d1f6a9c11")  # the name space of jobs that run once a day
+MOST_FAULTS = 1000  # kept with a job
 FINAL = (InputError, Conflict, Denied, NotFound)  # what fails so will fail so again
 
 
@@ -74,9 +75,14 @@ def find(session: Session, job_id: uuid.UUID) -> Job:
     return job
 
 
-def newest_for(session: Session, kind: str, subject: str) -> Job | None:
-    """Return the newest job of a kind whose params name a `subject`; none was ever asked for: None."""
-    wanted = select(Job).where(Job.kind == kind, Job.params["subject"].as_string() == subject)
+def exists(session: Session, job_id: uuid.UUID) -> bool:
+    """Return whether there is such a job."""
+    return session.get(Job, job_id) is not None
+
+
+def newest_with(session: Session, kind: str, name: str, value: str) -> Job | None:
+    """Return the newest job of a kind with that value among its params; None where none was ever asked for."""
+    wanted = select(Job).where(Job.kind == kind, Job.params[name].as_string() == value)
     return session.scalars(wanted.order_by(Job.created_at.desc()).limit(1)).first()
 
 
@@ -170,6 +176,8 @@ def _failure(error: Exception, held: _Held, now: datetime) -> dict[str, Any]:
     what: dict[str, Any] = {"error": type(error).__name__}
     if isinstance(error, TwingridError):
         what = {"error": str(error), "result": {"fault": error.text, "values": error.values}}
+    if isinstance(error, InputError):
+        what["result"]["faults"] = [asdict(fault) for fault in error.faults[:MOST_FAULTS]]
     if held.tried + 1 >= held.most or isinstance(error, FINAL):
         return what | {"state": "failed", "finished_at": now}
     return what | {"state": "queued", "run_after": now + FIRST_RETRY * 2**held.tried}

@@ -1,0 +1,200 @@
+"""Imports as jobs: what a file that was sent would do, and doing it once somebody has looked."""
+
+import uuid
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy.orm import Session
+
+from api.grids_asked import GridsAsked
+from api.imports_rows_text import teller
+from api.imports_text import plan_out
+from spatial import access
+from spatial.access import Actor
+from spatial.errors import Conflict, Denied, Fault, InputError
+from spatial.imports.annotated import write_annotated, write_faults
+from spatial.imports.digest import outcome_digest, plan_digest
+from spatial.imports.files import Asked, opened, subject_named, unbounded, with_mapping
+from spatial.imports.grids.model import CHANGES, Plan
+from spatial.imports.grids.service import MAY_IMPORT, import_within
+from spatial.imports.mapping import mapping_from
+from spatial.imports.model import Options, RowFault, Subject
+from spatial.imports.read import Source, read_file
+from spatial.imports.service import Import, take_rows
+from spatial.jobs import Progress
+from spatial.settings import settings
+from spatial.uploads import Uploads
+
+GRIDS = "grids"
+SHOWN = 200  # changes, faults, notes of a report; all faults are in its files
+FAULTS_FILE = "faults.csv"
+
+
+class Order(BaseModel):
+    """An import as a job holds it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    import_id: uuid.UUID
+    subject: str
+    file: str
+    asked_by: str
+    lang: str
+    effective: datetime
+    complete: bool = False
+    source_crs: str | None = None
+    source_layer: str | None = None
+    geometry: str | None = None
+    encoding: str | None = None
+    dates: Literal["dmy", "mdy", "ymd"] | None = None
+    mapping: dict[str, Any] = {}
+    grids: GridsAsked | None = None
+    digest: str | None = None  # of what the dry run found; the import is refused if it would do something else
+
+
+def roles_for(subject: str) -> tuple[str, ...]:
+    """Return the roles that may import a subject."""
+    return MAY_IMPORT if subject == GRIDS else subject_named(subject).roles
+
+
+def try_import(session: Session, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Find out what an import would do, write its report, and leave nothing else."""
+    order = Order.model_validate(params)
+    actor = _actor(session, order)
+    with session.begin_nested() as trial:
+        try:
+            return _taken(session, actor, order, progress)
+        except InputError as error:
+            return {"faults": [_fault(one) for one in error.faults], "fault_count": len(error.faults), "writes": False}
+        finally:
+            trial.rollback()
+
+
+def commit_import(session: Session, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Do an import, unless it would no longer do what its dry run has shown."""
+    order = Order.model_validate(params)
+    report = _taken(session, _actor(session, order), order, progress)
+    if report["fault_count"] or report["digest"] != order.digest:
+        raise Conflict("import-differs")
+    return report
+
+
+def _actor(session: Session, order: Order) -> Actor:
+    """Return who asked, with what they may do now."""
+    actor = access.actor_named(session, order.asked_by)
+    if actor is None:
+        raise Denied("no-such-principal", name=order.asked_by)
+    actor.require(*roles_for(order.subject))
+    return actor
+
+
+def _taken(session: Session, actor: Actor, order: Order, progress: Progress) -> dict[str, Any]:
+    uploads = Uploads(settings().data_dir)
+    if order.grids is not None:
+        return _grids_taken(session, actor, order, order.grids, uploads, progress)
+    return _rows_taken(session, actor, order, subject_named(order.subject), uploads, progress)
+
+
+def _rows_taken(
+    session: Session, actor: Actor, order: Order, subject: Subject, uploads: Uploads, progress: Progress
+) -> dict[str, Any]:
+    mapping = replace(mapping_from(order.mapping), **_said(encoding=order.encoding, dates=order.dates))
+    options = Options(
+        order.effective,
+        settings().zone,
+        complete=order.complete,
+        source_crs=order.source_crs,
+        repair_limit=settings().repair_limit,
+        shown=SHOWN,
+    )
+    path = uploads.file(order.import_id)
+    source = opened(subject, path, mapping, Asked(source_layer=order.source_layer, geometry=order.geometry))
+    unbounded(session)
+    one = take_rows(session, actor, subject, source, mapping, with_mapping(options, mapping), progress=progress)
+    report = _rows_report(session, one)
+    _write_files(uploads, order, one, source, path.suffix)
+    return report
+
+
+def _said(**options: str | None) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _rows_report(session: Session, one: Import) -> dict[str, Any]:
+    outcome = one.outcome()
+    return {
+        "rows": outcome.rows,
+        "counts": dict(outcome.counts),
+        "writes": outcome.writes,
+        "fault_count": outcome.fault_count,
+        "faults": [_fault(fault) for fault in outcome.faults[:SHOWN]],
+        "notes": [_fault(note) for note in outcome.notes[:SHOWN]],
+        "changes": [asdict(change) for change in outcome.changes[:SHOWN]],
+        "columns": dict(outcome.columns),
+        "dropped": list(outcome.dropped),
+        "digest": outcome_digest(session, one.comparison),
+    }
+
+
+def _write_files(uploads: Uploads, order: Order, one: Import, source: Source, suffix: str) -> None:
+    """Write all faults as a table, and a copy of the file that says what becomes of each row."""
+    tell = teller(order.lang)
+    with uploads.reporting(order.import_id, FAULTS_FILE) as path:
+        write_faults(path, one.faults(), tell)
+    with uploads.reporting(order.import_id, f"annotated{annotated_suffix(suffix)}") as path:
+        write_annotated(path, one, source, tell)
+
+
+def annotated_suffix(suffix: str) -> str:
+    """Return of which kind the annotated copy of a file is: tables as Excel or CSV, shapes as GeoPackage."""
+    match suffix.lower():
+        case ".xlsx" | ".xlsm":
+            return ".xlsx"
+        case ".csv" | ".tsv" | ".txt" | ".dbf" | ".parquet" | ".geoparquet":
+            return ".csv"
+    return ".gpkg"
+
+
+def _grids_taken(
+    session: Session, actor: Actor, order: Order, asked: GridsAsked, uploads: Uploads, progress: Progress
+) -> dict[str, Any]:
+    progress(0.0, "reading")
+    mapping = mapping_from(order.mapping)
+    path = uploads.file(order.import_id)
+    table = read_file(
+        path, source_layer=order.source_layer, encoding=order.encoding, geometry=order.geometry, drop=mapping.drop
+    )
+    progress(0.3, "comparing")
+    plan = import_within(session, actor, table, asked.request(order.effective), settings())
+    return _grids_report(plan)
+
+
+def _grids_report(plan: Plan) -> dict[str, Any]:
+    told: dict[str, Any] = orjson.loads(orjson.dumps(plan_out(plan, committed=False)))
+    changed = plan.of("new", "changed", "adjusted", "ended")
+    return {
+        "rows": plan.features,
+        "counts": {change: len(plan.of(change)) for change in CHANGES},
+        "writes": plan.writes,
+        "fault_count": 0,
+        "faults": [],
+        "notes": [_fault(note) for note in plan.notes],
+        "changes": [
+            {"row": None, "change": one.change, "key": [one.code], "differs": list(one.differs)}
+            for one in changed[:SHOWN]
+        ],
+        "columns": plan.request.columns.named,
+        "dropped": [*plan.unused_columns, *plan.dropped_columns],
+        "findings": told["findings"][:SHOWN],
+        "repairs": told["repairs"][:SHOWN],
+        "digest": plan_digest(plan),
+    }
+
+
+def _fault(one: Fault | RowFault) -> dict[str, Any]:
+    if isinstance(one, RowFault):
+        return {"row": one.row, "column": one.column, "where": one.fault.where, "text": one.text, "values": one.values}
+    return {"row": None, "column": None, "where": one.where, "text": one.text, "values": one.values}
