@@ -86,6 +86,8 @@ def _dated(subject: Subject, changes: str) -> Iterator[str]:
             f"WHERE v.id = d.old_id AND {GONE}"
         )
     values = {"recorded": "tstzrange(:stamp, NULL)", **written(subject)}
+    if subject.history == "records":
+        values["id"] = "d.new_id"
     if thing:
         values[thing.column] = "d.thing_id"
     if subject.history == "versions":
@@ -99,6 +101,7 @@ def _dated(subject: Subject, changes: str) -> Iterator[str]:
         )
         values["valid"] = "tstzrange(d.effective, d.ending)"
     yield (
-        f"INSERT INTO {table} ({', '.join(map(quoted, values))}) SELECT {', '.join(values.values())} "
+        f"INSERT INTO {table} ({', '.join(map(quoted, values))}) OVERRIDING SYSTEM VALUE "
+        f"SELECT {', '.join(values.values())} "
         f"FROM {changes} d LEFT JOIN {table} o ON o.id = d.old_id WHERE {MADE} ORDER BY d.row"
     )

@@ -13,10 +13,9 @@ from spatial.imports.instants import reader
 from spatial.imports.located import Frame, Located, points, require_axes, shapes
 from spatial.imports.mapping import LAT, LON, Matched, fields_of
 from spatial.imports.model import Options, RowFault, Subject
+from spatial.imports.quick import NULL, plain_column
 from spatial.imports.read import Chunk, Source
 from spatial.personal import is_personal_name
-
-NULL = r"\N"
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Reader:
 
     def __init__(self, subject: Subject, matched: Matched, options: Options, *, crs: str | None, lon_0: float | None):
         self.subject, self.matched = subject, matched
-        fields = fields_of(subject)
+        self.fields = fields = fields_of(subject)
         instants = reader(options.zone, options.dates)
         self.readings = {name: reading(fields[name], instants) for name in fields}
         self.names = [name for name in matched.asked if name not in (LON.name, LAT.name)]
@@ -82,6 +81,10 @@ class Reader:
         return found
 
     def _column(self, name: str, column: str, chunk: Chunk, faults: list[RowFault]) -> list[str]:
+        if name not in self.matched.values:
+            plain = plain_column(self.fields[name], chunk.columns[column])
+            if plain is not None:
+                return plain
         read: Callable[[Any], str | None] = self.readings[name]
         if name in self.matched.values:
             read = _translated(read, self.matched.values[name])

@@ -58,9 +58,9 @@ class Comparison:
         yield FAULTS
         yield f"CREATE TEMP TABLE IF NOT EXISTS {self.rows} (row bigint NOT NULL{staged}{times}{shape}) {kept}"
         yield (
-            f"CREATE TEMP TABLE IF NOT EXISTS {self.changes} (row bigint, old_id bigint, thing_id bigint, "
-            f"is_known boolean, change text, differs text[], effective timestamptz, ending timestamptz{made}{shape}) "
-            f"{kept}"
+            f"CREATE TEMP TABLE IF NOT EXISTS {self.changes} (row bigint, old_id bigint, new_id bigint, "
+            f"thing_id bigint, is_known boolean, change text, differs text[], effective timestamptz, "
+            f"ending timestamptz{made}{shape}) {kept}"
         )
 
     # Faults of references
@@ -106,14 +106,16 @@ class Comparison:
         thing = "coalesce(t.id, nextval('{0}'))" if self.subject.thing else "coalesce(o.thing_id, nextval('{0}'))"
         table = self.subject.thing.table if self.subject.thing else self.subject.table
         made = thing.format(f"{table}_id_seq") if self.subject.thing or self.subject.history == "plain" else "NULL"
+        # rows that others refer to have their ids before they are written
+        new = f"nextval('{self.subject.table}_id_seq')" if self.subject.history == "records" else "NULL::bigint"
         known = "t.id IS NOT NULL" if self.subject.thing else "o.id IS NOT NULL"
         ending = "NULL"
         if self.dates_versions:
             ending = "CASE WHEN s.until < upper(o.valid) OR upper(o.valid) IS NULL THEN s.until ELSE upper(o.valid) END"
             ending = f"CASE WHEN s.until IS NULL THEN upper(o.valid) ELSE {ending} END"
         return (
-            f"INSERT INTO {self.changes} (row, old_id, thing_id, is_known, change, differs, effective, ending"
-            f"{names}{shape}) SELECT s.row, o.id, {made}, {known}, CASE WHEN o.id IS NULL THEN 'new' "
+            f"INSERT INTO {self.changes} (row, old_id, new_id, thing_id, is_known, change, differs, effective, ending"
+            f"{names}{shape}) SELECT s.row, o.id, {new}, {made}, {known}, CASE WHEN o.id IS NULL THEN 'new' "
             f"WHEN w.differs = '{{}}' THEN 'same' ELSE 'changed' END, w.differs, {self._effective}, {ending}"
             f"{values}{shaped} FROM {self.rows} s {self._joins()} CROSS JOIN LATERAL "
             f"(SELECT array_remove(ARRAY[{self._differs()}]::text[], NULL) AS differs) w"

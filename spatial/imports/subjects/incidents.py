@@ -5,6 +5,9 @@ from spatial.imports.model import Check, Field, Subject, Thing
 from spatial.imports.subjects.areas import ADMIN, CODE, TITLE, TITLE_EN, TITLES
 
 STEPS = ("at", "dispatched_at", "arrived_at", "closed_at")
+PAIRS = ", ".join(
+    f"('{after}', '{before}', d.{after} < d.{before})" for n, before in enumerate(STEPS) for after in STEPS[n + 1 :]
+)
 
 sources = Subject(
     "sources", "incidents", ADMIN,
@@ -32,17 +35,18 @@ incidents = Subject(
     "incident v JOIN incident_key t ON t.id = v.incident_key_id AND t.current_id = v.id",
     thing=Thing(
         "incident_key", "incident_key_id", "SELECT id, source_id AS source, external_id FROM incident_key",
-        {"source_id": "d.source", "external_id": "d.external_id"},
+        {"source_id": "d.source", "external_id": "d.external_id", "current_id": "d.new_id"},
     ),
     span="span", shape="point", shape_column="point", can_end=False,
     more={"span": """CASE WHEN d."from" IS NOT NULL OR d.until IS NOT NULL THEN tstzrange(d."from", d.until) END"""},
     checks=(
         Check("ends-before-start", """
             SELECT d.row, 'until' AS field, '{{}}'::jsonb AS values FROM {changes} d WHERE d.until <= d."from" """),
-        *(Check("steps-out-of-order", f"""
-            SELECT d.row, '{after}' AS field, jsonb_build_object('before', '{before}') AS values FROM {{changes}} d
-            WHERE d.{after} < d.{before}""")
-          for n, before in enumerate(STEPS) for after in STEPS[n + 1 :]),
+        Check("steps-out-of-order", f"""
+            SELECT d.row, f.field, jsonb_build_object('before', f.before) AS values
+            FROM {{changes}} d CROSS JOIN LATERAL (VALUES {PAIRS}) f (field, before, broken)
+            WHERE (d.dispatched_at < d.at OR d.arrived_at < greatest(d.at, d.dispatched_at)
+                   OR d.closed_at < greatest(d.at, d.dispatched_at, d.arrived_at)) AND f.broken"""),
     ),
     before=(
         "SELECT ensure_incident_months(min(at), max(at)) FROM {changes} WHERE change IN ('new', 'changed')",
