@@ -15,13 +15,20 @@ sources = Subject(
     ("code",), "plain", "source", "source v", more={"title": TITLES},
 )  # fmt: skip
 
+# A source's own code goes before ours: where both use one word, the source means what it always meant by it.
+OURS = """CASE WHEN EXISTS (SELECT FROM category_alias) THEN coalesce(
+    (SELECT c.code FROM category_alias a JOIN category c ON c.id = a.category_id
+     WHERE a.code = s.category AND a.source_id = (SELECT id FROM source WHERE source.code = s.source)), s.category)
+    ELSE s.category END"""
+
 incidents = Subject(
     "incidents", "incidents", ("dispatcher", "system_admin"),
     (
         Field("source", "code", ("来源", "数据来源"), required=True, refers="source", column=None, read="t.source_id"),
         Field("external_id", "code", ("警情编号", "事件编号", "接警编号", "编号", "id"), required=True, column=None,
               read="t.external_id"),
-        Field("category", "code", ("类别", "警情类别", "事件类别", "类型"), required=True, refers="category"),
+        Field("category", "code", ("类别", "警情类别", "事件类别", "类型"), required=True, refers="category",
+              lookup=OURS),
         Field("at", "instant", ("时间", "报警时间", "接警时间", "发生时间", "reported_at"), required=True),
         Field("from", "instant", ("最早时间", "span_from"), column=None, read="lower(v.span)"),
         Field("until", "instant", ("最晚时间", "span_until"), column=None, read="upper(v.span)"),
@@ -40,6 +47,11 @@ incidents = Subject(
     span="span", shape="point", shape_column="point", can_end=False,
     more={"span": """CASE WHEN d."from" IS NOT NULL OR d.until IS NOT NULL THEN tstzrange(d."from", d.until) END"""},
     checks=(
+        Check("reported-in-future", """
+            SELECT d.row, 'at' AS field, '{{}}'::jsonb AS values FROM {changes} d WHERE d.at > now() + interval '1 h'"""),
+        Check("reported-too-early", """
+            SELECT d.row, 'at' AS field, jsonb_build_object('earliest', '1980-01-01') AS values
+            FROM {changes} d WHERE d.at < '1980-01-01Z'"""),
         Check("ends-before-start", """
             SELECT d.row, 'until' AS field, '{{}}'::jsonb AS values FROM {changes} d WHERE d.until <= d."from" """),
         Check("steps-out-of-order", f"""
@@ -49,11 +61,11 @@ incidents = Subject(
                    OR d.closed_at < greatest(d.at, d.dispatched_at, d.arrived_at)) AND f.broken"""),
     ),
     before=(
-        "SELECT ensure_incident_months(min(at), max(at)) FROM {changes} WHERE change IN ('new', 'changed')",
+        """SELECT ensure_incident_months(at, at) FROM (SELECT DISTINCT date_trunc('month', at) AS at FROM {changes}
+           WHERE change IN ('new', 'changed')) AS month""",
     ),
     after=(
-        """UPDATE source SET last_received = :stamp WHERE id IN
-           (SELECT source FROM {changes} WHERE change IN ('new', 'changed'))""",
+        "UPDATE source SET last_received = :stamp WHERE id IN (SELECT source FROM {changes})",
     ),
 )  # fmt: skip
 
