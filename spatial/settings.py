@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     language: Literal["zh-CN", "en"] = Field("zh-CN", description="language where a request names none")
     base_map_url: str | None = Field(None, description="tile URL of a base map; none by default")
     output_gcj02: bool = Field(default=False, description="allow answers and exports in GCJ-02 and BD-09")
+    local_grids: Path | None = Field(None, description="TOML file that names local grids, for --source-crs and --crs")
     repair_limit: float = Field(
         0.001, ge=0, le=1, description="largest share of a shape's area an import may change while repairing it"
     )

@@ -81,7 +81,7 @@ def test_the_same_place_in_any_system_gives_the_same_answer(client: TestClient) 
     import numpy as np
     from pyproj import Transformer
 
-    from spatial.crs import to_gcj02
+    from spatial.shifted import to_gcj02
 
     ((gcj_lon, gcj_lat),) = to_gcj02(np.array([[lon, lat]]))
     x, y = Transformer.from_crs("EPSG:4490", "EPSG:4549", always_xy=True).transform(lon, lat)

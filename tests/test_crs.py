@@ -1,6 +1,7 @@
 """Coordinates in and out of other systems land where they should, and what cannot be converted well is refused."""
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import CRS
 
-from spatial import crs
-from spatial.errors import InputError
+from spatial import crs, shifted
+from spatial.errors import InputError, SetupError
 from spatial.geometry import GRS80, Floats
+from spatial.settings import settings
 
 XUZHOU, JIUBAO = (117.2841, 34.2058), (120.2735, 30.3046)
 OUTSIDE = {
@@ -138,15 +140,15 @@ def test_published_shifted_positions(realdata: Path) -> None:
 )
 def test_the_usual_formula(place: tuple[float, float], gcj02: tuple[float, float], bd09: tuple[float, float]) -> None:
     """The shift is the usual formula's to all 7 decimals published."""
-    assert np.abs(crs.to_gcj02(one(*place)) - gcj02).max() < 1e-7
-    assert np.abs(crs.to_bd09(one(*place)) - bd09).max() < 1e-7
+    assert np.abs(shifted.to_gcj02(one(*place)) - gcj02).max() < 1e-7
+    assert np.abs(shifted.to_bd09(one(*place)) - bd09).max() < 1e-7
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_no_shift_outside_mainland_china(name: str) -> None:
     """Hong Kong, Macau, Taipei, Seoul and Hanoi stay untouched, both ways."""
     place = one(*OUTSIDE[name])
-    for convert in (crs.to_gcj02, crs.to_bd09, crs.from_gcj02, crs.from_bd09):
+    for convert in (shifted.to_gcj02, shifted.to_bd09, shifted.from_gcj02, shifted.from_bd09):
         assert (convert(place) == place).all()
 
 
@@ -154,15 +156,15 @@ def test_no_shift_outside_mainland_china(name: str) -> None:
 def test_shift_up_to_the_border(name: str) -> None:
     """Cities at the very border of mainland China are shifted."""
     place = one(*INSIDE[name])
-    assert 200 < metres_between(crs.to_gcj02(place), place)[0] < 800
+    assert 200 < metres_between(shifted.to_gcj02(place), place)[0] < 800
 
 
 @given(st.floats(100, 118), st.floats(25, 40))
 def test_inverse_closes(lon: float, lat: float) -> None:
     """Shifting and unshifting returns to within 1e-9°."""
     place = one(lon, lat)
-    assert np.abs(crs.from_gcj02(crs.to_gcj02(place)) - place).max() < 1e-9
-    assert np.abs(crs.from_bd09(crs.to_bd09(place)) - place).max() < 1e-9
+    assert np.abs(shifted.from_gcj02(shifted.to_gcj02(place)) - place).max() < 1e-9
+    assert np.abs(shifted.from_bd09(shifted.to_bd09(place)) - place).max() < 1e-9
 
 
 def test_shifted_output_needs_permission() -> None:
@@ -189,3 +191,75 @@ def test_shifted_output_needs_permission() -> None:
 def test_swapped_axes(points: Floats, system: str, extent: crs.Bounds | None, *, swapped: bool) -> None:
     """Coordinates that only make sense the other way round are recognised."""
     assert crs.axes_swapped(points, system, extent) is swapped
+
+
+# A city's own grid ----------------------------------------------------------------------------------------------------
+
+OF_CITY = """
+["徐州城建"]
+crs = "+proj=tmerc +lon_0=117 +x_0=500000 +ellps=GRS80 +towgs84=0,0,0 +type=crs"
+easting_m = 500012.345
+northing_m = 3700000.5
+rotation_arcsec = 5400
+scale = 1.0000021
+control = [{{ x = {x}, y = {y}, lon = 117.2841, lat = 34.2058 }}]
+
+["plain"]
+crs = "EPSG:4548"
+"""
+
+
+@pytest.fixture
+def of_city(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Return a way to name local grids."""
+    path = tmp_path / "grids.toml"
+
+    def name(text: str) -> None:
+        path.write_text(text, encoding="utf-8")
+        monkeypatch.setenv("TWINGRID_LOCAL_GRIDS", str(path))
+        settings.cache_clear()
+
+    yield name
+    settings.cache_clear()
+
+
+def local_place() -> tuple[float, float]:
+    """Return Xuzhou in the local grid, worked out by hand: shifted back, scaled back, turned back by 1.5°."""
+    east, north = crs.from_stored(one(*XUZHOU), "EPSG:4548")[0] - (500012.345, 3700000.5)
+    x, y = east / 1.0000021, north / 1.0000021
+    cos, sin = np.cos(np.radians(1.5)), np.sin(np.radians(1.5))
+    return float(x * cos + y * sin), float(y * cos - x * sin)
+
+
+def test_named_local_grids(of_city: Callable[[str], None]) -> None:
+    """A grid named in the settings' file converts by its four parameters, both ways, to a millimetre."""
+    x, y = local_place()
+    of_city(OF_CITY.format(x=x, y=y))
+    assert metres_between(crs.to_stored(one(x, y), "徐州城建"), one(*XUZHOU))[0] < 0.001
+    assert np.abs(crs.from_stored(one(*XUZHOU), "徐州城建") - [x, y]).max() < 0.001
+    assert np.abs(crs.from_stored(one(*XUZHOU), "plain") - [526183.092, 3786526.145]).max() < 0.001
+    assert (crs.described("徐州城建"), crs.described("gcj02")) == (None, None)
+    assert crs.described("plain") == CRS("EPSG:4548")
+    with pytest.raises(InputError) as caught:
+        crs.to_stored(one(x, y), "徐州市")
+    assert fault_of(caught.value) == ("crs", "unknown-crs")
+
+
+def test_a_local_grid_that_misses_its_control_points(of_city: Callable[[str], None]) -> None:
+    """Where the axes of the parameters were mixed up, the control point tells."""
+    x, y = local_place()
+    of_city(OF_CITY.format(x=y, y=x))
+    with pytest.raises(InputError) as caught:
+        crs.to_stored(one(x, y), "徐州城建")
+    assert fault_of(caught.value) == ("crs", "local-grid-misses")
+
+
+@pytest.mark.parametrize(
+    "text", ["[", "[a]\nx = 1", '[a]\ncrs = "EPSG:4548"\nscale = 0', '[a]\ncrs = "EPSG:4548"\ncontrol = [{ x = 1 }]']
+)
+def test_files_of_local_grids_that_are_wrong(of_city: Callable[[str], None], text: str) -> None:
+    """A file that cannot be understood is the operator's to mend, and says where."""
+    of_city(text)
+    with pytest.raises(SetupError) as caught:
+        crs.to_stored(one(*XUZHOU), "a")
+    assert caught.value.text == "local-grids-malformed"

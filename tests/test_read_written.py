@@ -22,7 +22,7 @@ KINDS: dict[str, Kind] = {
     "text": "text",
     "integer": "integer",
     "number": "number",
-    "truth": "truth",
+    "bool": "bool",
     "day": "date",
     "instant": "instant",
 }
@@ -35,7 +35,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "text": TEXTS.map(lambda text: text or None),
     "integer": st.integers(-(10**17), 10**17),
     "number": st.integers(-(10**12), 10**12).map(lambda number: number / 1000),
-    "truth": st.booleans(),
+    "bool": st.booleans(),
     "day": st.dates(date(1900, 3, 1)),
     "instant": st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001  # hypothesis adds the zone
         lambda at: at.replace(microsecond=at.microsecond // 1000 * 1000)
@@ -57,12 +57,12 @@ def table_of(rows: list[tuple[Any, ...]], *, has_shapes: bool) -> Table:
 
 
 def expected(fmt: str, name: str, value: Any) -> Any:
-    """Return how a format says a value that it has no type for: as text, and a Shapefile's truth as a number."""
+    """Return how a format says a value that it has no type for: as text, and a Shapefile's flag as a number."""
     if value is None:
         return None
     if fmt == "csv" and name in {"integer", "number"}:
         return repr(value)
-    if name == "truth" and fmt in {"csv", "shp"}:
+    if name == "bool" and fmt in {"csv", "shp"}:
         return "true" if value else "false"
     if name == "day" and fmt in {"csv", "geojson", "fgb"}:
         return value.isoformat()
@@ -104,7 +104,7 @@ def written(table: Table, fmt: str) -> Iterator[Path]:
 @given(rows=ROWS)
 @settings(max_examples=25, deadline=None, derandomize=True)
 def test_reading_what_was_written(fmt: str, rows: list[tuple[Any, ...]]) -> None:
-    """Texts, numbers, truths, days, instants and shapes come back, in their order, whatever the format."""
+    """Texts, numbers, flags, days, instants and shapes come back, in their order, whatever the format."""
     has_shapes = fmt not in {"csv", "xlsx"}
     shapes = [parts_of(MULTI[index % 4]) for index in range(len(rows))]
     wanted = [tuple(expected(fmt, name, value) for name, value in zip(KINDS, row, strict=True)) for row in rows]

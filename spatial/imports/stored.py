@@ -20,7 +20,7 @@ TYPES: dict[Kind, str] = {
 
 WRITTEN_AS: dict[Kind, Written] = {
     "text": "text", "prose": "text", "code": "text", "choice": "text", "int": "integer", "number": "number",
-    "bool": "truth", "instant": "instant", "duration": "text", "clock": "text", "list": "text", "uuid": "text",
+    "bool": "bool", "instant": "instant", "duration": "text", "clock": "text", "list": "text", "uuid": "text",
 }  # fmt: skip
 
 

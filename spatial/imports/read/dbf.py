@@ -30,7 +30,7 @@ PAGES = {"936": "gb18030", "65001": "utf-8"}
 OTHER_NAMES = {"koi8r": "koi8-r", "koi8u": "koi8-u"}
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
 NUMBER = re.compile(r"[+-]?[0-9]*[.,]?[0-9]*(?:[eE][+-]?[0-9]+)?")
-TRUTHS = {b"T": True, b"Y": True, b"F": False, b"N": False}
+FLAGS = {b"T": True, b"Y": True, b"F": False, b"N": False}
 TYPES = "CNFDL"
 ROWS_AT_ONCE = 50_000
 HEADER_BYTES = 32
@@ -237,7 +237,7 @@ def _values(cells: list[bytes], field: Field, encoding: str) -> list[Any]:
         case "D":
             return [_date(cell.decode("latin-1").strip("\0 ")) for cell in cells]
         case "L":
-            return [TRUTHS.get(cell.strip().upper()) for cell in cells]
+            return [FLAGS.get(cell.strip().upper()) for cell in cells]
     return [cell.decode(encoding) or None for cell in cells]
 
 

@@ -5,6 +5,7 @@ of what a sheet would compute is taken away: people and our exports put it there
 """
 
 import csv
+import os
 from collections.abc import Iterator
 from io import TextIOWrapper
 from itertools import count
@@ -35,6 +36,8 @@ def open_delimited(path: Path, file: str, encoding: str | None) -> Source:
         head = opened.read(HEAD_BYTES)
     if not head:
         raise invalid("file", "file-empty", file=file)
+    if encoding is None and marked(head) is None and head.count(0) > len(head) // 4:
+        raise invalid("encoding", "encoding-unknown")  # most likely UTF-16 of either kind
     told = told_encoding(lambda: blocks_of(path), encoding, marked(head))
     first = _first_record(head, told.name)
     delimiter = _delimiter_of(first)
@@ -52,11 +55,11 @@ def open_delimited(path: Path, file: str, encoding: str | None) -> Source:
     if not told.is_declared:
         told = with_samples(told, chunks())
         faults.clear()
-    notes = (
-        []
-        if delimiter == ","
-        else [Fault("file", "delimiter-not-comma", {"delimiter": delimiter.replace("\t", "tab")})]
-    )
+    notes = []
+    if delimiter != ",":
+        notes.append(Fault("file", "delimiter-not-comma", {"delimiter": delimiter.replace("\t", "tab")}))
+    if not _is_ended(path):
+        notes.append(Fault("file", "last-row-not-ended"))
     return Source(file, "csv", names, has_shapes=False, chunks=chunks, encoding=told, faults=faults, notes=notes)
 
 
@@ -72,6 +75,13 @@ def _first_record(head: bytes, encoding: str) -> str:
     if len(head) == HEAD_BYTES:
         raise invalid("row 1", "row-too-long", limit_kb=HEAD_BYTES // 1024)
     return text
+
+
+def _is_ended(path: Path) -> bool:
+    """Return whether the last row has its line break; without it the file may have been cut short."""
+    with path.open("rb") as opened:
+        opened.seek(-min(2, path.stat().st_size), os.SEEK_END)  # two bytes: one may be half of a UTF-16 character
+        return any(byte in b"\r\n" for byte in opened.read())
 
 
 def _delimiter_of(record: str) -> str:

@@ -1,6 +1,6 @@
 """Excel workbooks (.xlsx), read in a stream; rows are counted as Excel shows them.
 
-Numbers, dates and truths are as typed, formulas as Excel last computed them. Cells merged downwards mean their value in
+Numbers, dates and flags are as typed, formulas as Excel last computed them. Cells merged downwards mean their value in
 every row, which is told; merged across columns they mean nothing certain, which is a fault. Rows of one cell above the
 header are titles.
 """

@@ -61,8 +61,9 @@ def _indexed(path: Path, file: str) -> int:
     index = part(path, ".shx")
     if index is None:
         raise invalid("file", "shape-index-missing", file=file)
-    offsets = np.frombuffer(index.read_bytes()[HEADER_BYTES:], dtype=">i4")
-    pairs = offsets[: len(offsets) // 2 * 2].reshape(-1, 2).astype(np.int64) * 2
+    entries = index.read_bytes()[HEADER_BYTES:]
+    entries = entries[: len(entries) // ENTRY_BYTES * ENTRY_BYTES]
+    pairs = np.frombuffer(entries, dtype=">i4").reshape(-1, 2).astype(np.int64) * 2
     rows = len(pairs)
     for one in (path, index):
         with one.open("rb") as opened:

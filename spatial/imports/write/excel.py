@@ -21,7 +21,7 @@ NOT_IN_TITLES = str.maketrans(dict.fromkeys(r"\/*?:[]", "_"))
 
 
 def write_excel(path: Path, table: Table, _crs: str) -> None:
-    """Write rows: numbers, truths and days as such, times and all else as text that no sheet computes."""
+    """Write rows: numbers, flags and days as such, times and all else as text that no sheet computes."""
     book = Workbook(write_only=True)
     sheet = book.create_sheet(table.name.translate(NOT_IN_TITLES)[:LONGEST_TITLE] or "1")
     sheet.freeze_panes = "A2"

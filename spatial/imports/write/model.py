@@ -9,7 +9,7 @@ import orjson
 
 from spatial.imports.read import Chunk
 
-Kind = Literal["text", "integer", "number", "truth", "date", "instant", "json"]
+Kind = Literal["text", "integer", "number", "bool", "date", "instant", "json"]
 ShapeType = Literal["Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "Unknown"]
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
 
@@ -33,7 +33,7 @@ def kind_of(values: Iterable[Any]) -> Kind:
     kinds: set[Kind] = set()
     for value in values:
         if isinstance(value, bool):
-            kinds.add("truth")
+            kinds.add("bool")
         elif isinstance(value, int):
             kinds.add("integer" if SMALLEST <= value <= LARGEST else "text")
         elif isinstance(value, float):

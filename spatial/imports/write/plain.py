@@ -19,7 +19,7 @@ SHAPE = "geometry"
 
 
 def write_geojson(path: Path, table: Table, _crs: str) -> None:
-    """Write features; numbers, truths and JSON as such, everything else as text."""
+    """Write features; numbers, flags and JSON as such, everything else as text."""
     with path.open("wb") as file:
         file.write(b'{"type":"FeatureCollection","name":' + orjson.dumps(table.name) + b',"features":[')
         separator = b"\n"

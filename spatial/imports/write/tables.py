@@ -31,10 +31,10 @@ MANY: dict[str, tuple[type[BaseGeometry], Callable[..., BaseGeometry]]] = {
     "MultiPolygon": (shapely.Polygon, shapely.MultiPolygon),
 }
 NATIVE: dict[str, dict[Kind, pa.DataType]] = {
-    "parquet": {"integer": pa.int64(), "number": pa.float64(), "truth": pa.bool_(), "date": pa.date32(),
+    "parquet": {"integer": pa.int64(), "number": pa.float64(), "bool": pa.bool_(), "date": pa.date32(),
                 "instant": pa.timestamp("us", "UTC")},
-    "gpkg": {"integer": pa.int64(), "number": pa.float64(), "truth": pa.bool_(), "date": pa.date32()},
-    "fgb": {"integer": pa.int64(), "number": pa.float64(), "truth": pa.bool_()},
+    "gpkg": {"integer": pa.int64(), "number": pa.float64(), "bool": pa.bool_(), "date": pa.date32()},
+    "fgb": {"integer": pa.int64(), "number": pa.float64(), "bool": pa.bool_()},
     "shp": {"integer": pa.int64(), "number": pa.float64(), "date": pa.date32()},
 }  # fmt: skip
 
@@ -97,9 +97,12 @@ def _through_gdal(path: Path, table: Table, crs: str, fmt: str, **how: Any) -> N
             raise
 
     with_shapes = table.shape is not None
-    wkt = None if systems.is_shifted(crs) else systems.parse(crs).to_wkt()  # no format can name a shifted system
+    described = systems.described(crs)
+    wkt = None if described is None else described.to_wkt()
     try:
-        with warnings.catch_warnings(action="ignore"):  # of long names that a Shapefile cuts, and of that system
+        with warnings.catch_warnings(
+            action="ignore"
+        ):  # of long names that a Shapefile cuts, and of files without a system
             pyogrio.raw.write_arrow(
                 pa.RecordBatchReader.from_batches(schema, batches()),
                 path,
@@ -150,4 +153,5 @@ def _too_long(chunk: Chunk, name: str, values: list[str | None]) -> Iterator[Fau
 
 
 def _projjson(crs: str) -> Any:
-    return None if systems.is_shifted(crs) else systems.parse(crs).to_json_dict()
+    described = systems.described(crs)
+    return None if described is None else described.to_json_dict()
