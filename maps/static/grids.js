@@ -21,7 +21,8 @@ const twingrid = (() => {
       grid.size = Math.min(grid.box.right - grid.box.left, grid.box.bottom - grid.box.top);
       return grid;
     });
-    return { grids, strong: layer.strong, shown: true };
+    const sizes = grids.map((grid) => grid.size).sort((a, b) => a - b);
+    return { grids, strong: layer.strong, shown: true, across: sizes[sizes.length >> 1] };
   }
 
   const pairs = (numbers) => numbers.filter((_, n) => n % 2 === 0).map((main, n) => [main, numbers[2 * n + 1]].map((one) => data().strings[one]));

@@ -1,5 +1,5 @@
 "use strict";
-/* Names of grids where there is room: uncovered grids and strong networks first, none upon another. */
+/* Names of grids once most of a network are large enough, where there is room: uncovered grids and strong networks first, none upon another. */
 
 const labels = (() => {
   const MOST_FORCED = 24; // uncovered grids in view that are named even where their shapes are too small for it
@@ -53,9 +53,9 @@ const labels = (() => {
     const rank = (grid) => (grid.alarm ? 0 : 2) + (networks[grid.layer].strong ? 0 : 1);
     const take = plan();
     seen.sort((a, b) => rank(a) - rank(b)).forEach((grid) => {
-      const { strong } = networks[grid.layer], { box } = grid;
+      const { strong, across } = networks[grid.layer], { box } = grid;
       const room = (box.right - box.left) * scale, size = strong ? 1.05 : 0.88;
-      if (!(grid.alarm && isForced) && room < 2 * rem) return;
+      if (!(grid.alarm && isForced) && (across * scale < 2 * rem || room < 2 * rem)) return;
       const badge = `700 ${0.78 * rem}px ${family}`;
       const badges = [grid.alarm && texts.nobody_label, grid.vacant && texts.vacant_label].filter(Boolean);
       const width = Math.max(widthOf(grid.name, `${strong ? 700 : 500} ${size * rem}px ${family}`), ...badges.map((text) => widthOf(text, badge) + 0.7 * rem));

@@ -145,7 +145,8 @@ def _grids(moment: Moment) -> Select[*tuple[Any, ...]]:
         version.code,
         version.name,
         version.kind,
-        version.valid,
+        func.lower(version.valid).label("since"),
+        func.upper(version.valid).label("until"),
         func.ST_AsBinary(version.geom).label("wkb"),
     ).where(in_force(version, moment.at, moment.known_at))
 
@@ -155,7 +156,7 @@ def _candidates(session: Session, wanted: Select[*tuple[Any, ...]]) -> list[Cand
     shapes = shapely.from_wkb([bytes(row.wkb) for row in rows])
     return [
         Candidate(
-            GridRef(row.grid_id, row.code, row.name, row.kind, row.valid.lower, row.valid.upper),
+            GridRef(row.grid_id, row.code, row.name, row.kind, row.since, row.until),
             row.layer_id,
             row.unit_id,
             shape,

@@ -74,9 +74,13 @@ def steps(session: Session, moment: Moment) -> dict[int, tuple[Step, ...]]:
 def assigned(session: Session, grid_ids: Collection[int], moment: Moment) -> dict[int, list[Assigned]]:
     """Return who is responsible for some grids: lead, then deputies, then assistants, by number."""
     rows = session.execute(
-        select(Assignment.grid_id, Assignment.role, Assignment.officer_id, Assignment.valid).where(
-            Assignment.grid_id.in_(grid_ids), in_force(Assignment, moment.at, moment.known_at)
-        )
+        select(
+            Assignment.grid_id,
+            Assignment.role,
+            Assignment.officer_id,
+            func.lower(Assignment.valid).label("since"),
+            func.upper(Assignment.valid).label("until"),
+        ).where(Assignment.grid_id.in_(grid_ids), in_force(Assignment, moment.at, moment.known_at))
     ).all()
     people = officers(session, {row.officer_id for row in rows}, moment)
     away = leaves(session, people, moment)
@@ -84,7 +88,7 @@ def assigned(session: Session, grid_ids: Collection[int], moment: Moment) -> dic
     for row in rows:
         if officer := people.get(row.officer_id):
             kind = next((leave.kind for leave in away[officer.id] if moment.at in leave.span), None)
-            held = Assigned(row.grid_id, row.role, officer, kind, row.valid.lower, row.valid.upper)
+            held = Assigned(row.grid_id, row.role, officer, kind, row.since, row.until)
             found[row.grid_id].append(held)
     order = {"lead": 0, "deputy": 1, "assist": 2}
     for held_by in found.values():
