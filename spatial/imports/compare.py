@@ -75,7 +75,7 @@ class Comparison:
                 code, unnest = 'one COLLATE "C"', f"CROSS JOIN unnest(s.{quoted(one.name)}) AS one"
             within = ""
             if one.refers == self.subject.known_as:
-                within = f"AND NOT EXISTS (SELECT 1 FROM {self.rows} p WHERE p.{quoted(self.subject.key[0])} = {code})"
+                within = f"AND NOT EXISTS (SELECT 1 FROM {self.rows} p WHERE {self._own_code('p')} = {code})"
             yield (
                 f"INSERT INTO import_faults SELECT s.row, '{one.name}', NULL, '{one.refers}-not-known', "
                 f"jsonb_build_object('value', {code}) FROM {self.rows} s {unnest} WHERE {code} IS NOT NULL "
@@ -84,7 +84,10 @@ class Comparison:
             )
 
     def _lookup(self, one: Field) -> str:
-        return f'({one.lookup or f"s.{quoted(one.name)}"}) COLLATE "C"'
+        return f'({one.lookup or f"s.{quoted(one.name)}::text"}) COLLATE "C"'
+
+    def _own_code(self, alias: str) -> str:
+        return f'{alias}.{quoted(self.subject.key[0])}::text COLLATE "C"'
 
     @property
     def _effective(self) -> str:
@@ -189,10 +192,11 @@ class Comparison:
         """Yield what is known only once all rows are compared: their references to each other, their next changes."""
         for one in self.subject.fields:
             if one.refers and one.refers == self.subject.known_as and one.name in self.asked:
+                own = f"p.{quoted(self.subject.key[0])}" if self.subject.history == "records" else "p.thing_id"
                 yield (
-                    f"UPDATE {self.changes} d SET {quoted(one.name)} = p.thing_id FROM {self.rows} s, {self.changes} p "
+                    f"UPDATE {self.changes} d SET {quoted(one.name)} = {own} FROM {self.rows} s, {self.changes} p "
                     f"WHERE s.row = d.row AND d.{quoted(one.name)} IS NULL "
-                    f"AND p.{quoted(self.subject.key[0])} = s.{quoted(one.name)}"
+                    f"AND {self._own_code('p')} = {self._lookup(one)}"
                 )
         if self.dates_versions:
             pairs = [
