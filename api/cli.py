@@ -196,6 +196,26 @@ def lookup(
         show(out, lang, settings().zone)
 
 
+@app.command()
+def sources(
+    lang: Lang = DEFAULT_LANGUAGE,
+    as_json: Annotated[bool, typer.Option("--json", help="the body that GET /sources sends")] = False,
+) -> None:
+    """Say which sources of events are late or silent."""
+    from api.runtime import open_database
+    from api.sources import source_out
+    from api.sources_text import show_sources
+    from spatial.incidents.sources import source_rows
+
+    with open_database(settings(), notice) as database, database.read() as session:
+        found = [source_out(row, now(), lang) for row in source_rows(session)]
+    if as_json:
+        body = {"items": [one.model_dump(mode="json") for one in found], "next": None}
+        typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+    else:
+        show_sources(found, lang, settings().zone)
+
+
 def _refuse_unprintable(**texts: list[str]) -> None:
     found = [fault for where, given in texts.items() for text in given if (fault := text_fault(where, text))]
     if found:

@@ -1,4 +1,4 @@
-"""Located events, as GeoJSON: lists, one as it is known, all that was ever known of one; and how their sources are."""
+"""Located events, as GeoJSON: lists, one as it is known, all that was ever known of one."""
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -6,16 +6,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from api.deps import AskedMoment, InstantText, Language, Page, ReadSession, SignedIn
+from api.deps import AskedMoment, InstantText, Page, ReadSession, SignedIn
 from api.duty import window
 from api.errors import problem_responses
-from api.shapes import Feature, FeatureCollection, Listing, SpanOut, feature, features, span_out
+from api.shapes import Feature, FeatureCollection, SpanOut, feature, features, span_out
 from spatial.crs import Bounds
 from spatial.errors import invalid
-from spatial.incidents.listing import Wanted, incident_as_known, incident_rows, incident_versions, source_rows
-from spatial.incidents.rules import State, freshness
-from spatial.tables import Source
-from spatial.time import now
+from spatial.incidents.listing import Wanted, incident_as_known, incident_rows, incident_versions
 
 router = APIRouter(tags=["incidents"], dependencies=[SignedIn])
 SourceCode = Annotated[str, Path(max_length=100, description="code of a source", examples=["110"])]
@@ -43,17 +40,6 @@ class IncidentVersion(IncidentDetails):
     """What was known of an incident, over the span in which it was."""
 
     known: SpanOut
-
-
-class SourceOut(BaseModel):
-    """A source of incidents, and how it stands with it."""
-
-    code: str
-    title: str
-    expected_interval_s: float | None = Field(description="how often it should be heard; none: whenever it likes")
-    last_received: datetime | None
-    state: State = Field(description="late beyond the expected interval, silent beyond three of them")
-    overdue_s: float = Field(description="by how much the next report is overdue")
 
 
 class Versions(BaseModel):
@@ -110,30 +96,6 @@ def incident(
 ) -> Feature[IncidentDetails]:
     """Return an incident as it is known now, or was at `known_at`."""
     return feature(incident_as_known(session, source, external_id, moment.known_at), _details, _name, _point)
-
-
-@router.get("/sources", summary="Sources of events, and which are late or silent", responses=problem_responses())
-def sources(
-    session: ReadSession,
-    lang: Language,
-    state: Annotated[State | None, Query(description="only sources of which this is so")] = None,
-) -> Listing[SourceOut]:
-    """Return all sources, when each was last heard, and by how much it is overdue."""
-    found = [source_out(row, now(), lang) for row in source_rows(session)]
-    return Listing(items=[one for one in found if state in {None, one.state}], next=None)
-
-
-def source_out(row: Source, at: datetime, lang: str) -> SourceOut:
-    """Return a source as it is sent."""
-    found = freshness(row.last_received, row.expected_interval, at)
-    return SourceOut(
-        code=row.code,
-        title=row.title.get(lang) or row.code,
-        expected_interval_s=row.expected_interval.total_seconds() if row.expected_interval else None,
-        last_received=row.last_received,
-        state=found.state,
-        overdue_s=found.overdue.total_seconds(),
-    )
 
 
 def _box(text: str | None) -> Bounds | None:

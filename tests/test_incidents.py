@@ -17,6 +17,7 @@ from spatial.tables import Category, CategoryAlias, Source
 from spatial.time import now
 from tests.build import T0, World, build, cell, middle
 from tests.conftest import ClientAs
+from tests.test_cli import run
 
 AT = "2025-03-03T08:30:00+08:00"
 DAY = {"start": "2025-03-03T00:00:00+08:00", "end": "2025-03-04T00:00:00+08:00"}
@@ -248,6 +249,32 @@ def test_a_source_that_is_heard_is_fresh(client: TestClient) -> None:
     assert found["110"]["overdue_s"] == 0
     reply = client.post("/incidents/batch", params={"source": "none"}, json=[])
     assert told_faults(reply) == {("source", "unknown-source")}
+
+
+def test_what_a_source_calls_our_categories_is_replaced_as_a_whole(database: Database, client_as: ClientAs) -> None:
+    """An administrator maps a source's codes; what was taken in stays, and codes of categories we lack are faults."""
+    admin = client_as(with_people(database), "system_admin")
+    path = "/sources/12345/categories"
+    assert admin.get(path).json() == {"0407": "bicycle"}
+    admin.post("/incidents", json=event(source="12345", category="0407"))
+    assert told_faults(admin.put(path, json={"01": "theft", "02": "arson"})) == {("body.02", "category-not-known")}
+    assert admin.put(path, json={"theft": "noise"}).json() == {"theft": "noise"}
+    assert admin.get("/incidents/12345/1").json()["properties"]["category"] == "bicycle"
+    reply = admin.post("/incidents", json=event(source="12345", category="0407"))
+    assert told_faults(reply) == {("body.category", "unknown-category")}
+    admin.post("/incidents", json=event(source="12345", external_id="2", category="theft"))
+    assert admin.get("/incidents/12345/2").json()["properties"]["category"] == "noise", "theirs goes before ours"
+    assert admin.put("/sources/none/categories", json={}).status_code == 404
+    assert client_as(database, "dispatcher").put(path, json={}).status_code == 403
+
+
+def test_the_command_line_says_which_sources_are_silent(client: TestClient, database: Database) -> None:
+    """The verb prints what the service answers, and for people a table."""
+    url = {"TWINGRID_DATABASE_URL": database.engine.url.render_as_string(hide_password=False)}
+    client.post("/incidents", json=event())
+    told = json.loads(run("sources", "--json", "--lang", "en", **url).stdout)
+    assert [one["state"] for one in told["items"]] == ["fresh", "never"]
+    assert "从未接收" in run("sources", "--lang", "zh-CN", **url).stdout
 
 
 @given(st.integers(0, 10_000), st.integers(1, 3_000))

@@ -56,11 +56,6 @@ def incident_versions(session: Session, source: str, external_id: str) -> Sequen
     return found
 
 
-def source_rows(session: Session) -> Sequence[Source]:
-    """Return all sources, by code."""
-    return session.scalars(select(Source).order_by(Source.code)).all()
-
-
 def _incidents() -> Select[*tuple[Any, ...]]:
     return (
         select(
