@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from spatial.imports.mapping import LAT, LON, Matched, fields_of
 from spatial.imports.model import Options, RowFault, Subject
 from spatial.imports.quick import NULL, plain_column
 from spatial.imports.read import Chunk, Source
-from spatial.personal import is_personal_name
+from spatial.personal import personal_columns
+
+TYPED = ("instant", "number", "bool", "choice", "duration", "clock", "uuid")
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Reader:
         self.frame = Frame(crs or "", lon_0, options.repair_limit)
         self.has_lonlat = {LON.name, LAT.name} <= set(matched.columns)
         self.axes_seen = False
+        self.told_personal: set[str] = set()
         self.constants = self._constants()
 
     @property
@@ -53,7 +57,7 @@ class Reader:
 
     def read(self, chunk: Chunk) -> Read:
         """Return the rows of a chunk."""
-        faults: list[RowFault] = []
+        faults = self._personal(chunk)
         made: list[Sequence[str]] = [[str(number) for number in chunk.numbers]]
         for name in self.names:
             if name in self.constants:
@@ -66,6 +70,33 @@ class Reader:
             made.append(self._places(chunk, faults, notes))
         lines = "\n".join(map("\t".join, zip(*made, strict=True)))
         return Read(lines + "\n" if lines else "", faults, notes)
+
+    @cached_property
+    def duty(self) -> frozenset[str]:
+        """The columns that may tell of somebody on duty."""
+        fields = self.subject.by_name
+        return frozenset(
+            column for name, column in self.matched.columns.items() if name in fields and fields[name].is_duty
+        )
+
+    def _personal(self, chunk: Chunk) -> list[RowFault]:
+        """Return a fault for each column that tells of single people, once; of a value never more than its row.
+
+        A column that is read as times, numbers or words of a list cannot hold anything else.
+        """
+        typed = {
+            self.matched.columns[name]
+            for name, one in self.fields.items()
+            if one.kind in TYPED and name in self.matched.columns
+        }
+        columns = {
+            name: values
+            for name, values in chunk.columns.items()
+            if name not in typed and name not in self.matched.dropped and name not in self.told_personal
+        }
+        found = [fault_of(fault) for fault in personal_columns(columns, chunk.numbers, contact=self.duty)]
+        self.told_personal |= {one.column for one in found if one.column}
+        return found
 
     def _constants(self) -> dict[str, str]:
         found, faults = {}, []
@@ -154,13 +185,9 @@ def _key(value: Any) -> str:
         return str(value)
 
 
-def named_for_people(subject: Subject, matched: Matched, names: Sequence[str]) -> list[Fault]:
-    """Return a fault for each column named for single people that does not tell of somebody on duty."""
-    duty = {
-        column for name, column in matched.columns.items() if name in subject.by_name and subject.by_name[name].is_duty
-    }
-    return [
-        Fault(f"column {column}", "column-personal", {"column": column})
-        for column in names
-        if column not in duty and column not in matched.dropped and is_personal_name(column)
-    ]
+def fault_of(fault: Fault) -> RowFault:
+    """Return a fault with the row and the column that its place names."""
+    where = fault.where.split(", ", 1)
+    row = next((part.removeprefix("row ") for part in where if part.startswith("row ")), "")
+    column = next((part.removeprefix("column ") for part in where if part.startswith("column ")), None)
+    return RowFault(int(row) if row.isdecimal() else None, column, fault.text, fault.values)

@@ -16,12 +16,13 @@ from spatial.errors import Fault, InputError
 from spatial.grids import about
 from spatial.imports.apply import still_used, writes
 from spatial.imports.cells import escaped
-from spatial.imports.columns import Reader, named_for_people
+from spatial.imports.columns import Reader, fault_of
 from spatial.imports.compare import Comparison
 from spatial.imports.mapping import Mapping, Matched, matched
 from spatial.imports.model import CHANGES, MOST_FAULTS, Change, Options, Outcome, RowChange, RowFault, Subject
 from spatial.imports.read import Chunk, Source
 from spatial.imports.stored import key_fields, quoted, shown
+from spatial.personal import personal_headers
 
 Progress = Callable[[float, str], None]
 ROWS_A_CHUNK = 50_000
@@ -43,10 +44,10 @@ class Import:
         """Read all rows of a file into the session's table of staged rows, and note all that is wrong with them."""
         self.matched = matched(self.subject, source.columns, mapping)
         crs, lon_0 = self._frame(source, self.matched)
-        refused = named_for_people(self.subject, self.matched, source.columns)
-        if refused:
-            raise InputError(refused)
         reader = Reader(self.subject, self.matched, self.options, crs=crs, lon_0=lon_0)
+        kept = [name for name in source.columns if name not in self.matched.dropped]
+        if refused := personal_headers(kept, contact=reader.duty):
+            raise InputError(refused)
         self.comparison = Comparison(self.subject, frozenset(self.matched.asked), reader.has_places(source))
         self._prepare()
         columns = ", ".join(map(quoted, reader.columns))
@@ -57,8 +58,8 @@ class Import:
             self.notes += read.notes[: MOST_NOTES - len(self.notes)]
             self.rows += len(chunk)
             progress(self.rows / source.count if source.count else 0.0, "reading")
-        self._note([told_by_reader(fault) for fault in source.faults])
-        self.notes += [told_by_reader(note) for note in source.notes]
+        self._note([fault_of(fault) for fault in source.faults])
+        self.notes += [fault_of(note) for note in source.notes]
 
     def compare(self) -> None:
         """Say of each staged row what becomes of it, and find everything that may not be."""
@@ -173,14 +174,6 @@ class Import:
         made = text(statement)
         bound = {"at": self.options.effective, **values}
         self.session.execute(made, {name: bound[name] for name in made._bindparams})
-
-
-def told_by_reader(fault: Fault) -> RowFault:
-    """Return a fault of the file itself, with its row where it has one."""
-    where = fault.where.split(", ")
-    row = next((part.removeprefix("row ") for part in where if part.startswith("row ")), "")
-    column = next((part.removeprefix("column ") for part in where if part.startswith("column ")), None)
-    return RowFault(int(row) if row.isdecimal() else None, column, fault.text, fault.values)
 
 
 def no_progress(_share: float, _what: str) -> None:
