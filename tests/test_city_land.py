@@ -20,7 +20,7 @@ from fixtures.city.land import Land, UnitIds
 from fixtures.frame import Frame
 from spatial.geometry import Geometries, area_m2
 from spatial.grids.noding import Rings
-from spatial.grids.tiling import findings
+from spatial.grids.tiling import findings, stored
 from spatial.tables import Grid, GridVersion, Lineage, RoadEdge
 
 SEEDS = (1, 20_250_303)
@@ -93,6 +93,28 @@ def test_the_only_faults_are_the_planted_ones(land: Land) -> None:
         assert told(shapes) == [], name
         assert shapely.coverage_is_valid(shapes), name
         assert (shapely.get_coordinates(shapes) == np.round(shapely.get_coordinates(shapes), 9)).all()
+
+
+def test_stored_as_tilings_are(land: Land) -> None:
+    """What is noded, snapped and rounded as edits are comes back bit for bit, so that no edit moves its neighbours."""
+    assert (shapely.to_wkb(stored(land.beats, land.plane)) == shapely.to_wkb(land.beats)).all()
+    faulty = {cell for fault in land.planted.faults for cell in fault.cells}
+    sound = land.cells[np.setdiff1d(np.arange(len(land.cells)), sorted(faulty))]
+    assert (shapely.to_wkb(stored(sound, land.plane)) == shapely.to_wkb(sound)).all()
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("seed", [2, 7, 77, 4242, 31_337, 999_983])
+def test_other_seeds(seed: int) -> None:
+    """Seeds that nobody has looked at give cities that pass the same tests."""
+    other = build_land(frame(seed))
+    for law in (
+        test_counts, test_the_only_faults_are_the_planted_ones, test_stored_as_tilings_are,
+        test_children_are_their_parents, test_most_police_borders_follow_cells_and_some_do_not, test_places_inside,
+        test_branches_and_districts, test_planted_places, test_roads, test_addresses_and_places, test_looks,
+        test_numbers_run_from_the_north_west,
+    ):  # fmt: skip
+        law(other)
 
 
 def test_children_are_their_parents(land: Land) -> None:
