@@ -53,7 +53,9 @@ def import_grids(
     keep: Annotated[list[str] | None, typer.Option(help="further column to keep; others are left out")] = None,
     effective: Annotated[str | None, typer.Option(help="RFC 3339 instant from which it holds; default now")] = None,
     complete: Annotated[bool, typer.Option("--complete", help="grids that the file lacks end")] = False,
-    source_crs: Annotated[str | None, typer.Option(help="EPSG code, WKT, PROJ string, gcj02 or bd09")] = None,
+    source_crs: Annotated[
+        str | None, typer.Option(help="EPSG code, WKT, PROJ string, gcj02, bd09 or a local grid's name")
+    ] = None,
     source_layer: Annotated[
         str | None, typer.Option(help="layer, sheet or member of the file, where it has several")
     ] = None,

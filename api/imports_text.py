@@ -1,6 +1,7 @@
 """A plan of an import, for programs and for people."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from rich.text import Text
 from maps.texts import say
 from spatial.grids.standing import Standing
 from spatial.imports.grids.model import CHANGES, Plan
+from spatial.imports.grids.service import displacement
 from spatial.roster.chains import steps_of
 from spatial.settings import settings
 
@@ -37,6 +39,7 @@ def plan_out(plan: Plan, *, committed: bool) -> dict[str, Any]:
             "declared": plan.encoding.is_declared,
             "samples": [{"column": column, "value": value} for column, value in plan.encoding.samples],
         },
+        "displaced": plan.displaced and asdict(plan.displaced),
         "notes": [{"where": note.where, "kind": note.text, **note.values} for note in plan.notes],
         "features": plan.features,
         "counts": {change: len(plan.of(change)) for change in CHANGES},
@@ -103,7 +106,7 @@ def _reading(plan: Plan, told: Told, lang: str) -> Iterator[str]:
         yield told("unused", names=_list(plan.unused_columns))
     if plan.dropped_columns:
         yield told("dropped", names=_list(plan.dropped_columns))
-    for note in plan.notes:
+    for note in (*plan.notes, *([displacement(plan.displaced)] if plan.displaced else ())):
         yield f"{note.where}: {say(f'fault.{note.text}', lang, **note.values)}"
     if plan.encoding:
         key = "encoding" if plan.encoding.is_declared else "encoding-guessed"

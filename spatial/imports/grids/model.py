@@ -13,6 +13,7 @@ from spatial.geometry import Plane
 from spatial.grids.queries import GridRecord, UnitRecord
 from spatial.grids.standing import Piece, Standing
 from spatial.grids.tiling import TilingFinding
+from spatial.imports.displaced import Displaced
 from spatial.imports.read import Encoding
 from spatial.tables import Span
 
@@ -80,6 +81,7 @@ class Request:
     effective: datetime
     source_crs: str | None = None  # instead of what the file declares
     complete: bool = False
+    as_is: bool = False  # even where the shapes look displaced
     within: str | None = None  # the layer whose grids the file's should cover
     new_layer: NewLayer | None = None
     new_units: NewUnits | None = None
@@ -181,6 +183,7 @@ class Plan:
     unused_columns: tuple[str, ...]
     dropped_columns: tuple[str, ...]
     makes_layer: bool
+    displaced: Displaced | None = None
 
     def of(self, *changes: Change) -> tuple[PlannedGrid, ...]:
         """Return the grids to which something happens."""

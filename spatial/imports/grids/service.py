@@ -1,16 +1,18 @@
 """Imports of grids: what one would do, and doing it in one transaction; exports."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from spatial import audit
 from spatial.access import Actor
 from spatial.db import Database, open_version
-from spatial.errors import invalid
+from spatial.errors import Fault, InputError, invalid
 from spatial.grids import about, queries
 from spatial.grids.listing import layer_named
 from spatial.grids.service import (
@@ -23,7 +25,9 @@ from spatial.grids.service import (
     replace_versions,
 )
 from spatial.history import Moment
+from spatial.imports.displaced import FEWEST_PAIRS, Displaced, displaced_outline, displaced_pairs
 from spatial.imports.grids.model import CHANGES, LayerKind, NewUnits, Plan, Request, Stored
+from spatial.imports.grids.queries import known_places, other_tiling
 from spatial.imports.grids.rows import require_scheme
 from spatial.imports.grids.rules import plan_import
 from spatial.imports.grids.sheet import sheet
@@ -38,7 +42,9 @@ MAY_IMPORT = ("planner",)
 
 def dry_run(session: Session, table: SourceTable, request: Request, settings: Settings) -> Plan:
     """Return what an import would do now; every fault of the input at once is an `InputError` or `GeometryFault`."""
-    return plan_import(table, request, _stored(session, request), settings.repair_limit)
+    stored = _stored(session, request)
+    plan = plan_import(table, request, stored, settings.repair_limit)
+    return replace(plan, displaced=_displaced(session, plan, stored))
 
 
 def commit_import(database: Database, actor: Actor, table: SourceTable, request: Request, settings: Settings) -> Plan:
@@ -60,6 +66,8 @@ def import_within(
     # decided under the lock of the domain, so that what it rests on cannot change before it is written
     session.execute(select(func.pg_advisory_xact_lock(func.domain_lock("areas"))))
     plan = dry_run(session, table, request, settings)
+    if plan.displaced is not None and not request.as_is:
+        raise InputError([displacement(plan.displaced)])
     if plan.writes:
         _write(session, actor, plan, settings)
     return plan
@@ -95,6 +103,29 @@ def export_layer(
         detail = {"at": moment.at.isoformat(), "known_at": known_at, "crs": crs, "format": fmt, "grids": len(grids)}
         audit.record(session, actor.name, "export-grids", f"layer {layer}", detail)
     return len(grids)
+
+
+def displacement(found: Displaced) -> Fault:
+    """Return what is said of shapes that look displaced."""
+    values = {"metres": found.metres, "undone": found.metres_undone, "places": found.places}
+    match found.looks_like:
+        case "gcj02":
+            return Fault("source-crs", "looks-like-gcj02", values)
+        case "bd09":
+            return Fault("source-crs", "looks-like-bd09", values)
+    return Fault("source-crs", "looks-like-no-gcj02", values)
+
+
+def _displaced(session: Session, plan: Plan, stored: Stored) -> Displaced | None:
+    """Return how the file's shapes are displaced: against the same things as known, else the outline of the whole."""
+    of_file = plan.of("new", "changed", "same")
+    shapes, known = known_places(session, of_file, plan.request.effective)
+    if len(shapes) >= FEWEST_PAIRS or plan.kind == "free":
+        return displaced_pairs(shapes, known)
+    start = plan.request.effective
+    whole = [piece.shape for piece in stored.outline if start in piece.valid]
+    reference = np.array(whole, dtype=object) if whole else other_tiling(session, plan.request.layer, start)
+    return displaced_outline(np.array([grid.shape for grid in of_file], dtype=object), reference)
 
 
 def _stored(session: Session, request: Request) -> Stored:
