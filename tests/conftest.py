@@ -5,10 +5,13 @@ import hashlib
 import os
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 from fastapi.testclient import TestClient
 
@@ -90,6 +93,36 @@ def town_template(cluster: LocalPostgis) -> str:
         )
 
     return _template(cluster, f"town_{_fingerprint('migrations', 'fixtures', 'spatial')}", fill)
+
+
+City = tuple[Database, dict[str, Any]]  # and what was planted in it
+
+
+@pytest.fixture(scope="session")
+def city_of(cluster: LocalPostgis) -> Iterator[Callable[[int], City]]:
+    """Return a maker of generated cities, by seed, anchored to 2025-03-03; tests only read them."""
+    with ExitStack() as opened:
+        yield lru_cache(lambda seed: _city(cluster, seed, opened))
+
+
+def _city(cluster: LocalPostgis, seed: int, opened: ExitStack) -> City:
+    import fixtures
+
+    truth_file = TEST_DATA / f"city-{seed}-truth.json"
+
+    def fill(database: Database) -> None:
+        migrations.upgrade(database.engine)
+        fixtures.load(database, size="city", seed=seed, anchor=ANCHOR, truth_file=truth_file, progress=_quiet)
+
+    name = f"city{seed}_{_fingerprint('migrations', 'fixtures', 'spatial')}"
+    database = opened.enter_context(copy_of(cluster, _template(cluster, name, fill)))
+    return database, orjson.loads(truth_file.read_bytes())
+
+
+@pytest.fixture(scope="session")
+def city(city_of: Callable[[int], City]) -> Database:
+    """Return a city that tests only read."""
+    return city_of(1)[0]
 
 
 def _quiet(_share: float, _message: str) -> None:
