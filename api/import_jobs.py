@@ -30,6 +30,7 @@ from spatial.uploads import Uploads
 
 GRIDS = "grids"
 SHOWN = 200  # changes, faults, notes of a report; all faults are in its files
+ANNOTATED = 50_000  # rows, up to which a file without faults is copied with what becomes of them
 FAULTS_FILE = "faults.csv"
 
 
@@ -115,7 +116,8 @@ def _rows_taken(
     unbounded(session)
     one = take_rows(session, actor, subject, source, mapping, with_mapping(options, mapping), progress=progress)
     report = _rows_report(session, one)
-    _write_files(uploads, order, one, source, path.suffix)
+    if order.digest is None:  # those of the dry run stay
+        _write_files(uploads, order, one, source, path.suffix)
     return report
 
 
@@ -144,8 +146,9 @@ def _write_files(uploads: Uploads, order: Order, one: Import, source: Source, su
     tell = teller(order.lang)
     with uploads.reporting(order.import_id, FAULTS_FILE) as path:
         write_faults(path, one.faults(), tell)
-    with uploads.reporting(order.import_id, f"annotated{annotated_suffix(suffix)}") as path:
-        write_annotated(path, one, source, tell)
+    if one.rows <= ANNOTATED or one.outcome().fault_count:
+        with uploads.reporting(order.import_id, f"annotated{annotated_suffix(suffix)}") as path:
+            write_annotated(path, one, source, tell)
 
 
 def annotated_suffix(suffix: str) -> str:

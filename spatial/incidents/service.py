@@ -53,7 +53,8 @@ def take(
     counting = _last_of_each([(n, report) for n, report in given if n not in faults])
     staged.keep(session, counting)
     changes = _write(session, actor, counting, heard=heard, now=now)
-    notes = _Notes(staged.owners(session, list(counting.items()), now), grids.extent(session, now))
+    owners = staged.owners(session, list(counting.items()), now)
+    notes = _Notes(owners, None if all(owners.values()) else grids.extent(session, now))
 
     def taken(n: int, one: Told | Refused) -> Taken:
         if n in faults:

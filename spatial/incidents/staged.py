@@ -143,7 +143,8 @@ def stage(session: Session, reports: Sequence[tuple[int, Report]]) -> None:
 
 def keep(session: Session, numbers: Iterable[int]) -> None:
     """Leave only some of the staged rows."""
-    session.execute(text("DELETE FROM incident_stage WHERE n <> ALL (:kept)"), {"kept": list(numbers)})
+    kept = text("DELETE FROM incident_stage WHERE n NOT IN (SELECT unnest(CAST(:kept AS bigint[])))")
+    session.execute(kept, {"kept": list(numbers)})
 
 
 def unknown(session: Session, limit: int) -> list[Unknown]:
