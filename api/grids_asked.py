@@ -29,6 +29,7 @@ class GridsAsked(BaseModel):
     keep: list[str] = Field([], description="further columns to keep; others are left out")
     complete: bool = Field(False, description="grids that the file lacks end")
     source_crs: str | None = Field(None, description="EPSG code, WKT, PROJ string, gcj02 or bd09")
+    as_is: bool = Field(False, description="the shapes are right, though they look displaced")
     create_layer: bool = Field(False, description="make the layer")
     kind: Literal["tiling", "free"] = Field("tiling", description="of a layer that is made; free: grids may overlap")
     title: str | None = Field(None, description="title of a layer that is made")
@@ -52,6 +53,7 @@ class GridsAsked(BaseModel):
             effective=effective,
             source_crs=self.source_crs,
             complete=self.complete,
+            as_is=self.as_is,
             within=self.within,
             new_layer=made if self.create_layer else None,
             new_units=self._new_units() if self.create_units else None,

@@ -15,9 +15,11 @@ from api.runtime import open_database
 from maps.texts import say
 from spatial import access
 from spatial.crs import STORED
+from spatial.errors import Fault, InputError
 from spatial.history import Moment
 from spatial.imports.grids.model import Plan, Request, UnitTree
 from spatial.imports.grids.service import commit_import, dry_run, export_layer
+from spatial.imports.mapping import Mapping, read_mapping
 from spatial.imports.read import SourceTable, read_file
 from spatial.imports.write import format_of
 from spatial.settings import settings
@@ -45,7 +47,7 @@ def import_grids(
         Path, typer.Argument(help="GeoJSON, GeoPackage, Shapefile, FlatGeobuf, Parquet, CSV, Excel; zipped")
     ],
     layer: Annotated[str, typer.Option(help="code of the layer")],
-    code: Annotated[str, typer.Option(help="column with the code of each grid")] = "code",
+    code: Annotated[str | None, typer.Option(help="column with the code of each grid; default: code")] = None,
     name: Annotated[str | None, typer.Option(help="column with its name; default: the code")] = None,
     unit: Annotated[str | None, typer.Option(help="column with the code of its unit")] = None,
     unit_name: Annotated[str | None, typer.Option(help="column with the unit's name, for --create-units")] = None,
@@ -56,6 +58,7 @@ def import_grids(
     source_crs: Annotated[
         str | None, typer.Option(help="EPSG code, WKT, PROJ string, gcj02, bd09 or a local grid's name")
     ] = None,
+    as_is: Annotated[bool, typer.Option("--as-is", help="the shapes are right, though they look displaced")] = False,
     source_layer: Annotated[
         str | None, typer.Option(help="layer, sheet or member of the file, where it has several")
     ] = None,
@@ -64,6 +67,7 @@ def import_grids(
     ] = None,
     geometry: Annotated[str | None, typer.Option(help="column with shapes as WKT, in CSV or Excel")] = None,
     drop: Annotated[list[str] | None, typer.Option(help="column not to read at all, such as one about people")] = None,
+    mapping: Annotated[Path | None, typer.Option(help="saved mapping (TOML); options go over what it says")] = None,
     create_layer: Annotated[bool, typer.Option("--create-layer", help="make the layer")] = False,
     kind: Annotated[Literal["tiling", "free"], typer.Option(help="free: grids may overlap")] = "tiling",
     title: Annotated[str | None, typer.Option(help="title of a layer that is made")] = None,
@@ -83,20 +87,34 @@ def import_grids(
     as_json: AsJson = False,
 ) -> None:
     """Take in the grids of a layer; a dry run unless --commit. Bad input is told in full, and nothing is written."""
+    saved = read_mapping(mapping) if mapping else Mapping()
+    columns = {"code": code, "name": name, "unit": unit, "unit_name": unit_name, "grid_kind": grid_kind}
     asked = GridsAsked(
-        layer=layer, code=code, name=name, unit=unit, unit_name=unit_name, grid_kind=grid_kind, keep=keep or [],
-        complete=complete, source_crs=source_crs, create_layer=create_layer, kind=kind, title=title,
+        layer=layer, **_columns(columns, saved), keep=keep or [], complete=complete,
+        source_crs=source_crs or saved.source_crs, as_is=as_is, create_layer=create_layer, kind=kind, title=title,
         title_en=title_en, code_scheme=code_scheme, chain=chain, within=within, public=public,
         create_units=create_units, unit_kind=unit_kind, unit_tree=unit_tree,
     )  # fmt: skip
+    encoding = encoding or saved.encoding
+    unread = [*saved.drop, *(drop or ())]
     request = asked.request(parse_instant(effective, "effective") if effective else now())
     with Console(stderr=True).status(say("import.working", lang)):
-        read = read_file(file, source_layer=source_layer, encoding=encoding, geometry=geometry, drop=drop or ())
+        read = read_file(file, source_layer=source_layer, encoding=encoding, geometry=geometry, drop=unread)
         plan = _planned(read, request, commit=commit)
     if as_json:
         typer.echo(orjson.dumps(plan_out(plan, committed=commit), option=orjson.OPT_INDENT_2).decode())
     else:
         show_plan(Console(), plan, file.name, lang, committed=commit)
+
+
+def _columns(asked: dict[str, str | None], saved: Mapping) -> dict[str, str]:
+    """Return which column says what: as the options say, else as a saved mapping does, which may say no more here."""
+    unknown = [name for name in (*saved.columns, *saved.constants, *saved.values) if name not in asked]
+    if unknown or saved.constants or saved.values:
+        names = unknown or [*saved.constants, *saved.values]
+        raise InputError([Fault(f"mapping {name}", "field-unknown", {"known": list(asked)}) for name in names])
+    found = {name: column or saved.columns.get(name) for name, column in asked.items()}
+    return {name: column for name, column in found.items() if column is not None}
 
 
 def _planned(table: SourceTable, request: Request, *, commit: bool) -> Plan:

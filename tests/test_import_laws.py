@@ -251,6 +251,12 @@ def test_command_line(empty_database: Database, write: Write, tmp_path: Path) ->
     bad = twingrid(empty_database, *verb, "--unit", "nobody", "--commit")
     assert (bad.returncode, bad.stdout) == (2, "")
     assert "nobody" in bad.stderr
+    saved = tmp_path / "mapping.toml"
+    saved.write_text('drop = ["name"]\n[columns]\ncode = "code"\n', encoding="utf-8")
+    mapped = twingrid(
+        empty_database, "import", "grids", str(file), "--layer", "police", "--mapping", str(saved), "--json"
+    )
+    assert json.loads(mapped.stdout)["dropped_columns"] == ["name"], mapped.stderr
     naive = twingrid(empty_database, *verb, "--effective", "2025-01-01")
     assert (naive.returncode, "effective" in naive.stderr) == (2, True)
 
