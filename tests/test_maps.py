@@ -17,10 +17,11 @@ from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import select
+from sqlalchemy import event, select
 from typer.testing import CliRunner
 
 from api import map_cli
+from api.pages import draw_grids
 from maps.compact import encode
 from maps.grids import grid_map
 from maps.home import Figure, Person, docs_page, home_page
@@ -30,6 +31,7 @@ from spatial.db import Database
 from spatial.history import Moment
 from spatial.roster.muster import on_duty_count
 from spatial.roster.queries import ABSENT
+from spatial.settings import Settings
 from spatial.tables import DutyEvent, Leave, Shift, Span, TeamMember
 from tests import map_sample as sample
 from tests.map_shapes import decode, layers_of
@@ -254,6 +256,15 @@ def test_the_town_is_a_small_file(town: Database, client_as: Callable[..., TestC
     assert len(reply.content) - len("".join(page.scripts)) < 1_000_000
     assert "Police grids" in page.text
     assert "synthetic" in page.text
+
+
+def test_all_grids_are_asked_about_at_once(town: Database) -> None:
+    """The page of the map takes a fixed number of queries, however many grids there are."""
+    asked: list[str] = []
+    event.listen(town.engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    with town.read() as session:
+        draw_grids(session, Moment(datetime.fromisoformat(WEDNESDAY)), None, "en", Settings())
+    assert 5 < len(asked) < 40
 
 
 def test_pages_are_as_strict_as_the_rest(town: Database, client_as: Callable[..., TestClient]) -> None:

@@ -111,6 +111,13 @@ const twingrid = (() => {
     });
   }
 
+  /** Lets the map show that it has the focus only to those who came by the keyboard. */
+  function bindFocus() {
+    const { dataset } = document.documentElement;
+    document.addEventListener("keydown", ({ key }) => { if (key === "Tab") dataset.tabbed = ""; });
+    document.addEventListener("mousedown", () => { delete dataset.tabbed; });
+  }
+
   function bindPanel() {
     document.querySelectorAll("canvas.swatch").forEach(picture.paintSwatch);
     document.querySelectorAll("input[name=show]").forEach((box) => box.addEventListener("change", () => {
@@ -175,7 +182,7 @@ const twingrid = (() => {
     drawFlaws();
     map.on("moveend resize", label);
     map.on("mousemove", ({ latlng }) => hover(latlng));
-    map.on("mouseout", () => hover());
+    map.getContainer().addEventListener("mouseleave", () => hover());
     map.on("click", ({ latlng, originalEvent: { clientX, clientY } }) => {
       const paths = document.elementsFromPoint(clientX, clientY);
       const flaws = new Set(paths.map((path) => flawOf.get(path)).filter(Boolean));
@@ -192,6 +199,7 @@ const twingrid = (() => {
     L.control.zoom({ zoomInTitle: texts.zoom_in, zoomOutTitle: texts.zoom_out }).addTo(map);
     L.control.scale({ imperial: false, maxWidth: 10 * picture.fontSize() }).addTo(map);
     bindPanel();
+    bindFocus();
     bindPaper();
     if (data().is_live) {
       watchAge();

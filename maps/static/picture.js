@@ -188,7 +188,7 @@ const picture = (() => {
           context.closePath();
         });
         context.fill("evenodd");
-        if (!grid.vacant || !isFilled || size < 3 * colours.rem) continue;
+        if (!grid.vacant || !isFilled || size < 4 * colours.rem) continue;
         context.fillStyle = colours.vacant;
         context.fill("evenodd");
       }
