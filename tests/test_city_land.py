@@ -17,11 +17,16 @@ from fixtures.city.blocks import cell_codes, land_blocks
 from fixtures.city.build import build_land
 from fixtures.city.growth import copies_of
 from fixtures.city.land import Land, UnitIds
-from fixtures.frame import Frame
+from fixtures.frame import REDRAW_DAY, Frame
+from spatial.db import Database
 from spatial.geometry import Geometries, area_m2
+from spatial.grids.listing import layer_named
 from spatial.grids.noding import Rings
+from spatial.grids.queries import pieces_from
+from spatial.grids.standing import standing_from
 from spatial.grids.tiling import findings, stored
 from spatial.tables import Grid, GridVersion, Lineage, RoadEdge
+from spatial.time import since
 
 SEEDS = (1, 20_250_303)
 AREAS = ("cells", "communities", "streets", "districts", "beats", "stations", "branches")
@@ -33,11 +38,11 @@ def frame(seed: int) -> Frame:
 
 @pytest.fixture(scope="module", params=SEEDS)
 def land(request: pytest.FixtureRequest) -> Land:
-    return city(request.param)
+    return land_of(request.param)
 
 
 @cache
-def city(seed: int) -> Land:
+def land_of(seed: int) -> Land:
     return build_land(frame(seed))
 
 
@@ -308,8 +313,8 @@ def same(one: object, other: object) -> bool:
 
 def test_a_seed_is_a_city() -> None:
     """The same seed gives the same land bit for bit, another seed another."""
-    assert same(city(SEEDS[0]), build_land(frame(SEEDS[0])))
-    assert not same(city(SEEDS[0]), city(SEEDS[1]))
+    assert same(land_of(SEEDS[0]), build_land(frame(SEEDS[0])))
+    assert not same(land_of(SEEDS[0]), land_of(SEEDS[1]))
 
 
 def test_rows(land: Land) -> None:
@@ -346,3 +351,16 @@ def test_copies_lie_apart(land: Land) -> None:
     assert not set(cell_codes(far)) & set(cell_codes(land))
     assert not set(far.names.beat_code) & set(land.names.beat_code)
     assert len({code for city in cities for code in city.names.community_code}) == 3 * 2800
+
+
+def test_check_of_a_loaded_city(city: Database) -> None:
+    """The service's own check, from before a redraw on, finds over all times what was planted, and nothing else."""
+    land, at = land_of(1), frame(1).at(REDRAW_DAY - 1)
+    codes = cell_codes(land)
+    planted = sorted((one.kind, tuple(codes[cell] for cell in one.cells)) for one in land.planted.faults)
+    with city.read() as session:
+        for layer, expected in (("governance", planted), ("police", [])):
+            standing = standing_from(at, pieces_from(session, layer_named(session, layer).id, at))
+            found = [one for one in standing if one.finding.kind != "disconnected"]
+            assert sorted((one.finding.kind, one.finding.grids) for one in found) == expected
+            assert all(one.span == since(at) for one in found)
