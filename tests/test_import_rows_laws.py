@@ -1,4 +1,4 @@
-"""Laws of importing rows: what was exported is the same, a second import writes nothing, a copy of a city is that city."""
+"""Laws of importing rows: what was exported is the same, a second import writes nothing, a copied city is that city."""
 
 from datetime import timedelta
 

@@ -227,8 +227,15 @@ class Comparison:
 
     # Faults of changes
 
+    def marking(self) -> str:
+        """Return the statement that marks the rows in which a fault was found so far."""
+        return f"UPDATE {self.changes} d SET change = 'faulty' FROM import_faults f WHERE f.row = d.row"
+
     def change_faults(self) -> Iterator[str]:
-        """Yield the statements that find what may not be: keys given twice, rows without what new ones need, rivals."""
+        """Yield the statements that find what may not be: keys given twice, rows without what new ones need, rivals.
+
+        Rows that are faulty already are not looked at: what is wrong with them would be told twice in other words.
+        """
         yield self._duplicates()
         for one in self.subject.fields:
             if one.required and one.name not in self.asked and one.default is None and one.name not in self.key:
@@ -248,7 +255,8 @@ class Comparison:
         for check in self.subject.checks:
             yield (
                 f"INSERT INTO import_faults SELECT f.row, f.field, NULL, '{check.fault}', f.values "
-                f"FROM ({check.sql.format(changes=self.changes)}) f WHERE f.row IS NOT NULL"
+                f"FROM ({check.sql.format(changes=self.changes)}) f "
+                f"JOIN {self.changes} c ON c.row = f.row AND c.change <> 'faulty'"
             )
 
     def _duplicates(self) -> str:
@@ -271,7 +279,7 @@ class Comparison:
         same = " AND ".join(f"a.{quoted(name)} = b.{quoted(name)}" for name in exclusion.fields)
         return (
             f"WITH x AS MATERIALIZED (SELECT * FROM (SELECT d.row, {named}, CASE WHEN {sane} THEN {span} END AS span "
-            f"FROM {self.changes} d WHERE d.change <> 'ended' UNION ALL SELECT NULL, {named}, o.valid AS span "
+            f"FROM {self.changes} d WHERE d.change NOT IN ('ended', 'faulty') UNION ALL SELECT NULL, {named}, o.valid AS span "
             f"FROM ({relation(self.subject)}) o WHERE NOT EXISTS (SELECT 1 FROM {self.changes} d WHERE d.old_id = o.id)"
             f") x WHERE {exclusion.where}) "
             f"INSERT INTO import_faults SELECT DISTINCT ON (a.row) a.row, '{exclusion.fields[-1]}', NULL, "

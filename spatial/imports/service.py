@@ -78,11 +78,8 @@ class Import:
                     self._do(statement)
         if self.rows > ROWS_A_CHUNK:
             self.session.execute(text(f"ANALYZE {comparison.changes}"))
-        for statement in comparison.change_faults():
+        for statement in (comparison.marking(), *comparison.change_faults(), comparison.marking()):
             self._do(statement)
-        self._do(
-            f"UPDATE {comparison.changes} d SET change = 'faulty' FROM import_faults f WHERE f.row = d.row"  # noqa: S608  our own names
-        )
 
     def write(self, actor: Actor, told: dict[str, Any]) -> None:
         """Write what changes, as one version of the domain, and put it on record."""

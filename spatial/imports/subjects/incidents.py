@@ -39,7 +39,7 @@ incidents = Subject(
         Field("closed_at", "instant", ("办结时间", "处置完毕时间")),
     ),
     ("source", "external_id"), "records", "incident",
-    "incident v JOIN incident_key t ON t.id = v.incident_key_id AND t.current_id = v.id",
+    "incident v JOIN incident_key t ON t.id = v.incident_key_id",
     thing=Thing(
         "incident_key", "incident_key_id", "SELECT id, source_id AS source, external_id FROM incident_key",
         {"source_id": "d.source", "external_id": "d.external_id", "current_id": "d.new_id"},

@@ -1,0 +1,230 @@
+"""Every fault of a file at once, by row and column, and nothing written."""
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from shapely import LineString, MultiPolygon, Point, Polygon
+
+from spatial.db import Database
+from spatial.imports.mapping import Mapping
+from tests.build import World, build, cell
+from tests.rows import counts, faults, refused, source_of, take, versions_of
+
+
+@pytest.fixture
+def small(empty_database: Database) -> Database:
+    """Return a database with a station, a layer of two grids, and two officers."""
+
+    def fill(world: World) -> None:
+        world.deployment()
+        unit = world.unit("S1")
+        layer = world.layer("police")
+        world.grid(layer, "A", cell(0, 0), unit)
+        world.grid(layer, "B", cell(1, 0), unit)
+        for number in ("001", "002"):
+            world.officer(number, unit)
+
+    build(empty_database, fill)
+    return empty_database
+
+
+def officers(**columns: Any) -> dict[str, Any]:
+    count = len(next(iter(columns.values())))
+    usual = {
+        "number": [f"1{n:02d}" for n in range(count)], "name": ["张伟"] * count, "kind": ["duty_police"] * count,
+        "unit": ["S1"] * count,
+    }  # fmt: skip
+    return usual | columns
+
+
+def test_all_faults_of_all_rows_are_told_at_once(small: Database) -> None:
+    """What cannot be read, what nothing has, what is there twice: one report, and not a row is written."""
+    before = versions_of(small)
+    outcome = take(
+        small,
+        "officers",
+        officers(
+            number=["101", None, "103", "101", "105"],
+            kind=["duty_police", "auxiliary", "wizard", "辅警", "duty_police"],
+            unit=["S1", "S1", "S1", "nowhere", ""],
+        ),
+    )
+    assert faults(outcome) == [
+        (3, "number", "cell-empty"),
+        (4, "kind", "not-one-of"),
+        (5, "number", "row-repeated"),
+        (5, "unit", "unit-not-known"),
+        (6, "unit", "cell-empty"),
+    ]
+    assert (outcome.fault_count, counts(outcome)) == (5, {"new": 1, "faulty": 4})
+    assert versions_of(small) == before
+
+
+def test_columns_are_known_in_both_languages_and_unknown_ones_are_told(small: Database) -> None:
+    """Heads in Chinese are understood; a column nobody knows, or one that is missing, is a fault."""
+    chinese = {
+        "警号": ["201"],
+        "姓名": ["李娜"],
+        "人员类别": ["社区民警"],
+        "单位": ["S1"],
+        "值班电话": ["0571-0000-0001"],
+    }
+    assert counts(take(small, "officers", chinese)) == {"new": 1}
+    assert counts(take(small, "officers", officers(number=["201"], name=["李娜"], kind=["社区民警"]))) == {"same": 1}
+    strange = {**chinese, "血型": ["A"], "工号": ["9"]}
+    assert refused(small, "officers", strange) == [
+        ("column 工号", "field-meant-twice"),
+        ("column 血型", "column-unknown"),
+    ]
+    assert refused(small, "officers", {"姓名": ["李娜"]}) == [("number", "key-column-missing")]
+    dropped = Mapping(drop=("血型", "工号"))
+    assert counts(take(small, "officers", strange, mapping=dropped)) == {"same": 1}
+
+
+def test_values_and_columns_are_mapped_and_constants_set(small: Database) -> None:
+    """A mapping turns the words of a file into ours."""
+    mapping = Mapping({"number": "no."}, {"kind": {"PC": "duty_police"}}, {"unit": "S1"})
+    told = {"no.": ["301"], "name": ["王芳"], "kind": ["PC"]}
+    assert counts(take(small, "officers", told, mapping=mapping)) == {"new": 1}
+    wrong = Mapping({"rank": "x", "name": "y"})
+    assert refused(small, "officers", told, mapping=wrong)[:2] == [
+        ("rank", "field-unknown"),
+        ("rank", "column-missing"),
+    ]
+
+
+def test_rows_that_exist_need_only_what_changes_but_new_ones_need_all(small: Database) -> None:
+    """A file of numbers and phones changes phones; a new officer in it is told to lack a name."""
+    outcome = take(small, "officers", {"number": ["001", "002"], "duty_phone": ["110", "0571-0000-0001"]})
+    assert counts(outcome) == {"changed": 1, "same": 1}
+    assert [(one.key, one.differs) for one in outcome.changes] == [(("001",), ("duty_phone",))]
+    outcome = take(small, "officers", {"number": ["009"], "duty_phone": ["110"]})
+    assert {(fault.row, fault.column, fault.text) for fault in outcome.faults} == {
+        (None, "name", "needed-for-new"),
+        (None, "kind", "needed-for-new"),
+        (None, "unit", "needed-for-new"),
+    }
+
+
+def test_times_without_an_offset_are_of_the_deployment(small: Database) -> None:
+    """Local times of every usual writing are one instant; a date with the year last must be explained."""
+    written = [
+        "2025-03-03 08:30",
+        "2025/3/3 8:30",
+        "2025年3月3日 8时30分",
+        "2025-03-03T00:30:00Z",
+        datetime(2025, 3, 3, 8, 30),  # noqa: DTZ001  as Excel has it
+    ]
+    for start in written:
+        leave = {"officer": ["001"], "kind": ["sick"], "start": [start], "end": ["2025-03-04 24:00"]}
+        assert counts(take(small, "leave", leave)) in ({"new": 1}, {"same": 1}), start
+    mixed = ["2025-04-01 08:00", "03/04/2025", "25/04/2025"]
+    leave = {"officer": ["002"] * 3, "kind": ["sick"] * 3, "start": mixed, "end": ["2025-04-02", "05.04.2025", None]}
+    assert faults(take(small, "leave", leave)) == [
+        (3, "end", "date-order-unclear"),
+        (3, "start", "date-order-unclear"),
+        (4, "start", "date-order-unclear"),
+    ]
+    assert counts(take(small, "leave", leave, dates="dmy")) == {"new": 3}
+    assert faults(take(small, "leave", leave, dates="mdy"))[-1] == (4, "start", "not-a-time")
+
+
+def test_a_local_time_that_comes_twice_or_never_is_told(small: Database) -> None:
+    """On the night when clocks change, a wall-clock time may be two instants or none."""
+    leave = {
+        "officer": ["001", "002", "001"],
+        "kind": ["sick"] * 3,
+        "start": ["2025-10-26 02:30", "2025-03-30 02:30", "2025-10-26T02:30+01:00"],
+        "end": ["2025-10-28"] * 3,
+    }
+    told = faults(take(small, "leave", leave, zone=ZoneInfo("Europe/Berlin"), commit=False))
+    assert told == [(2, "start", "time-comes-twice"), (3, "start", "time-never-comes")]
+
+
+def test_one_grid_has_one_lead(small: Database) -> None:
+    """Two leads in the file, or one beside the lead on record; with the whole list the old lead ends."""
+    two = {"officer": ["001", "002"], "layer": ["police"] * 2, "grid": ["A", "A"], "role": ["lead", "责任人"]}
+    assert faults(take(small, "assignments", two)) == [(3, "grid", "two-leads-row")]
+    first = {name: values[:1] for name, values in two.items()}
+    assert counts(take(small, "assignments", first)) == {"new": 1}
+    second = {name: values[1:] for name, values in two.items()}
+    assert faults(take(small, "assignments", second)) == [(2, "grid", "two-leads")]
+    assert counts(take(small, "assignments", second, complete=True)) == {"new": 1, "ended": 1}
+
+
+def test_shifts_of_an_officer_do_not_overlap_and_parts_lie_within(small: Database) -> None:
+    """Overlaps within the file and with what is stored, ends before starts, parts outside: told per row."""
+    shifts = {
+        "officer": ["001", "001", "002", "002"], "kind": ["duty"] * 4, "unit": ["S1"] * 4,
+        "start": ["2025-03-05 08:00", "2025-03-05 20:00", "2025-03-05 08:00", "2025-03-07 08:00"],
+        "end": ["2025-03-06 08:00", "2025-03-06 20:00", "2025-03-05 07:00", "2025-03-07 20:00"],
+    }  # fmt: skip
+    assert faults(take(small, "shifts", shifts)) == [
+        (3, "officer", "shift-overlaps-row"),
+        (4, "end", "ends-before-start"),
+    ]
+    whole = "5a8f2b9e-0000-4000-8000-000000000001"
+    sound = {name: [values[0], values[3]] for name, values in shifts.items()}
+    sound = {**sound, "shift": [whole, "5a8f2b9e-0000-4000-8000-000000000002"], "covers": ["grid:police/A;unit:S1", ""]}
+    assert counts(take(small, "shifts", sound)) == {"new": 2}
+    assert faults(take(small, "shifts", {name: values[1:2] for name, values in shifts.items()})) == [
+        (2, "officer", "shift-overlaps")
+    ]
+    part = {
+        "shift": ["5a8f2b9e-0000-4000-8000-000000000003"], "part_of": [whole], "officer": ["001"], "kind": ["patrol"],
+        "unit": ["S1"], "start": ["2025-03-05 10:00"], "end": ["2025-03-05 12:00"],
+    }  # fmt: skip
+    assert counts(take(small, "shifts", part)) == {"new": 1}
+    assert faults(take(small, "shifts", part | {"end": ["2025-03-06 12:00"]})) == [(2, "part_of", "part-outside-shift")]
+    shorter = {name: values[:1] for name, values in sound.items()} | {"end": ["2025-03-05 11:00"]}
+    assert faults(take(small, "shifts", shorter)) == [(2, "end", "part-left-outside")]
+    longer = shorter | {"end": ["2025-03-06 09:00"]}
+    assert counts(take(small, "shifts", longer)) == {"changed": 1}
+    assert counts(take(small, "shifts", part)) == {"same": 1}
+
+
+def test_places_must_lie_somewhere_sensible(small: Database) -> None:
+    """Coordinates alone, absurd, far away or swapped; shapes of the wrong kind; no system declared."""
+    places = {
+        "code": list("abcdef"), "name": ["x"] * 6, "class": ["post"] * 6,
+        "lon": [120.27, 120.27, 400, None, 100.0, "east"], "lat": [30.3, None, 30, None, 30, 30],
+    }  # fmt: skip
+    assert faults(take(small, "places", source_of(places))) == [
+        (3, "lon", "coordinate-alone"),
+        (4, "lon", "longitude-out-of-range"),
+        (5, "lon", "shape-missing"),
+        (6, "lon", "far-from-deployment"),
+        (7, "lon", "cell-not-a-number"),
+    ]
+    assert refused(small, "places", source_of(places, crs=None)) == [("source-crs", "crs-undeclared")]
+    bowtie = Polygon([(120, 30), (120.01, 30.01), (120.01, 30), (120, 30.01)])
+    areas = [MultiPolygon([bowtie]), Point(120, 30), LineString([(120, 30), (120.1, 30)])]
+    outlines = {"code": ["S1"] * 1 + ["S2", "S3"], "name": ["a"] * 3, "kind": ["station"] * 3, "tree": ["police"] * 3}
+    assert [fault[2] for fault in faults(take(small, "units", source_of(outlines, areas)))] == [
+        "shape-not-mended",
+        "shape-of-another-kind",
+        "shape-of-another-kind",
+    ]
+
+
+def test_columns_about_people_are_refused_but_for_those_on_duty(small: Database) -> None:
+    """Names and phones of officers are duty; identity numbers, plates and phones of others are refused by column."""
+    personal = officers(number=["401"], 身份证号=["11010519491231002X"])
+    assert refused(small, "officers", personal, mapping=Mapping(drop_others=False))[0][1] == "column-unknown"
+    places = {"code": ["p1", "p2"], "name": ["岗亭", "联系13800138000"], "class": ["post"] * 2, "lon": [120.27] * 2}
+    assert faults(take(small, "places", source_of(places | {"lat": [30.3] * 2}))) == [(3, "name", "value-personal")]
+
+
+def test_of_very_many_faults_all_are_counted(small: Database) -> None:
+    """The first ten thousand are kept, the rest are counted."""
+    many = 12_000
+    outcome = take(small, "officers", officers(kind=["wizard"] * many))
+    assert (outcome.fault_count, len(outcome.faults)) == (many, 10_000)
+
+
+def test_an_instant_far_away_is_no_time(small: Database) -> None:
+    """A year that no roster has is a slip of the pen."""
+    leave = {"officer": ["001"], "kind": ["sick"], "start": ["1025-03-03 08:00"], "end": [None]}
+    assert faults(take(small, "leave", leave)) == [(2, "start", "time-out-of-range")]
