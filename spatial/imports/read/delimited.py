@@ -46,7 +46,11 @@ def open_delimited(path: Path, file: str, encoding: str | None) -> Source:
     faults: list[Fault] = []
     if told.is_declared and not decodes(blocks_of(path), told.name):
         raise InputError(_undecodable(path, told.name, delimiter))
-    table = _Table(path, told, delimiter, has_nul=any(b"\0" in block for block in blocks_of(path)))
+    nuls, quotes = 0, 0
+    for block in blocks_of(path):
+        nuls += block.count(b"\0")
+        quotes += block.count(b'"')
+    table = _Table(path, told, delimiter, has_nul=nuls > 0, is_odd=quotes % 2 == 1)
     names = table.names(first)
 
     def chunks() -> Iterator[Chunk]:
@@ -80,8 +84,8 @@ def _first_record(head: bytes, encoding: str) -> str:
 def _is_ended(path: Path) -> bool:
     """Return whether the last row has its line break; without it the file may have been cut short."""
     with path.open("rb") as opened:
-        opened.seek(-min(2, path.stat().st_size), os.SEEK_END)  # two bytes: one may be half of a UTF-16 character
-        return any(byte in b"\r\n" for byte in opened.read())
+        opened.seek(-min(2, path.stat().st_size), os.SEEK_END)
+        return opened.read().endswith((b"\n", b"\r", b"\n\0", b"\r\0"))  # the latter in UTF-16
 
 
 def _delimiter_of(record: str) -> str:
@@ -93,11 +97,12 @@ def _delimiter_of(record: str) -> str:
 class _Table:
     """A file of delimited text, as Arrow reads it: by blocks, each row with its number."""
 
-    def __init__(self, path: Path, encoding: Encoding, delimiter: str, *, has_nul: bool) -> None:
+    def __init__(self, path: Path, encoding: Encoding, delimiter: str, *, has_nul: bool, is_odd: bool) -> None:
         self.path = path
         self.encoding = "utf8" if encoding.name in IN_UTF_8 else encoding.name
         self.delimiter = delimiter
         self.has_nul = has_nul
+        self.is_odd = is_odd  # the number of quotation marks
 
     def names(self, first: str) -> tuple[str, ...]:
         """Return the names in the first row, whose text is given."""
@@ -107,11 +112,15 @@ class _Table:
         return require_columns(next(csv.reader([first], delimiter=self.delimiter), []))  # a header without an end
 
     def chunks(self, names: tuple[str, ...], faults: Faults) -> Iterator[Chunk]:
-        """Yield the rows after the first."""
+        """Yield the rows after the first; a quotation mark that the last one does not close is told."""
+        last: tuple[int, list[str | None]] = (0, [])
         for numbers, batch in self._batches(faults):
             kept = ~self._empty(batch) & (numbers > 1) & self._without_nul(numbers, batch, names, faults)
             columns = {name: _unmarked(column) for name, column in zip(names, batch.columns, strict=True)}
             yield from chunks_of(numbers, columns, None, kept)
+            last = int(numbers[-1]) if len(numbers) else 0, [values[-1] for values in columns.values() if values]
+        if self.is_odd and any("\n" in value for value in last[1] if value):
+            faults.add(Fault(f"row {last[0]}", "quote-not-closed"))
         faults.close()
 
     def _batches(self, faults: Faults) -> Iterator[tuple[Numbers, pa.RecordBatch]]:
