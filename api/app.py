@@ -2,7 +2,21 @@
 
 from fastapi import Depends, FastAPI
 
-from api import demo, duty, errors, grids, health, imports_http, incidents, incidents_in, jobs, lookup, sources, units
+from api import (
+    demo,
+    duty,
+    errors,
+    grids,
+    health,
+    imports_http,
+    imports_page,
+    incidents,
+    incidents_in,
+    jobs,
+    lookup,
+    sources,
+    units,
+)
 from api.answering import Answering
 from api.asking import refuse_malformed
 from api.pages import mount_static
@@ -29,7 +43,20 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     app.state.settings = settings
     errors.install(app)
     app.add_middleware(Answering)
-    for slice_ in (lookup, grids, units, duty, incidents_in, incidents, sources, imports_http, jobs, demo, health):
+    for slice_ in (
+        lookup,
+        grids,
+        units,
+        duty,
+        incidents_in,
+        incidents,
+        sources,
+        imports_page,
+        imports_http,
+        jobs,
+        demo,
+        health,
+    ):
         app.include_router(slice_.router)
     app.include_router(pages)
     mount_static(app)

@@ -7,7 +7,7 @@ worker takes it again.
 
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -84,6 +84,12 @@ def newest_with(session: Session, kind: str, name: str, value: str) -> Job | Non
     """Return the newest job of a kind with that value among its params; None where none was ever asked for."""
     wanted = select(Job).where(Job.kind == kind, Job.params[name].as_string() == value)
     return session.scalars(wanted.order_by(Job.created_at.desc()).limit(1)).first()
+
+
+def newest(session: Session, kind: str, most: int) -> Sequence[Job]:
+    """Return the newest jobs of a kind, the last one first."""
+    wanted = select(Job).where(Job.kind == kind).order_by(Job.created_at.desc(), Job.id).limit(most)
+    return session.scalars(wanted).all()
 
 
 def hold(session: Session, job_id: uuid.UUID) -> Job:

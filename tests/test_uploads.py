@@ -145,6 +145,20 @@ def test_a_guess_is_shown_and_then_confirmed(client: TestClient, database: Datab
     assert client.get(again.headers["location"]).json()["can_commit"]
 
 
+def test_the_page_says_what_the_report_says(client: TestClient, database: Database) -> None:
+    """Form, report and list, in both languages; what a file holds is text on it."""
+    found = tried(client, database, SOURCES + "<b>x</b>,<i>y</i>,soon\n", name="<b>.csv")
+    for lang, words in (("zh-CN", ("试运行：完成", "警情与事件", "错误")), ("en", ("Dry run: done", "Incidents"))):
+        page = client.get("/imports", params={"id": found["id"], "lang": lang})
+        assert (page.status_code, page.headers["content-language"]) == (200, lang)
+        assert all(word in page.text for word in words)
+        assert "<b>" not in page.text.replace("<b>试运行", "").replace("<b>Dry run", "")
+    assert 'id="commit"' not in page.text
+    again = tried(client, database, SOURCES)
+    assert 'id="commit"' in client.get("/imports", params={"id": again["id"]}).text
+    assert client.get("/imports", params={"id": str(uuid.uuid4())}).status_code == 404
+
+
 def test_grids_come_over_http_too(database: Database, config: Settings, tmp_path: Path) -> None:
     """A planner sends a layer of grids, sees its findings, and commits it."""
     file = geojson_file(tmp_path, FOUR).read_bytes()
