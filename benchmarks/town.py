@@ -70,13 +70,13 @@ def _columns(table: Any) -> str:
 
 
 def _rows(source: Database, table: Any) -> list[tuple[Any, ...]]:
-    with psycopg2.connect(_dsn(source)) as connection, connection.cursor() as cursor:
+    with psycopg2.connect(dsn(source)) as connection, connection.cursor() as cursor:
         cursor.execute(f'SELECT {_columns(table)} FROM "{table.name}" ORDER BY 1')
         return [tuple(Json(value) if isinstance(value, dict) else value for value in row) for row in cursor.fetchall()]
 
 
 def _insert(database: Database, rows: dict[str, list[tuple[Any, ...]]]) -> None:
-    with psycopg2.connect(_dsn(database)) as connection, connection.cursor() as cursor:
+    with psycopg2.connect(dsn(database)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT ensure_incident_months('2025-01-01', '2025-04-30')")
         for table in Base.metadata.sorted_tables:
             if of_table := rows[table.name]:
@@ -85,6 +85,7 @@ def _insert(database: Database, rows: dict[str, list[tuple[Any, ...]]]) -> None:
                 cursor.executemany(f"{into} VALUES ({holes})", of_table)
 
 
-def _dsn(database: Database) -> str:
+def dsn(database: Database) -> str:
+    """Return where a database is, as libpq has it."""
     url = database.engine.url
     return f"dbname={url.database} user={url.username} host={url.query['host']} port={url.query['port']}"
