@@ -37,7 +37,7 @@ def unwind_on_signals() -> None:
 
 
 def prepare_demo(database: Database, settings: Settings, console: Console) -> None:
-    """Load the demo into an empty database, and see that its rosters reach into the coming days."""
+    """Load the demo into an empty database, and see that it reaches into the coming days."""
     if settings.size == "none":
         if settings.is_loopback:
             fixtures.admit(database)
@@ -47,6 +47,7 @@ def prepare_demo(database: Database, settings: Settings, console: Console) -> No
     if empty:
         load_demo(database, settings, console, size=settings.size)
     fixtures.extend(database, now=now())
+    fixtures.report(database, now=now())
 
 
 def load_demo(

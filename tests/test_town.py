@@ -475,3 +475,38 @@ FROM cover c JOIN shift s ON s.id = c.shift_id JOIN unit_version u ON u.unit_id 
 WHERE u.kind = 'patrol_company' AND s.kind = 'patrol' AND s.team_id IS NOT NULL
 GROUP BY c.unit_id
 """
+
+
+def test_incidents_go_on_until_now(town_copy: Database) -> None:
+    """A demo has incidents up to the minute it is started, day after day; a silent feed stays silent."""
+    anchor = datetime(2025, 3, 2, 16, tzinfo=UTC)
+    for now in (anchor + timedelta(days=4, hours=2), anchor + timedelta(days=100)):
+        assert fixtures.report(town_copy, now=now) > 100
+        with town_copy.read() as session:
+            assert session.scalar(select(func.max(Incident.at))) <= now
+            days = session.execute(text(REPORTED_BY_DAY), {"first": anchor, "now": now}).all()
+        assert all(15 < day.n < 120 for day in days)
+        assert all(day.heard for day in days)
+        assert fixtures.report(town_copy, now=now + timedelta(seconds=20)) == 0
+
+
+def test_incidents_that_go_on_hang_together(town_copy: Database) -> None:
+    """Starting a demo often or once gives the same incidents; steps to come have not been taken."""
+    anchor = datetime(2025, 3, 2, 16, tzinfo=UTC)
+    for hours in (5, 30, 50, 54):
+        fixtures.report(town_copy, now=anchor + timedelta(hours=hours))
+    with town_copy.read() as session:
+        late = session.scalar(select(func.max(func.greatest(Incident.at, Incident.dispatched_at, Incident.closed_at))))
+        assert late <= anchor + timedelta(hours=54)
+        doubles = "SELECT count(*) FROM (SELECT 1 FROM incident GROUP BY at, category_id, point HAVING count(*) > 1) d"
+        assert session.scalar(text(doubles)) == 0
+
+
+REPORTED_BY_DAY = """
+SELECT day, count(i.id) AS n,
+       bool_and(s.code <> 'camera') AS heard
+FROM generate_series(CAST(:first AS timestamptz), CAST(:now AS timestamptz) - interval '1 day', '1 day') AS of(day)
+LEFT JOIN incident i ON i.at >= of.day AND i.at < of.day + interval '1 day'
+LEFT JOIN incident_key k ON k.id = i.incident_key_id LEFT JOIN source s ON s.id = k.source_id
+GROUP BY day
+"""
