@@ -10,6 +10,7 @@ from api.errors import FaultOut
 from maps.texts import say
 from spatial.tables import Job
 
+ORDER = ("new", "changed", "adjusted", "ended", "same", "kept", "faulty")
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
@@ -103,10 +104,10 @@ def _run(job: Job, lang: str) -> RunOut:
 
 
 def _report(result: dict[str, Any], lang: str) -> ReportOut:
-    faults = result.get("faults", [])
+    faults, counts = result.get("faults", []), result.get("counts", {})
     return ReportOut(
         rows=result.get("rows", 0),
-        counts=result.get("counts", {}),
+        counts={change: counts[change] for change in ORDER if change in counts},
         fault_count=result.get("fault_count", len(faults)),
         faults=[_fault(one, lang) for one in faults],
         notes=[_fault(one, lang) for one in result.get("notes", [])],
