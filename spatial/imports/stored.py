@@ -74,24 +74,37 @@ def reference(name: str, known: Known = NOW) -> str:
 
 def shown(subject: Subject, rows: str, moment: str, known: Known = NOW) -> tuple[str, str]:
     """Return SQL of the columns and of the FROM that give rows (with ids, as `x`) the codes that files have."""
-    columns, joins = [], [f"FROM ({rows}) x"]
+    lists = [one for one in subject.fields if one.kind == "list" and one.refers]
+    columns, joins = [], [f"FROM ({_with_lists(lists, rows, moment, known)}) x"]
     for one in subject.fields:
-        name = quoted(one.name)
+        name, alias = quoted(one.name), quoted(f"r_{one.name}")
         if one.refers is None:
             columns.append(f"x.{name}")
-        elif one.kind == "list":
-            columns.append(
-                f"(SELECT array_agg(r.shown ORDER BY r.shown) FROM unnest(x.{name}) AS one "
-                f"JOIN ({reference(one.refers, known)}) r ON r.id = one AND r.valid @> {moment}) AS {name}"
-            )
+        elif one in lists:
+            columns.append(f"x.{alias} AS {name}")
         else:
-            alias = quoted(f"r_{one.name}")
             columns.append(f"{alias}.shown AS {name}")
             joins.append(
                 f"LEFT JOIN ({reference(one.refers, known)}) {alias} "
                 f"ON {alias}.id = x.{name} AND {alias}.valid @> {moment}"
             )
     return ", ".join(columns), " ".join(joins)
+
+
+def _with_lists(lists: Sequence[Field], rows: str, moment: str, known: Known) -> str:
+    """Return SQL of rows with the codes of their lists beside the ids; all rows at once, for there may be a million."""
+    if not lists:
+        return rows
+    codes = [
+        f"""LEFT JOIN (
+            SELECT x.shown_row, array_agg(r.shown ORDER BY r.shown) AS {quoted(f"r_{one.name}")}
+            FROM numbered x CROSS JOIN unnest(x.{quoted(one.name)}) AS one
+            JOIN ({reference(one.refers or "", known)}) r ON r.id = one AND r.valid @> {moment}
+            GROUP BY x.shown_row) l_{one.name} USING (shown_row)"""
+        for one in lists
+    ]
+    return f"""WITH numbered AS MATERIALIZED (SELECT q.*, row_number() OVER () AS shown_row FROM ({rows}) q)
+               SELECT * FROM numbered {" ".join(codes)}"""
 
 
 def key_sql(subject: Subject, key: Iterable[str], alias: str) -> list[str]:
