@@ -44,7 +44,7 @@ def counts(database: Database) -> dict[str, int]:
 def cases(postgis: LocalPostgis) -> Iterator[Case]:
     """Yield the case: databases are made beforehand, so that only the loading is timed."""
     source = loaded(postgis)
-    rows = {table.name: _rows(source, table) for table in Base.metadata.sorted_tables}
+    rows = {table.name: rows_of(source, table) for table in Base.metadata.sorted_tables}
     targets = [empty(postgis) for _ in range(12)]
     spare = iter(targets)
 
@@ -55,7 +55,7 @@ def cases(postgis: LocalPostgis) -> Iterator[Case]:
 
     def theirs() -> dict[str, int]:
         database = next(spare)
-        _insert(database, rows)
+        insert(database, rows)
         return counts(database)
 
     work = sum(len(of_table) for of_table in rows.values())
@@ -69,15 +69,17 @@ def _columns(table: Any) -> str:
     return ", ".join(f'"{column.name}"' for column in table.columns if column.name != "current_id")
 
 
-def _rows(source: Database, table: Any) -> list[tuple[Any, ...]]:
+def rows_of(source: Database, table: Any, where: str = "true") -> list[tuple[Any, ...]]:
+    """Return rows of a table as plain INSERTs take them."""
     with psycopg2.connect(dsn(source)) as connection, connection.cursor() as cursor:
-        cursor.execute(f'SELECT {_columns(table)} FROM "{table.name}" ORDER BY 1')
+        cursor.execute(f'SELECT {_columns(table)} FROM "{table.name}" WHERE {where} ORDER BY 1')
         return [tuple(Json(value) if isinstance(value, dict) else value for value in row) for row in cursor.fetchall()]
 
 
-def _insert(database: Database, rows: dict[str, list[tuple[Any, ...]]]) -> None:
+def insert(database: Database, rows: dict[str, list[tuple[Any, ...]]]) -> None:
+    """Insert the rows of all tables, one by one."""
     with psycopg2.connect(dsn(database)) as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT ensure_incident_months('2025-01-01', '2025-04-30')")
+        cursor.execute("SELECT ensure_incident_months('2024-03-01', '2025-04-30')")
         for table in Base.metadata.sorted_tables:
             if of_table := rows[table.name]:
                 holes = ", ".join(["%s"] * len(of_table[0]))
