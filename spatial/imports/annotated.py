@@ -17,14 +17,14 @@ from openpyxl.styles import PatternFill
 
 from spatial import crs as systems
 from spatial.geometry import DEGREE_DECIMALS, Geometries
-from spatial.imports.model import RowFault
+from spatial.imports.model import Change, RowFault
 from spatial.imports.read import Chunk, Source
 from spatial.imports.service import Import
 from spatial.imports.write import Table, format_of, write_rows
 from spatial.imports.write.model import as_text
 from spatial.imports.write.plain import harmless
 
-COLOURS = {"new": "C6EFCE", "changed": "FFEB9C", "faulty": "FFC7CE"}
+COLOURS: dict[Change | None, str] = {"new": "C6EFCE", "changed": "FFEB9C", "faulty": "FFC7CE"}
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,11 @@ def write_faults(path: Path, faults: Iterable[RowFault], tell: Tell) -> None:
 class Row:
     """What became of one row."""
 
-    change: str
+    change: Change | None
     faults: tuple[RowFault, ...]
+
+
+LEFT_OUT = Row(None, ())
 
 
 def write_annotated(path: Path, one: Import, source: Source, tell: Tell) -> None:
@@ -60,7 +63,7 @@ def write_annotated(path: Path, one: Import, source: Source, tell: Tell) -> None
     """
     fmt = format_of(path, None)
     heads = (tell.head("annotation.change"), tell.head("annotation.faults"))
-    rows = _rows(one)
+    rows = _Rows(one)
     if fmt == "xlsx":
         _write_excel(path, source, rows, heads, tell)
         return
@@ -91,14 +94,29 @@ def _rows(one: Import) -> Iterator[tuple[int, Row]]:
         yield change.row, Row(change.change, faults)
 
 
-def _of(chunk: Chunk, rows: Iterator[tuple[int, Row]]) -> list[Row]:
-    return [row for _, row in zip(chunk.numbers, (row for _, row in rows), strict=False)]
+class _Rows:
+    """What became of rows, asked for in their order; a row that was left out has nothing to say."""
+
+    def __init__(self, one: Import) -> None:
+        self.rest = _rows(one)
+        self.next = next(self.rest, None)
+
+    def of(self, chunk: Chunk) -> list[Row]:
+        """Return what became of the rows of a chunk."""
+        found = []
+        for number in chunk.numbers:
+            if self.next is not None and self.next[0] == number:
+                found.append(self.next[1])
+                self.next = next(self.rest, None)
+            else:
+                found.append(LEFT_OUT)
+        return found
 
 
-def _told(chunk: Chunk, rows: Iterator[tuple[int, Row]], heads: tuple[str, str], tell: Tell) -> Mapping[str, list[Any]]:
-    found = _of(chunk, rows)
+def _told(chunk: Chunk, rows: _Rows, heads: tuple[str, str], tell: Tell) -> Mapping[str, list[Any]]:
+    found = rows.of(chunk)
     faults = ["; ".join(_said(fault, tell) for fault in row.faults) or None for row in found]
-    return {**chunk.columns, heads[0]: [tell.change(row.change) for row in found], heads[1]: faults}
+    return {**chunk.columns, heads[0]: [row.change and tell.change(row.change) for row in found], heads[1]: faults}
 
 
 def _said(fault: RowFault, tell: Tell) -> str:
@@ -117,9 +135,7 @@ def _stored(shapes: Geometries | None, crs: str | None) -> Geometries | None:
     return made
 
 
-def _write_excel(
-    path: Path, source: Source, rows: Iterator[tuple[int, Row]], heads: tuple[str, str], tell: Tell
-) -> None:
+def _write_excel(path: Path, source: Source, rows: _Rows, heads: tuple[str, str], tell: Tell) -> None:
     book = Workbook(write_only=True)
     sheet = book.create_sheet("1")
     sheet.freeze_panes = "A2"
@@ -127,7 +143,7 @@ def _write_excel(
     fills = {change: PatternFill("solid", fgColor=colour) for change, colour in COLOURS.items()}
     for chunk in source.chunks():
         values = zip(*(chunk.columns[name] for name in source.columns), strict=True)
-        for row, cells in zip(_of(chunk, rows), values, strict=True):
+        for row, cells in zip(rows.of(chunk), values, strict=True):
             wrong = {fault.column: tell.fault(fault) for fault in row.faults}
             made = []
             for name, value in zip(source.columns, cells, strict=True):
@@ -135,7 +151,7 @@ def _write_excel(
                 if name in wrong:
                     cell.fill, cell.comment = fills["faulty"], Comment(wrong[name], "Twingrid")
                 made.append(cell)
-            said = _cell(sheet, tell.change(row.change))
+            said = _cell(sheet, row.change and tell.change(row.change))
             if row.change in fills:
                 said.fill = fills[row.change]
             sheet.append([*made, said, "; ".join(_said(fault, tell) for fault in row.faults) or None])

@@ -66,8 +66,12 @@ class Reader:
                 column = self.matched.columns[name]
                 made.append(self._column(name, column, chunk, faults))
         notes: list[RowFault] = []
+        nothing: frozenset[int] = frozenset()
         if self.subject.shape:
-            made.append(self._places(chunk, faults, notes))
+            texts, nothing = self._places(chunk, faults, notes)
+            made.append(texts)
+        if nothing:
+            made = [[text for index, text in enumerate(texts) if index not in nothing] for texts in made]
         lines = "\n".join(map("\t".join, zip(*made, strict=True)))
         return Read(lines + "\n" if lines else "", faults, notes)
 
@@ -137,7 +141,8 @@ class Reader:
                 memo[value] = text
         return made
 
-    def _places(self, chunk: Chunk, faults: list[RowFault], notes: list[RowFault]) -> list[str]:
+    def _places(self, chunk: Chunk, faults: list[RowFault], notes: list[RowFault]) -> tuple[list[str], frozenset[int]]:
+        """Return the shapes as COPY reads them, and which rows are nothing; what was mended or left out is noted."""
         kind = self.subject.shape
         if self.has_lonlat:
             columns = [self.matched.columns[one.name] for one in (LON, LAT)]
@@ -158,12 +163,13 @@ class Reader:
             RowFault(chunk.numbers[index], told, "shape-mended", {"area_m2": round(changed, 2)})
             for index, changed in found.mended.items()
         ]
+        notes += [RowFault(chunk.numbers[index], told, "line-without-length") for index in sorted(found.nothing)]
         if self.subject.shape_required:
             missing = np.flatnonzero(shapely.is_missing(found.shapes)).tolist()
             faults += [
                 RowFault(chunk.numbers[index], told, "shape-missing") for index in missing if index not in found.faults
             ]
-        return [text or NULL for text in found.as_text()]
+        return [text or NULL for text in found.as_text()], found.nothing
 
 
 def _translated(read: Reading, values: Any) -> Reading:

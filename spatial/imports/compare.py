@@ -279,7 +279,8 @@ class Comparison:
         same = " AND ".join(f"a.{quoted(name)} = b.{quoted(name)}" for name in exclusion.fields)
         return (
             f"WITH x AS MATERIALIZED (SELECT * FROM (SELECT d.row, {named}, CASE WHEN {sane} THEN {span} END AS span "
-            f"FROM {self.changes} d WHERE d.change NOT IN ('ended', 'faulty') UNION ALL SELECT NULL, {named}, o.valid AS span "
+            f"FROM {self.changes} d WHERE d.change NOT IN ('ended', 'faulty') "
+            f"UNION ALL SELECT NULL, {named}, o.valid AS span "
             f"FROM ({relation(self.subject)}) o WHERE NOT EXISTS (SELECT 1 FROM {self.changes} d WHERE d.old_id = o.id)"
             f") x WHERE {exclusion.where}) "
             f"INSERT INTO import_faults SELECT DISTINCT ON (a.row) a.row, '{exclusion.fields[-1]}', NULL, "

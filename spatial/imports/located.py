@@ -1,7 +1,7 @@
 """Places of rows as they are stored: converted, rounded, of the kind that their table holds. Pure; vectorised."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -42,11 +42,15 @@ class Frame:
 
 @dataclass(frozen=True)
 class Located:
-    """Stored shapes; what is wrong with some, and the m² by which others were mended, by position in the chunk."""
+    """Stored shapes; by position in the chunk what is wrong with some, and the m² by which others were mended.
+
+    Lines without length are nothing at all: their rows are to be left out.
+    """
 
     shapes: Geometries
     faults: dict[int, FaultyCell]
     mended: dict[int, float]
+    nothing: frozenset[int] = frozenset()
 
     def as_text(self) -> list[str | None]:
         """Return the shapes as COPY reads them."""
@@ -96,10 +100,8 @@ def shapes(given: Geometries, kind: ShapeKind, frame: Frame) -> Located:
     if kind == "lines":
         placed = _as_lines(placed)
     if kind != "area":
-        if kind != "point":
-            for index in np.flatnonzero(np.asarray(shapely.length(placed)) == 0).tolist():
-                faults.setdefault(index, FaultyCell("line-without-length"))
-        return _without(placed, faults, {})
+        short = np.asarray(shapely.length(placed)) == 0 if kind != "point" else np.zeros(len(placed), dtype=bool)
+        return replace(_without(placed, faults, {}), nothing=frozenset(np.flatnonzero(short).tolist()))
     return _areas(placed, faults, frame)
 
 

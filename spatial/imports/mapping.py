@@ -19,6 +19,7 @@ FROM = Field("from", "instant", ("生效时间", "effective"))
 UNTIL = Field("until", "instant", ("失效时间",))
 BESIDE = re.compile(r"[\s_\-./]+|[（(\[].*?[）)\]]")
 LONGEST_FILE = 1_000_000
+SHAPEFILE_NAME = 10  # letters at most: longer names are cut
 
 
 @dataclass(frozen=True)
@@ -94,12 +95,16 @@ def matched(subject: Subject, names: Sequence[str], mapping: Mapping) -> Matched
 
 
 def _field_named(fields: Maps[str, Field], column: str) -> str | None:
-    """Return the field whose name a column has, else the first one of which it has another name."""
+    """Return the field whose name a column has, whole or cut; else the first one of which it has another name."""
     wanted = _bare(column)
     for name in fields:
         if _bare(name) == wanted:
             return name
-    return next((name for name, one in fields.items() if wanted in map(_bare, one.aliases)), None)
+    called = [name for name, one in fields.items() if wanted in map(_bare, one.aliases)]
+    if called:
+        return called[0]
+    cut = [name for name in fields if len(column) == SHAPEFILE_NAME and name.startswith(column)]
+    return cut[0] if len(cut) == 1 else None
 
 
 def _bare(name: str) -> str:
