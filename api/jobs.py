@@ -16,6 +16,7 @@ from spatial.time import now
 
 router = APIRouter(tags=["jobs"], dependencies=[SignedIn])
 State = Literal["queued", "running", "done", "failed", "cancelled"]
+IMPORTS = {"import", "import-commit"}
 JobId = Annotated[UUID, Path(description="name of a job, as its `Location` gave it")]
 
 
@@ -54,12 +55,18 @@ def job(session: ReadSession, job_id: JobId) -> JobOut:
 @router.delete("/jobs/{job_id}", summary="Ask for a job to stop", responses=problem_responses(403, 404))
 def cancel(session: WriteSession, actor: Actor, job_id: JobId) -> JobOut:
     """Cancel a job that is queued; a running one stops at its next step and leaves nothing behind."""
-    actor.require("system_admin", "planner")
+    if jobs.find(session, job_id).created_by != actor.name:
+        actor.require("system_admin", "planner")
     jobs.cancel(session, job_id, now())
     audit.record(session, actor.name, "job.cancel", f"job/{job_id}", {})
     return job_out(jobs.find(session, job_id))
 
 
 def job_out(found: Job) -> JobOut:
-    """Return a job as it is sent."""
-    return JobOut.model_validate(found, from_attributes=True)
+    """Return a job as it is sent; what an import found is shown to those who may do it, at `/imports/{id}`."""
+    out = JobOut.model_validate(found, from_attributes=True)
+    if found.kind in IMPORTS:
+        return out.model_copy(
+            update={"result": None, "error": (found.result or {}).get("fault") if out.error else None}
+        )
+    return out

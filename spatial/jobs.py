@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Row, Text, cast, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
 from spatial.db import Database
@@ -120,9 +121,25 @@ def run_next(database: Database, handlers: Mapping[str, Handler], *, clock: Call
         else:
             return held.id  # cancelled a moment ago
         # in the transaction that holds the job's lock: nobody else can take it before its outcome is known
-        effect.execute(update(Job).where(Job.id == held.id).values(**outcome))
-        database.finish(effect)
+        try:
+            effect.execute(update(Job).where(Job.id == held.id).values(**outcome))
+            database.finish(effect)
+        except (
+            InputError,
+            StatementError,
+        ) as error:  # a result that cannot be stored: nothing of the effect is, either
+            effect.rollback()
+            log.warning("the result of job %s cannot be stored", held.id, exc_info=error)
+            _fail(database, held, clock())
     return held.id
+
+
+def _fail(database: Database, held: "_Held", at: datetime) -> None:
+    """Put on record that a job failed for good, whose effect was taken back; unless another worker has it by now."""
+    values = {"state": "failed", "error": "result-cannot-be-stored", "finished_at": at}
+    with database.write() as session:
+        mine = (Job.id == held.id, Job.state == "running", Job.attempts == held.tried + 1)
+        session.execute(update(Job).where(*mine).values(**values))
 
 
 @dataclass(frozen=True)
@@ -155,9 +172,7 @@ def _attempt(
     except Cancelled:
         return {"state": "cancelled", "finished_at": clock()}
     except Exception as error:  # whatever a job did wrong is the job's outcome, not the worker's
-        logging.getLogger(__name__).warning(
-            "job %s failed, try %s of %s", held.id, held.tried + 1, held.most, exc_info=error
-        )
+        log.warning("job %s failed, try %s of %s", held.id, held.tried + 1, held.most, exc_info=error)
         return _failure(error, held, clock())
     return {"state": "done", "progress": 1.0, "result": result, "finished_at": clock()}
 

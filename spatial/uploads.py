@@ -135,7 +135,8 @@ def safe_name(name: str) -> str:
     plain = UNSAFE.sub("_", plain).strip(" .")
     stem, dot, ending = plain.rpartition(".")
     most = LONGEST_NAME // 3  # a Chinese letter has three bytes
-    return f"{stem[:most]}{dot}{ending[:12]}" if stem else ending[:most] or "file"
+    cut = f"{stem[:most].rstrip(' .')}{dot}{ending[:12]}" if stem else ending[:most]
+    return cut.strip(" .") or "file"
 
 
 @contextmanager

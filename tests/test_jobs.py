@@ -197,3 +197,28 @@ def test_jobs_are_listed_in_pages(database: Database, client_as: ClientAs) -> No
     assert [one["id"] for page in (first, second) for one in page["items"]] == ids
     queued = client.get("/jobs", params={"kind": "mark", "state": "queued"}).json()["items"]
     assert [one["id"] for one in queued] == ids[2:]
+
+
+@pytest.mark.parametrize("result", ["\x00", "\udc80", object()])
+def test_a_result_that_cannot_be_stored_fails_the_job_and_not_the_worker(database: Database, result: object) -> None:
+    """The effect is taken back, and the worker goes on with the next job."""
+
+    def odd(session: Session, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
+        return leave_mark(session, params, progress) | {"odd": result}
+
+    first, second = add(database, "odd"), add(database, "mark", "b")
+    handlers = {"odd": odd, "mark": leave_mark}
+    assert [jobs.run_next(database, handlers, clock=now) for _ in range(3)] == [first, second, None]
+    assert [look(database, one).state for one in (first, second)] == ["failed", "done"]
+    assert marks(database) == ["b"]
+
+
+def test_who_asked_for_a_job_may_cancel_it(database: Database, client_as: ClientAs) -> None:
+    """So may planners and administrators; others may not."""
+    fixtures.admit(database)
+    with database.write() as session:
+        own = jobs.enqueue(session, "mark", {}, actor="demo-viewer", now=now())
+    other = add(database, "mark")
+    viewer = client_as(database, "viewer")
+    assert (viewer.delete(f"/jobs/{own}").status_code, viewer.delete(f"/jobs/{other}").status_code) == (200, 403)
+    assert client_as(database, "planner").delete(f"/jobs/{other}").status_code == 200

@@ -118,6 +118,24 @@ def test_all_faults_are_told_as_report_table_and_copy(client: TestClient, databa
     assert len(copy.text.strip().splitlines()) == 5
 
 
+def test_cells_that_no_text_can_hold_are_told(client: TestClient, database: Database) -> None:
+    """A NUL, half a letter, a control character: faults or notes, never a traceback nor a dead worker."""
+    found = tried(client, database, b"code,title,expected_interval\n1\x002,x,\x00\n\xed\xb2\x80,\x07y,1\x1b\n")
+    assert found["dry_run"]["state"] == "done", found
+    assert not found["can_commit"]
+
+
+def test_what_a_file_holds_is_not_shown_among_the_jobs(
+    client: TestClient, database: Database, config: Settings
+) -> None:
+    """Any viewer sees that there was an import, and only who may do it sees what was in it."""
+    tried(client, database, SOURCES + "13,x,secret\n")
+    for viewer in asking_as(database, config, "viewer"):
+        told = viewer.get("/jobs", params={"kind": "import"})
+        assert len(told.json()["items"]) == 1
+        assert "secret" not in told.text
+
+
 def test_what_changed_since_the_dry_run_is_not_overwritten(client: TestClient, database: Database) -> None:
     """A commit that would do something else than was seen is refused, and says so; a new dry run shows what."""
     first, second = (tried(client, database, SOURCES.replace("热线", title)) for title in ("热线", "市民热线"))
