@@ -102,10 +102,16 @@ City = tuple[Database, dict[str, Any]]  # and what was planted in it
 def city_of(cluster: LocalPostgis) -> Iterator[Callable[[int], City]]:
     """Return a maker of generated cities, by seed, anchored to 2025-03-03; tests only read them."""
     with ExitStack() as opened:
-        yield lru_cache(lambda seed: _city(cluster, seed, opened))
+
+        def make(seed: int) -> City:
+            template, truth_file = _city_template(cluster, seed)
+            return opened.enter_context(copy_of(cluster, template)), orjson.loads(truth_file.read_bytes())
+
+        yield lru_cache(make)
 
 
-def _city(cluster: LocalPostgis, seed: int, opened: ExitStack) -> City:
+def _city_template(cluster: LocalPostgis, seed: int) -> tuple[str, Path]:
+    """Return the name of a database that holds a generated city, and the file of what was planted in it."""
     import fixtures
 
     truth_file = TEST_DATA / f"city-{seed}-truth.json"
@@ -115,8 +121,14 @@ def _city(cluster: LocalPostgis, seed: int, opened: ExitStack) -> City:
         fixtures.load(database, size="city", seed=seed, anchor=ANCHOR, truth_file=truth_file, progress=_quiet)
 
     name = f"city{seed}_{_fingerprint('migrations', 'fixtures', 'spatial')}"
-    database = opened.enter_context(copy_of(cluster, _template(cluster, name, fill)))
-    return database, orjson.loads(truth_file.read_bytes())
+    return _template(cluster, name, fill), truth_file
+
+
+@pytest.fixture
+def city_copy(cluster: LocalPostgis) -> Iterator[Database]:
+    """Yield a city that one test may change."""
+    with copy_of(cluster, _city_template(cluster, 1)[0]) as database:
+        yield database
 
 
 @pytest.fixture(scope="session")

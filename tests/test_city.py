@@ -110,9 +110,16 @@ WHERE v.kind = :unit_kind
 """
 
 
-def gaps(database: Database, unit_kind: str, kinds: list[str], people: list[str]) -> set[tuple[Any, ...]]:
+def gaps(
+    database: Database,
+    unit_kind: str,
+    kinds: list[str],
+    people: list[str],
+    first: datetime = FIRST,
+    last: datetime = LAST,
+) -> set[tuple[Any, ...]]:
     """Return when nobody of some kinds was present at units of a kind."""
-    values = {"unit_kind": unit_kind, "kinds": kinds, "people": people, "first": FIRST, "last": LAST}
+    values = {"unit_kind": unit_kind, "kinds": kinds, "people": people, "first": first, "last": last}
     return {tuple(row) for row in rows(database, GAPS, **values)}
 
 
@@ -394,6 +401,7 @@ def test_places_on_borders_touch_the_grids_on_record(any_city: City) -> None:
 
 
 LOADING = """
+import resource
 import sys
 from datetime import date
 from pathlib import Path
@@ -403,8 +411,11 @@ fixtures.load(
     Database(make_engine(sys.argv[1])), size="city", seed=1, anchor=date(2025, 3, 3), truth_file=Path(sys.argv[2]),
     progress=lambda share, _text: print(share, flush=True),
 )
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
+OF_ROSTERS = ("unplanned", "break")
 KILLS = 10
+MOST_MEMORY_BYTES = 900 << 20
 OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
@@ -438,9 +449,26 @@ def test_kill_9_leaves_nothing_of_a_city_and_a_rerun_completes_it(
         assert only(empty_database, "SELECT count(*) FROM pg_inherits WHERE inhparent = 'incident'::regclass") == 0
         assert not truth_file.exists()
     url = empty_database.engine.url.render_as_string(hide_password=False)
-    subprocess.run([sys.executable, "-c", LOADING, url, str(truth_file)], check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run([sys.executable, "-c", LOADING, url, str(truth_file)], check=True, stdout=subprocess.PIPE)
+    assert int(done.stdout.split()[-1]) * 1024 < MOST_MEMORY_BYTES
     assert content_hash(empty_database) == content_hash(city)
     assert schema_of(empty_database) == schema_of(city)
+
+
+@pytest.mark.proof
+def test_rosters_of_a_city_are_extended(city_of: Callable[[int], City], city_copy: Database) -> None:
+    """Two weeks more are staffed as those of a rotation before, with the gaps of their rosters and no others."""
+    _, truth = city_of(1)
+    assert fixtures.extend(city_copy, now=LAST - timedelta(days=6)) > 100_000
+    until = LAST + timedelta(days=14)
+    turn = timedelta(days=21)
+    planted = {
+        (gap["unit"], *(at + turn for at in span_of(gap))) for gap in truth["gaps"] if gap["cause"] in OF_ROSTERS
+    }
+    expected = {gap for gap in planted if LAST <= gap[1] < until}
+    assert expected
+    assert gaps(city_copy, "station", ["duty", "standby"], ["duty_police"], LAST, until) == expected
+    assert gaps(city_copy, "station", ["leader"], ["duty_police"], LAST, until) == set()
 
 
 def schema_of(database: Database) -> list[Any]:

@@ -156,3 +156,19 @@ def test_stopping_does_not_wait_for_a_long_job(town_copy: Database, monkeypatch:
     assert told[-1] == "job-left"
     release.set()
     next(one for one in threading.enumerate() if one.name == "worker").join(10)
+
+
+def test_a_demo_is_loaded_by_size_seed_and_week(empty_database: Database) -> None:
+    """A day that is no Monday, an unknown size and a repeated town are refused; else the demo of that week is there."""
+    url = url_of(empty_database)
+
+    def load(*options: str) -> subprocess.CompletedProcess[str]:
+        return run("demo", "load", *options, TWINGRID_DATABASE_URL=url, TWINGRID_LANGUAGE="en", TWINGRID_SIZE="none")
+
+    assert load("--anchor", "2025-03-04").stderr.splitlines()[-1].startswith("anchor: ")
+    assert load("--scale", "3").stderr.splitlines()[-1].startswith("scale: ")
+    assert load("--size", "village").returncode == load("--anchor", "March").returncode == 2
+    assert load("--anchor", "2025-03-03", "--seed", "3").returncode == 0
+    with empty_database.read() as session:
+        assert str(session.scalar(text("SELECT min(lower(planned)) FROM shift"))) == "2025-02-17 00:00:00+00:00"
+        assert session.scalar(text("SELECT detail ->> 'seed' FROM audit WHERE action = 'demo.load'")) == "3"
