@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import city, imports, lookup, map, town  # noqa: A004  named after what it measures
+from benchmarks import city, imports, intake, lookup, map, town  # noqa: A004  named after what it measures
 from spatial.local_postgis import LocalPostgis
 
 pytestmark = pytest.mark.proof
@@ -16,6 +16,6 @@ def test_both_ways_of_every_case_give_the_same() -> None:
     with tempfile.TemporaryDirectory(prefix="twingrid-bench-", dir="/var/tmp") as folder:
         Path(folder).chmod(0o755)
         with LocalPostgis(Path(folder), durable=False) as postgis:
-            for module in (town, city, lookup, imports, map):
+            for module in (town, city, lookup, imports, intake, map):
                 for case in module.cases(postgis):
                     assert case.same(case.ours(), case.theirs()), case.name
