@@ -1,12 +1,13 @@
 """Taking in events: told once or often, one or many, right or wrong; and reading them back."""
 
 import json
+import uuid
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, text
 
@@ -249,6 +250,36 @@ def test_a_source_that_is_heard_is_fresh(client: TestClient) -> None:
     assert found["110"]["overdue_s"] == 0
     reply = client.post("/incidents/batch", params={"source": "none"}, json=[])
     assert told_faults(reply) == {("source", "unknown-source")}
+
+
+STEPS = st.tuples(st.sampled_from("ab"), st.sampled_from(["theft", "noise"]), st.integers(0, 2), st.integers(0, 60))
+
+
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.lists(STEPS, max_size=4), max_size=4))
+def test_however_it_is_told_the_last_word_stands_and_history_grows_by_changes_only(
+    client: TestClient, batches: list[list[Any]]
+) -> None:
+    """Batches of any events in any order: current is what was told last; versions are told changes, none twice."""
+    run_id = uuid.uuid4().hex
+    told: dict[str, list[Any]] = {}
+    for batch in batches:
+        events = []
+        for name, category, east, days in batch:
+            at = (T0 + timedelta(days=days)).isoformat()
+            place = {"lon": middle(east, 0)[0], "category": category, "reported_at": at}
+            events.append(event(external_id=f"{run_id}{name}", **place))
+        reply = client.post("/incidents/batch", json=events)
+        assert reply.status_code == 200, reply.text
+        for one in {one["external_id"]: one for one in events}.values():  # the last of each
+            kept = told.setdefault(one["external_id"], [])
+            if not kept or kept[-1] != one:
+                kept.append(one)
+    for name, versions in told.items():
+        found = client.get(f"/incidents/110/{name}/versions").json()["features"]
+        shown = [(one["properties"]["category"], one["geometry"]["coordinates"][0]) for one in found]
+        assert shown == [(one["category"], round(one["lon"], 9)) for one in versions]
+        assert [one["properties"]["known"]["end"] is None for one in found] == [False] * (len(found) - 1) + [True]
 
 
 def test_what_a_source_calls_our_categories_is_replaced_as_a_whole(database: Database, client_as: ClientAs) -> None:
