@@ -1,6 +1,7 @@
 """Files as cities have them: the right text or a clear message, never a traceback, never half a load."""
 
 import os
+import random
 import shutil
 import sqlite3
 import struct
@@ -167,6 +168,24 @@ def test_truncated_uploads(tmp_path: Path, fmt: str) -> None:
             source = open_source(half, encoding="utf-8" if fmt == "csv" else None)
             found = sum(len(chunk) for chunk in source.chunks())
             assert source.faults or source.notes or found == ROWS, f"{share} of a file: {found} rows, not a word"
+
+
+@pytest.mark.parametrize("fmt", FORMATS)
+def test_damaged_uploads(tmp_path: Path, fmt: str) -> None:
+    """A file with bytes changed anywhere is read, or refused with a message; nothing else ever happens."""
+    whole = many(tmp_path, fmt)
+    body = whole.read_bytes()
+    rng = random.Random(fmt)
+    damaged = tmp_path / f"damaged{whole.suffix}"
+    for _ in range(60):
+        changed = bytearray(body)
+        for _ in range(rng.choice((1, 3, 30, 300))):
+            edge = int(rng.expovariate(1 / 200)) % len(body)  # formats keep what is delicate at their ends
+            changed[rng.choice((edge, -1 - edge, rng.randrange(len(body))))] = rng.randrange(256)
+        damaged.write_bytes(changed)
+        with suppress(InputError):
+            source = open_source(damaged, encoding=rng.choice((None, "utf-8", "gb18030")))
+            assert sum(len(chunk) for chunk in source.chunks()) >= 0
 
 
 @pytest.mark.parametrize("part", [".shp", ".shx", ".dbf"])

@@ -3,9 +3,11 @@
 An archive is never trusted: not the names of its members, nor how much they grow.
 """
 
+import lzma
 import shutil
 import tempfile
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
@@ -20,6 +22,7 @@ MOST_GROWTH = 200  # times; text shrinks to a twentieth, hardly ever to less
 ALWAYS_FINE_BYTES = 50_000_000
 SHAPEFILE_PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 ENCRYPTED = 0x1
+BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, RuntimeError, EOFError, ValueError, LookupError, OSError)
 IN_UTF_8 = 0x800
 
 
@@ -33,7 +36,7 @@ class Unpacked:
                 self.path, self.is_chosen = self._unpack(packed, path.name, source_layer, suffixes)
         except InputError:
             raise
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError, OSError) as error:
+        except BROKEN as error:
             raise invalid("file", "file-unreadable", file=path.name, reason=str(error)[:200]) from None
 
     def rows_of(self, inner: Source) -> Iterator[Chunk]:
@@ -50,7 +53,7 @@ class Unpacked:
         for suffix, member in parts[name].items():
             with packed.open(member) as source, Path(self.folder.name, f"source{suffix}").open("wb") as target:
                 shutil.copyfileobj(source, target)
-        suffix = ".shp" if ".shp" in parts[name] else next(iter(parts[name]))
+        suffix = next((one for one in (".shp", ".dbf") if one in parts[name]), next(iter(parts[name])))
         return Path(self.folder.name, f"source{suffix}"), has_choice
 
 

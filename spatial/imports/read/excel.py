@@ -23,6 +23,7 @@ from openpyxl.utils import get_column_letter, range_boundaries
 from openpyxl.utils.exceptions import InvalidFileException
 
 from spatial.errors import Fault, invalid
+from spatial.imports.read.archive import BROKEN as BROKEN_ARCHIVE
 from spatial.imports.read.archive import MOST_MEMBERS, require_small
 from spatial.imports.read.gdal import chosen
 from spatial.imports.read.merged import Marks, marks_of
@@ -41,8 +42,7 @@ MOST_NOTES = 20
 LEADING_ZEROS = re.compile(r"0{2,}")
 CLOCK = re.compile(r"[hs]", re.IGNORECASE)
 QUOTED = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
-BROKEN = (zipfile.BadZipFile, InvalidFileException, LookupError, ValueError, TypeError, AttributeError, OSError,
-          SyntaxError, RuntimeError, EOFError)  # fmt: skip  # all that openpyxl raises on odd files
+BROKEN = (*BROKEN_ARCHIVE, InvalidFileException, TypeError, AttributeError, SyntaxError)  # of openpyxl, on odd files
 Row = tuple[Any, ...]
 
 
@@ -119,7 +119,7 @@ def _require_workbook(path: Path, file: str) -> None:
                 raise invalid("file", "too-many-members", file=file, limit=MOST_MEMBERS)
             require_small(members, file)
             require_small([one for one in members if one.filename == SHARED], file, MOST_SHARED_BYTES)
-    except zipfile.BadZipFile as error:
+    except BROKEN_ARCHIVE as error:
         raise invalid("file", "file-unreadable", file=file, reason=str(error)[:200]) from None
     if "content.xml" in names:
         raise invalid("file", "file-is-opendocument", file=file)

@@ -103,7 +103,7 @@ def _streamed(path: Path, file: str, kind: str, layer: str) -> Source:
                 opened = pyogrio.raw.open_arrow(path, layer=layer, batch_size=ROWS_AT_ONCE, use_pyarrow=True)
                 meta, reader = stack.enter_context(opened)
             geometry = meta["geometry_name"] or "wkb_geometry"
-            for batch in reader:
+            for batch in _quietly(reader):
                 numbers = np.arange(found + 1, found + 1 + batch.num_rows)
                 found += batch.num_rows
                 columns = {name: plain(batch.column(name)) for name in names}
@@ -122,6 +122,17 @@ def _streamed(path: Path, file: str, kind: str, layer: str) -> Source:
     return Source(file, kind, names, has_shapes, chunks, crs=declared_crs(info["crs"]), count=count, faults=faults)
 
 
+def _quietly(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Yield batches without the warnings that come with them; what is read is judged for itself."""
+    batches = iter(reader)
+    while True:
+        with quiet():
+            batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch
+
+
 def _require_geopackage(path: Path, file: str) -> None:
     """Raise an `InputError` unless a database is a GeoPackage, without tables that are programs' doors to elsewhere."""
     try:
@@ -133,5 +144,5 @@ def _require_geopackage(path: Path, file: str) -> None:
                 raise invalid("file", "file-has-virtual-tables", file=file)
         finally:
             database.close()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeError) as error:
         raise invalid("file", "file-unreadable", file=file, reason=str(error)[:200]) from None

@@ -57,6 +57,8 @@ def open_parquet(path: Path, file: str) -> Source:
                 for fault in bad:
                     told.add(fault)
                 yield from chunks_of(numbers, columns, shapes, sound)
+        if found != count:
+            told.add(Fault("file", "file-truncated", {"file": file, "expected": count, "found": found}))
         told.close()
 
     return Source(
