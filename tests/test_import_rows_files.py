@@ -9,6 +9,7 @@ from openpyxl import Workbook, load_workbook
 from sqlalchemy import text
 
 from api.imports_rows_text import teller
+from spatial.access import DUTY_PHONE, Actor
 from spatial.db import Database
 from spatial.errors import InputError
 from spatial.history import Moment
@@ -156,6 +157,16 @@ def test_a_real_city_of_roads(empty_database: Database, realdata: Path) -> None:
         assert session.scalar(text("SELECT count(*) FROM road_node")) == 12_766
         assert session.scalar(text("SELECT count(*) FROM road_edge")) == 28_596
     assert counts(take_file(empty_database, "roads", path, mapping, **how)) == {"same": 28_596}
+
+
+def test_duty_phones_are_exported_for_those_only_who_may_see_them(small: Database, tmp_path: Path) -> None:
+    """Others get the officers without their phones, and an import of that leaves the phones as they are."""
+    dispatcher = Actor("d", {}, frozenset({"viewer"}), frozenset({DUTY_PHONE}))
+    for actor, shown in ((ACTOR, False), (dispatcher, True)):
+        path = tmp_path / "out.geojson"
+        export_file(small, actor, SUBJECTS["officers"], Moment(AT), path, "geojson")
+        assert ("0571-0000-0001" in path.read_text("utf-8")) == shown
+        assert counts(take_file(small, "officers", path)) == {"same": 1}
 
 
 @pytest.mark.parametrize("count", [30_000, pytest.param(1_000_000, marks=pytest.mark.proof)])

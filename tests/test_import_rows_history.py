@@ -128,6 +128,24 @@ def test_an_incident_is_corrected_by_a_new_version(small: Database) -> None:
 
 
 FOREVER = 10**6
+
+
+def test_a_complete_roster_is_complete_for_its_units_and_days(small: Database) -> None:
+    """Of the shifts that a station's week lacks those of that week and station end, no others."""
+    for number, unit in (("001", "S1"), ("002", "S2")):
+        take(small, "officers", officer(number, unit, number), at=MAY)
+    days = [f"2025-06-0{day}" for day in (2, 3, 4, 9)]
+    shifts = {
+        "officer": ["001"] * 4 + ["002"], "kind": ["duty"] * 5, "unit": ["S1"] * 4 + ["S2"],
+        "start": [f"{day} 08:00" for day in (*days, days[1])], "end": [f"{day} 20:00" for day in (*days, days[1])],
+    }  # fmt: skip
+    take(small, "shifts", shifts, at=MAY)
+    week = {name: [values[0], values[2]] for name, values in shifts.items()}
+    outcome = take(small, "shifts", week, at=MAY, complete=True)
+    assert counts(outcome) == {"same": 2, "ended": 1}
+    assert len(rows(stored(small, "shifts"))) == 4
+
+
 NAMES = st.sampled_from(["甲", "乙", "丙"])
 STEPS = st.lists(
     st.tuples(

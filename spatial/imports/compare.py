@@ -221,7 +221,7 @@ class Comparison:
         return (
             f"INSERT INTO {self.changes} (old_id, thing_id, is_known, change, differs, effective, ending{names}) "
             f"SELECT o.id, o.thing_id, true, 'ended', '{{}}', :at, upper(o.valid){values} "
-            f"FROM ({relation(self.subject)}) o WHERE {during} "
+            f"FROM ({relation(self.subject)}) o WHERE {during} AND {self.subject.scope.format(changes=self.changes)} "
             f"AND NOT EXISTS (SELECT 1 FROM {self.changes} d WHERE d.old_id = o.id)"
         )
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from spatial import audit
+from spatial import access, audit
 from spatial.access import Actor
 from spatial.crs import STORED
 from spatial.db import Database
@@ -116,9 +116,12 @@ def export_file(
 ) -> int:
     """Write what is stored of a subject to a file that an import takes as the same; return the number of rows.
 
-    The file only appears once the audit holds who took it.
+    The file only appears once the audit holds who took it. Phones of officers are left out of it unless the actor may
+    see them, and then that is on record.
     """
     actor.require("viewer")
+    phones = actor.sees_phones and access.show_phones(database, actor, f"export/{subject.name}")
+    kinds = {one.name: WRITTEN_AS[one.kind] for one in subject.fields if phones or not one.is_phone}
     if moment.known_at is not None:
         database.settle(moment.known_at)
     count = 0
@@ -127,9 +130,8 @@ def export_file(
         nonlocal count
         for chunk in chunks:
             count += len(chunk)
-            yield chunk
+            yield replace(chunk, columns={name: chunk.columns[name] for name in kinds})
 
-    kinds = {one.name: WRITTEN_AS[one.kind] for one in subject.fields}
     shape = SHAPES[subject.shape] if subject.shape else None
     with database.read() as session:
         session.execute(text("SET LOCAL statement_timeout = 0"))

@@ -38,6 +38,7 @@ class Field:
     read: str | None = None  # SQL of what is stored; default: the column
     least: float | None = None
     most: float | None = None
+    is_phone: bool = False  # of a person on duty: exported only for those who may see it
     is_duty: bool = False  # may hold the name, the duty phone or the vehicle of somebody on duty
 
     @property
@@ -116,6 +117,7 @@ class Subject:
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     can_end: bool = True
+    scope: str = "true"  # SQL over the stored `o`: of what a complete file tells all
     known_as: str | None = None  # the reference to these rows, where some of them refer to others of them
 
     @cached_property

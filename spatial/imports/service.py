@@ -64,6 +64,8 @@ class Import:
     def compare(self) -> None:
         """Say of each staged row what becomes of it, and find everything that may not be."""
         comparison = self.comparison
+        # decided under the lock of the domain, so that what it rests on cannot change before it is written
+        self._do("SELECT pg_advisory_xact_lock(domain_lock(:domain))", domain=self.subject.domain)
         if self.rows > ROWS_A_CHUNK:
             self.session.execute(text(f"ANALYZE {comparison.rows}"))
         for statement in comparison.reference_faults():

@@ -54,7 +54,7 @@ units = Subject(
            ORDER BY r.code, (r.valid @> :at) DESC, lower(r.valid) DESC NULLS LAST""",
         {"tree": "d.tree"},
     ),
-    shape="area", shape_required=False,
+    shape="area", shape_required=False, scope="o.tree IN (SELECT tree FROM {changes})",
     more={"contacts": "jsonb_strip_nulls(coalesce(o.contacts, '{}') "
                       "|| jsonb_build_object('desk', d.desk, 'phone', d.phone, 'radio', d.radio))"},
     exclusions=(Exclusion(("code",), "code-taken"),),
@@ -80,7 +80,7 @@ links = Subject(
     ),
     ("unit", "kind", "slot"), "versions", "unit_link", "unit_link v",
     computed={"slot": "CASE WHEN {kind} IN ('command', 'administers') THEN 0 ELSE {to} END"},
-    exclusions=(Exclusion(("unit", "to", "kind"), "two-links"),),
+    exclusions=(Exclusion(("unit", "to", "kind"), "two-links"),), scope="o.kind IN (SELECT kind FROM {changes})",
     checks=(
         Check("unit-linked-to-itself", """
             SELECT d.row, 'to' AS field, '{{}}'::jsonb AS values FROM {changes} d WHERE d.unit = d."to" """),
@@ -100,6 +100,7 @@ overrides = Subject(
         Field("document_number", "text", ("文号",), required=True),
     ),
     ("code",), "versions", "override", "override v", shape="area",
+    scope="o.layer IN (SELECT layer FROM {changes})",
     exclusions=(Exclusion(("code",), "code-taken"),),
 )  # fmt: skip
 

@@ -21,7 +21,7 @@ officers = Subject(
         Field("kind", "choice", ("类别", "人员类别", "身份"), required=True, choices=OFFICER_KINDS,
               labels=OFFICER_LABELS),
         UNIT,
-        Field("duty_phone", "text", ("值班电话", "工作电话", "电话", "phone"), is_duty=True),
+        Field("duty_phone", "text", ("值班电话", "工作电话", "电话", "phone"), is_duty=True, is_phone=True),
     ),
     ("number",), "versions", "officer_version", "officer_version v JOIN officer t ON t.id = v.officer_id",
     thing=Thing("officer", "officer_id", "SELECT id, number FROM officer", {"number": "d.number"}),
@@ -80,6 +80,7 @@ assignments = Subject(
               labels={"责任人": "lead", "主责": "lead", "副": "deputy", "协助": "assist"}),
     ),
     ("officer", "grid"), "versions", "assignment", "assignment v JOIN grid t ON t.id = v.grid_id",
+    scope="o.layer IN (SELECT layer FROM {changes})",
     exclusions=(Exclusion(("grid",), "two-leads", where="x.role = 'lead'"),),
 )  # fmt: skip
 

@@ -48,7 +48,8 @@ incidents = Subject(
     more={"span": """CASE WHEN d."from" IS NOT NULL OR d.until IS NOT NULL THEN tstzrange(d."from", d.until) END"""},
     checks=(
         Check("reported-in-future", """
-            SELECT d.row, 'at' AS field, '{{}}'::jsonb AS values FROM {changes} d WHERE d.at > now() + interval '1 h'"""),
+            SELECT d.row, 'at' AS field, '{{}}'::jsonb AS values FROM {changes} d
+            WHERE d.at > now() + interval '1 h'"""),
         Check("reported-too-early", """
             SELECT d.row, 'at' AS field, jsonb_build_object('earliest', '1980-01-01') AS values
             FROM {changes} d WHERE d.at < '1980-01-01Z'"""),

@@ -40,6 +40,9 @@ shifts = Subject(
     ("shift",), "records", "shift", "shift v", other_key=("who", "kind", "start"),
     computed={"who": "coalesce({officer}, -{team})"},
     moment="lower(v.planned)", begins="start", ends="end", span="planned", known_as="shift",
+    # a roster: of the units in it, from its first shift to its last
+    scope="""o.unit IN (SELECT unit FROM {changes}) AND o.start >= (SELECT min(start) FROM {changes})
+             AND o.start <= (SELECT max(start) FROM {changes})""",
     exclusions=(
         Exclusion(("officer",), "shift-overlaps", where="x.part_of IS NULL AND x.state <> 'cancelled'"),
         Exclusion(("team",), "shift-overlaps", where="x.part_of IS NULL AND x.state <> 'cancelled'"),
