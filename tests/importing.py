@@ -58,7 +58,8 @@ def plan_of(database: Database, file: Path, layer: str = "police", code: str = "
 
 def take(database: Database, file: Path, layer: str = "police", code: str = "code", **how: Any) -> Plan:
     """Take a file in, into a tiling from 2025 on if nothing else is said."""
-    return commit_import(database, ACTOR, read_file(file), request_of(layer, code, how), SETTINGS)
+    table = read_file(file, geometry=how.pop("geometry", None))
+    return commit_import(database, ACTOR, table, request_of(layer, code, how), SETTINGS)
 
 
 def request_of(layer: str, code: str, how: dict[str, Any]) -> Request:
