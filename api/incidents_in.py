@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -113,6 +114,7 @@ def tell(
     with _placed("body."):
         (taken,) = take(session, actor, [Told(**told.model_dump())], crs=crs, now=instant, oldest=oldest)
     response.status_code = 201 if taken.change == "new" else 200
+    response.headers["Location"] = f"/incidents/{quote(taken.source)}/{quote(taken.external_id)}"
     return _taken_out(taken, lang)
 
 

@@ -108,8 +108,9 @@ def test_an_event_may_move_to_another_month(client: TestClient) -> None:
 def test_what_is_read_is_what_was_told(client: TestClient) -> None:
     """Place, interval, precision and times come back as they were told; a number may have slashes."""
     between = ["2025-03-02T22:00:00+08:00", "2025-03-03T07:30:00+08:00"]
-    client.post("/incidents", json=event(external_id="a/b", between=between, precision_m=15.5))
-    found = client.get("/incidents/110/a/b").json()
+    told = client.post("/incidents", json=event(external_id="a/b 号?", between=between, precision_m=15.5))
+    found = client.get(told.headers["location"]).json()
+    assert found["id"] == "110/a/b 号?"
     assert found["geometry"]["coordinates"] == [round(PLACE["lon"], 9), round(PLACE["lat"], 9)]
     assert found["properties"]["between"] == {"start": "2025-03-02T14:00:00Z", "end": "2025-03-02T23:30:00Z"}
     assert found["properties"]["precision_m"] == 15.5
