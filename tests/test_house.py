@@ -47,7 +47,8 @@ def test_nothing_reads_the_planted_truth() -> None:
     reading = [
         path
         for path, text in sources(*PRODUCT).items()
-        if re.search(r"truth", text) and path != "api/serving.py"  # which says where to write it
+        if re.search(r"truth(\.json|_file)|import .*\btruth\b", text)
+        and path != "api/serving.py"  # says where to write it
     ]
     assert reading == []
 
