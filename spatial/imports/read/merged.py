@@ -12,7 +12,6 @@ FORMULA = re.compile(
 )
 REFERENCE = re.compile(rb"\br=\"([A-Z]{1,3}\d{1,7})\"")
 EMPTY_TEXT = re.compile(rb"\bt=\"str\"")
-DOCTYPE = b"<!DOCTYPE"
 BLOCK_BYTES = 1 << 20
 OVERLAP_BYTES = 1 << 14
 MOST_MARKS = 100_000
@@ -20,20 +19,17 @@ MOST_MARKS = 100_000
 
 @dataclass(frozen=True)
 class Marks:
-    """Ranges of merged cells, cells of formulas without a value, and whether the XML defines anything of its own."""
+    """Ranges of merged cells, and cells of formulas without a value."""
 
     merged: tuple[str, ...]
     not_computed: tuple[str, ...]
-    has_doctype: bool
 
 
 def marks_of(sheet: IO[bytes]) -> Marks:
     """Return the marks in a sheet's XML, read in blocks."""
     merged: dict[str, None] = {}
     not_computed: dict[str, None] = {}
-    has_doctype = False
     for block in _overlapping(sheet):
-        has_doctype = has_doctype or DOCTYPE in block
         for found in MERGE.finditer(block):
             merged[found[1].decode()] = None
         for found in FORMULA.finditer(block):
@@ -42,7 +38,7 @@ def marks_of(sheet: IO[bytes]) -> Marks:
                 not_computed[cell[1].decode()] = None
         if len(merged) + len(not_computed) > MOST_MARKS:
             break
-    return Marks(tuple(merged), tuple(not_computed), has_doctype)
+    return Marks(tuple(merged), tuple(not_computed))
 
 
 def _overlapping(sheet: IO[bytes]) -> Iterator[bytes]:
