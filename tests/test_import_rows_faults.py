@@ -7,8 +7,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from shapely import LineString, MultiPolygon, Point, Polygon
 
+from maps.texts import sentences
 from spatial.db import Database
 from spatial.imports.mapping import Mapping
+from spatial.imports.subjects import SUBJECTS
 from tests.build import World, build, cell
 from tests.rows import counts, faults, refused, source_of, take, versions_of
 
@@ -222,6 +224,16 @@ def test_of_very_many_faults_all_are_counted(small: Database) -> None:
     many = 12_000
     outcome = take(small, "officers", officers(kind=["wizard"] * many))
     assert (outcome.fault_count, len(outcome.faults)) == (many, 10_000)
+
+
+def test_every_fault_of_a_subject_has_a_sentence() -> None:
+    """What specifications name is said in words."""
+    known = sentences("en")
+    for subject in SUBJECTS.values():
+        told = {check.fault for check in subject.checks}
+        told |= {fault for one in subject.exclusions for fault in (one.fault, f"{one.fault}-row")}
+        told |= {f"{one.refers}-not-known" for one in subject.fields if one.refers}
+        assert {f"fault.{key}" for key in told} <= known.keys(), subject.name
 
 
 def test_an_instant_far_away_is_no_time(small: Database) -> None:

@@ -13,7 +13,7 @@ from spatial import errors
 from spatial.settings import ROOT
 
 FOLDERS = ("spatial", "api", "maps", "fixtures", "migrations")
-AT_FIRST = {name for name, kind in vars(errors).items() if isinstance(kind, type)} - {
+AT_FIRST = {"FaultyCell"} | {name for name, kind in vars(errors).items() if isinstance(kind, type)} - {
     "InputError",
     "GeometryFault",
     "Fault",
