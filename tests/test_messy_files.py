@@ -121,6 +121,10 @@ def test_a_declaration_that_utf_8_contradicts(tmp_path: Path, realdata: Path) ->
     shutil.copyfile(realdata / "messy-boundaries" / "dbf_encodings" / "gbk.dbf", table)
     table.with_suffix(".cpg").write_text("UTF-8", encoding="ascii")
     assert told(lambda: open_source(table)) == [("row 1", "row-undecodable")]
+    table.with_suffix(".cpg").write_text("1252", encoding="ascii")  # as programs write that were never asked
+    assert told(lambda: first_column(table)) == [("encoding", GUESSED)]
+    shutil.copyfile(realdata / "messy-boundaries" / "dbf_encodings" / "latin1.dbf", table)
+    assert first_column(table) == ["Peçeña México"]
     assert told(lambda: open_source(table, encoding="klingon")) == [("encoding", "encoding-name-unknown")]
 
 

@@ -16,6 +16,7 @@ from spatial.imports.read.model import Chunk, Encoding
 from spatial.personal import is_personal_name
 
 GB = frozenset({"gb2312", "gbk", "gb18030"})  # each a superset of the one before; files are seldom exact about which
+WESTERN = frozenset({"cp1252", "cp437", "cp850", "iso8859-1"})
 GUESSES = ("utf-8", "gb18030")
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 SAMPLES = 5
@@ -45,7 +46,8 @@ def blocks_of(path: Path) -> Iterator[bytes]:
 def told_encoding(blocks: Blocks, asked: str | None, declared: str | None) -> Encoding:
     """Return how text is to be decoded: as asked for, as the file declares, else as it can be.
 
-    A declaration other than UTF-8 does not count where the text is UTF-8: then that is the guess.
+    A declaration other than UTF-8 does not count where the text is UTF-8. A Western one, in which any bytes are text
+    and which programs write unasked, does not count where all of it is Chinese. What it looks like is then the guess.
     """
     if asked is not None:
         return Encoding(canonical(asked), is_declared=True)
@@ -55,6 +57,8 @@ def told_encoding(blocks: Blocks, asked: str | None, declared: str | None) -> En
         return Encoding("ascii", is_declared=True)
     if decodes(blocks(), "utf-8"):
         return Encoding("utf-8", is_declared=False)
+    if declared in WESTERN and decodes(blocks(), "gb2312"):
+        return Encoding("gb18030", is_declared=False)
     if declared is not None:
         return Encoding(declared, is_declared=True)
     for guess in GUESSES[1:]:
