@@ -55,7 +55,7 @@ def job(session: ReadSession, job_id: JobId) -> JobOut:
 @router.delete("/jobs/{job_id}", summary="Ask for a job to stop", responses=problem_responses(403, 404))
 def cancel(session: WriteSession, actor: Actor, job_id: JobId) -> JobOut:
     """Cancel a job that is queued; a running one stops at its next step and leaves nothing behind."""
-    if jobs.find(session, job_id).created_by != actor.name:
+    if jobs.asked_by(session, job_id) != actor.name:
         actor.require("system_admin", "planner")
     jobs.cancel(session, job_id, now())
     audit.record(session, actor.name, "job.cancel", f"job/{job_id}", {})

@@ -76,9 +76,14 @@ def find(session: Session, job_id: uuid.UUID) -> Job:
     return job
 
 
+def asked_by(session: Session, job_id: uuid.UUID) -> str | None:
+    """Return who asked for a job; None where there is no such job."""
+    return session.scalar(select(Job.created_by).where(Job.id == job_id))
+
+
 def exists(session: Session, job_id: uuid.UUID) -> bool:
     """Return whether there is such a job."""
-    return session.get(Job, job_id) is not None
+    return asked_by(session, job_id) is not None
 
 
 def newest_with(session: Session, kind: str, name: str, value: str) -> Job | None:
