@@ -74,7 +74,7 @@ class Form:
             return
         self._value += data[start:end]
         if len(self._value) > LONGEST_FIELD:
-            raise TooLarge([Fault(self._name, "text-too-long", {"most": LONGEST_FIELD})])
+            raise TooLarge([Fault(self._name, "text-too-long", {"limit": LONGEST_FIELD})])
 
     def end(self) -> None:
         """Keep a part that is complete."""
