@@ -1,12 +1,13 @@
 """Imports of rows: what a file would do, and doing it in one transaction."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
 from io import StringIO
 from typing import Any, cast
 
 import orjson
 import psycopg2.extensions
-from sqlalchemy import func, select, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from spatial import audit
@@ -20,13 +21,14 @@ from spatial.imports.columns import Reader, fault_of
 from spatial.imports.compare import Comparison
 from spatial.imports.mapping import Mapping, Matched, matched
 from spatial.imports.model import CHANGES, MOST_FAULTS, Change, Options, Outcome, RowChange, RowFault, Subject
-from spatial.imports.read import Chunk, Source
+from spatial.imports.read import Source
 from spatial.imports.stored import key_fields, quoted, shown
 from spatial.personal import personal_headers
 
 Progress = Callable[[float, str], None]
 ROWS_A_CHUNK = 50_000
 MOST_NOTES = 1000
+READING, WRITING = 0.3, 0.5  # share of the whole that is done after reading, and before writing
 
 
 class Import:
@@ -57,7 +59,7 @@ class Import:
             self._note(read.faults)
             self.notes += read.notes[: MOST_NOTES - len(self.notes)]
             self.rows += len(chunk)
-            progress(self.rows / source.count if source.count else 0.0, "reading")
+            progress(READING * self.rows / source.count if source.count else 0.0, "reading")
         self._note([fault_of(fault) for fault in source.faults])
         self.notes += [fault_of(note) for note in source.notes]
 
@@ -88,24 +90,36 @@ class Import:
         stamp = open_version(self.session, self.subject.domain)
         for statement in writes(self.comparison):
             self._do(statement, stamp=stamp)
-        outcome = self.outcome()
-        detail = {"effective": self.options.effective.isoformat(), "rows": dict(outcome.counts), **told}
+        detail = {"effective": self.options.effective.isoformat(), "rows": self.counts, **told}
         audit.record(self.session, actor.name, f"import-{self.subject.name}", f"domain {self.subject.domain}", detail)
 
-    def outcome(self) -> Outcome:
-        """Return what the import does, as far as it is known by now."""
+    @cached_property
+    def counts(self) -> dict[Change, int]:
+        """How many rows become what."""
         found = self.session.execute(
             text(f"SELECT change, count(*) FROM {self.comparison.changes} GROUP BY change")  # noqa: S608  our own names
         )
-        counts: dict[Change, int] = dict.fromkeys(CHANGES, 0)
-        counts.update({cast("Change", change): number for change, number in found})
+        return dict.fromkeys(CHANGES, 0) | {cast("Change", change): number for change, number in found}
+
+    @cached_property
+    def fault_count(self) -> int:
+        """How many faults there are."""
+        return int(self.session.scalar(text("SELECT count(*) FROM import_faults")) or 0)
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything is to be written."""
+        return not self.fault_count and any(self.counts[one] for one in ("new", "changed", "ended"))
+
+    def outcome(self) -> Outcome:
+        """Return what the import does, as far as it is known by now."""
         return Outcome(
             subject=self.subject.name,
             rows=self.rows,
-            counts=counts,
+            counts=self.counts,
             changes=list(self.changes(self.options.shown)),
             faults=list(self.faults(MOST_FAULTS)),
-            fault_count=int(self.session.scalar(text("SELECT count(*) FROM import_faults")) or 0),
+            fault_count=self.fault_count,
             columns=dict(self.matched.columns),
             dropped=self.matched.dropped,
             notes=tuple(self.notes),
@@ -192,28 +206,16 @@ def take_rows(
 ) -> Import:
     """Take rows in within the caller's transaction, and return the import; with faults nothing is written.
 
-    Rows in memory are a `Source` as well: see `rows_in_memory`. The caller ends the transaction, or takes it back.
+    Any `Source` will do, of a file or in memory. The caller ends the transaction, or takes it back.
     """
     actor.require(*subject.roles)
     if options.complete and not subject.can_end:
         raise InputError([Fault("complete", "never-complete", {"subject": subject.name})])
     one = Import(session, subject, options)
     one.stage(source, mapping, progress)
-    # compared under the lock of the domain, so that what it rests on cannot change before it is written
-    session.execute(select(func.pg_advisory_xact_lock(func.domain_lock(subject.domain))))
+    progress(READING, "comparing")
     one.compare()
-    if one.outcome().writes:
+    if one.writes:
+        progress(WRITING, "writing")
         one.write(actor, {"file": source.file, **(told or {})})
     return one
-
-
-def rows_in_memory(rows: list[dict[str, Any]], *, crs: str | None = None, name: str = "request") -> Source:
-    """Return rows that came as JSON, numbered from 1, as a source; places are in their lon and lat."""
-    names = tuple(dict.fromkeys(column for row in rows for column in row))
-    columns = {column: [row.get(column) for row in rows] for column in names}
-
-    def chunks() -> Iterator[Chunk]:
-        if rows:
-            yield Chunk(range(1, len(rows) + 1), columns, None)
-
-    return Source(name, "json", names, False, chunks, crs=crs, count=len(rows))
