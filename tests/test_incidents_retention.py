@@ -85,7 +85,7 @@ def test_what_is_old_goes_with_its_keys_events_and_months(database: Database) ->
 DAYS = st.integers(-90, 90)
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.lists(DAYS, min_size=1, max_size=3), max_size=5), DAYS)
 def test_a_version_is_left_just_when_it_is_young(database: Database, incidents: list[list[int]], cut: int) -> None:
     """However an incident moved through the months, young versions stay; a key stays just while a version does."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fixtures
@@ -283,6 +283,7 @@ def test_files_are_swept_when_they_are_old_or_nobody_claims_them(
     assert "no longer here" in client.get(f"/imports/{found['id']}").json()["commit"]["fault"]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_a_name_of_a_file_leads_nowhere(name: str) -> None:
     """Whatever a caller names a file, it lies in the folder that is meant for it."""
