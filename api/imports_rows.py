@@ -56,6 +56,9 @@ def _add_import(app: typer.Typer, subject: Subject) -> None:
         dates: Annotated[Literal["dmy", "mdy", "ymd"] | None, typer.Option(help="order of 03/04/2025")] = None,
         faults: Annotated[Path | None, typer.Option(help="write all faults to this CSV")] = None,
         annotated: Annotated[Path | None, typer.Option(help="write a copy that says what becomes of each row")] = None,
+        as_is: Annotated[
+            bool, typer.Option("--as-is", help="the places are right, though they look displaced")
+        ] = False,
         commit: Annotated[bool, typer.Option("--commit", help="write; without it this is a dry run")] = False,
         lang: Lang = DEFAULT_LANGUAGE,
         as_json: Annotated[bool, typer.Option("--json", help="the whole outcome, for programs")] = False,
@@ -72,6 +75,7 @@ def _add_import(app: typer.Typer, subject: Subject) -> None:
             zone=settings().zone,
             complete=complete,
             repair_limit=settings().repair_limit,
+            as_is=as_is,
         )
         asked = Asked(commit, source_layer, geometry, faults, annotated)
         with open_database(settings()) as database, _progress() as bar:

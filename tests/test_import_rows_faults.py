@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 from shapely import LineString, MultiPolygon, Point, Polygon
 
@@ -11,6 +12,7 @@ from maps.texts import sentences
 from spatial.db import Database
 from spatial.imports.mapping import Mapping
 from spatial.imports.subjects import SUBJECTS
+from spatial.shifted import to_gcj02
 from tests.build import World, build, cell
 from tests.rows import counts, faults, refused, source_of, take, versions_of
 
@@ -209,6 +211,19 @@ def test_places_must_lie_somewhere_sensible(small: Database) -> None:
         "shape-of-another-kind",
         "shape-of-another-kind",
     ]
+
+
+def test_places_that_have_moved_as_gcj02_does_are_told(small: Database) -> None:
+    """A file in GCJ-02 that is said to be in WGS 84 moves everything by half a kilometre: that is named."""
+    true = np.array([[120.27 + number / 100, 30.3] for number in range(5)])
+    shifted = to_gcj02(true)
+    names = {"code": list("abcde"), "name": list("abcde"), "class": ["post"] * 5}
+    told = source_of({**names, "lon": list(true[:, 0]), "lat": list(true[:, 1])})
+    moved = source_of({**names, "lon": list(shifted[:, 0]), "lat": list(shifted[:, 1])})
+    assert counts(take(small, "places", told)) == {"new": 5}
+    assert faults(take(small, "places", moved)) == [(None, "source-crs", "looks-like-gcj02")]
+    assert counts(take(small, "places", moved, source_crs="gcj02")) == {"same": 5}
+    assert counts(take(small, "places", moved, as_is=True)) == {"changed": 5}
 
 
 def test_columns_about_people_are_refused_but_for_those_on_duty(small: Database) -> None:

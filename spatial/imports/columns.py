@@ -1,5 +1,6 @@
 """Chunks of a file as the lines that COPY stores, column by column, with all that is wrong in them. Pure."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from spatial.imports.quick import NULL, plain_column
 from spatial.imports.read import Chunk, Source
 from spatial.personal import personal_columns
 
+PLACE = re.compile(r"(?:row (\d+)(?:, |$))?(?:column (.*)|(geometry))?", re.DOTALL)
 TYPED = ("instant", "number", "bool", "choice", "duration", "clock", "uuid")
 
 
@@ -192,8 +194,9 @@ def _key(value: Any) -> str:
 
 
 def fault_of(fault: Fault) -> RowFault:
-    """Return a fault with the row and the column that its place names."""
-    where = fault.where.split(", ", 1)
-    row = next((part.removeprefix("row ") for part in where if part.startswith("row ")), "")
-    column = next((part.removeprefix("column ") for part in where if part.startswith("column ")), None)
-    return RowFault(int(row) if row.isdecimal() else None, column, fault.text, fault.values)
+    """Return a fault with the row and the column that its place names; any other place stands as a column."""
+    found = PLACE.fullmatch(fault.where)
+    if found is None or not fault.where:
+        return RowFault(None, None if fault.where == "file" else fault.where, fault.text, fault.values)
+    row, column, shape = found.groups()
+    return RowFault(int(row) if row else None, column or shape, fault.text, fault.values)

@@ -13,6 +13,7 @@ from spatial.imports.mapping import key_of
 from spatial.imports.model import Exclusion, Field, Subject
 from spatial.imports.stored import TYPES, key_sql, quoted, reference, relation, resolved_type
 
+MOST_MOVED = 2000  # enough to see whether all have moved alike
 TEXTS = ("text", "prose", "code", "choice")
 FAULTS = """CREATE TEMP TABLE IF NOT EXISTS import_faults
     (row bigint, field text, "column" text, text text NOT NULL, "values" jsonb NOT NULL) ON COMMIT DELETE ROWS"""
@@ -187,6 +188,14 @@ class Comparison:
         if self.dates_versions:
             told.append("CASE WHEN s.until IS NOT NULL AND s.until IS DISTINCT FROM upper(o.valid) THEN 'until' END")
         return ", ".join(told) or "NULL"
+
+    def moved(self) -> str:
+        """Return the query of where things lie by the file and as they are stored, of some that have moved."""
+        return (
+            f"SELECT ST_AsBinary(d.geom), ST_AsBinary(o.geom) FROM {self.changes} d "
+            f"JOIN ({relation(self.subject)}) o ON o.id = d.old_id WHERE d.change = 'changed' "
+            f"AND 'shape' = ANY (d.differs) AND d.geom IS NOT NULL AND o.geom IS NOT NULL LIMIT {MOST_MOVED}"
+        )
 
     def following(self) -> Iterator[str]:
         """Yield what is known only once all rows are compared: their references to each other, their next changes."""

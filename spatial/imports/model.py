@@ -136,6 +136,7 @@ class Options:
     source_crs: str | None = None
     dates: Literal["dmy", "mdy", "ymd"] | None = None
     repair_limit: float = 0.001
+    as_is: bool = False  # even where the places look displaced
     shown: int = 1000  # changes told one by one
 
 

@@ -5,9 +5,11 @@ from functools import cached_property
 from io import StringIO
 from typing import Any, cast
 
+import numpy as np
 import orjson
 import psycopg2.extensions
-from sqlalchemy import text
+import shapely
+from sqlalchemy import Result, text
 from sqlalchemy.orm import Session
 
 from spatial import audit
@@ -19,6 +21,8 @@ from spatial.imports.apply import still_used, writes
 from spatial.imports.cells import escaped
 from spatial.imports.columns import Reader, fault_of
 from spatial.imports.compare import Comparison
+from spatial.imports.displaced import displaced_pairs
+from spatial.imports.grids.service import displacement
 from spatial.imports.mapping import Mapping, Matched, matched
 from spatial.imports.model import CHANGES, MOST_FAULTS, Change, Options, Outcome, RowChange, RowFault, Subject
 from spatial.imports.read import Source
@@ -84,6 +88,17 @@ class Import:
             self.session.execute(text(f"ANALYZE {comparison.changes}"))
         for statement in (comparison.marking(), *comparison.change_faults(), comparison.marking()):
             self._do(statement)
+        if comparison.has_shapes and self.subject.history != "records" and not self.options.as_is:
+            self._note(self._displaced())
+
+    def _displaced(self) -> list[RowFault]:
+        """Return a fault where what has moved has moved as places in a shifted system do."""
+        moved = self._do(self.comparison.moved()).all()
+        told, stored = (
+            np.asarray(shapely.from_wkb([bytes(pair[side]) for pair in moved]), dtype=object) for side in (0, 1)
+        )
+        found = displaced_pairs(told, stored)
+        return [] if found is None else [fault_of(displacement(found))]
 
     def write(self, actor: Actor, told: dict[str, Any]) -> None:
         """Write what changes, as one version of the domain, and put it on record."""
@@ -183,10 +198,10 @@ class Import:
             cursor = cast("psycopg2.extensions.cursor", self.session.connection().connection.cursor())
             cursor.copy_expert(f"COPY {into} FROM STDIN", StringIO(lines))
 
-    def _do(self, statement: str, **values: Any) -> None:
+    def _do(self, statement: str, **values: Any) -> Result[Any]:
         made = text(statement)
         bound = {"at": self.options.effective, **values}
-        self.session.execute(made, {name: bound[name] for name in made._bindparams})
+        return self.session.execute(made, {name: bound[name] for name in made._bindparams})
 
 
 def no_progress(_share: float, _what: str) -> None:
