@@ -58,7 +58,7 @@ def cases(postgis: LocalPostgis) -> Iterator[Case]:
             return _stored(database)
 
         yield Case(
-            "take in a file of incidents, checked and compared", ours, theirs, "csv and INSERT row by row", 3.0,
+            "take in a file of incidents, checked and compared", ours, theirs, "csv and INSERT row by row", 5.0,
             COUNT, "rows", their_work=SAMPLE, rounds=ROUNDS,
         )  # fmt: skip
 
