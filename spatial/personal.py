@@ -4,10 +4,11 @@ Names and patterns are few and plain: a column is refused only where it can hard
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 import pyarrow as pa
@@ -41,6 +42,8 @@ MAYBE = (
     r"|(?:^|[^0-9.])(?:\+?86[- ]?)?1[3-9][0-9][- ]?[0-9]{4}[- ]?[0-9]{4}(?:$|[^0-9])"
     r"|[京津沪渝冀豫云辽黑湘皖鲁新苏浙赣鄂桂甘晋蒙陕吉闽贵粤青藏川宁琼][A-HJ-NP-Z][·.\- ]?[A-HJ-NP-Z0-9]{5}"
 )
+# Digits and letters in other forms than the plain ones, for the same first look.
+WIDE = "[\u2460-\u2473\u24b6-\u24ff\uff10-\uff19\uff21-\uff5a\U0001d400-\U0001d7ff]"
 
 SURNAMES = (
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林罗郑梁谢宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆汪"
@@ -62,6 +65,7 @@ SHORTEST, LONGEST = 1e10, 1e19  # numbers that may be mobile or identity numbers
 
 def is_personal_name(column: str) -> bool:
     """Return whether a column is named for identity numbers, phones, plates or the names of people."""
+    column = normalize("NFKC", column)
     words = [word.lower() for word in WORD.findall(column)]
     return (
         CHINESE.search(column) is not None
@@ -72,20 +76,38 @@ def is_personal_name(column: str) -> bool:
 
 def is_personal(value: Any) -> bool:
     """Return whether a value, or one inside it, holds an identity number, a mainland mobile number or a plate."""
+    return _names_person(value) or any(_says_person(text) for text in _written(value))
+
+
+def has_identity_number(value: Any) -> bool:
+    """Return whether a value, or one inside it, holds an identity number."""
+    return any(_has_identity_number(text) for text in _written(value))
+
+
+def _names_person(value: Any) -> bool:
+    """Return whether a part of a value is named for what tells of single people."""
     if isinstance(value, dict):
-        return any(is_personal_name(str(key)) or is_personal(part) for key, part in value.items())
-    if isinstance(value, list | tuple):
-        return any(is_personal(part) for part in value)
-    if isinstance(value, float):
-        return value.is_integer() and is_personal(int(value))
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return False
-    text = str(value)
-    return (
-        any(_is_identity_number(*found.groups()) for found in IDENTITY_NUMBER.finditer(text))
-        or MOBILE_NUMBER.search(text) is not None
-        or PLATE.search(text) is not None
-    )
+        return any(is_personal_name(str(key)) or _names_person(part) for key, part in value.items())
+    return isinstance(value, list | tuple) and any(map(_names_person, value))
+
+
+def _written(value: Any) -> Iterator[str]:
+    """Yield the texts and whole numbers in a value, wide letters and digits as plain ones."""
+    if isinstance(value, dict | list | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _written(part)
+    elif isinstance(value, str):
+        yield value if value.isascii() else normalize("NFKC", value)
+    elif type(value) is int or (isinstance(value, float) and value.is_integer()):
+        yield str(int(value))
+
+
+def _says_person(text: str) -> bool:
+    return _has_identity_number(text) or MOBILE_NUMBER.search(text) is not None or PLATE.search(text) is not None
+
+
+def _has_identity_number(text: str) -> bool:
+    return any(_is_identity_number(*found.groups()) for found in IDENTITY_NUMBER.finditer(text))
 
 
 def _is_identity_number(region: str, year: str, month: str, day: str, order: str, check: str) -> bool:
@@ -102,19 +124,21 @@ def _is_identity_number(region: str, year: str, month: str, day: str, order: str
 def personal_columns(
     columns: Mapping[str, Sequence[Any]], numbers: Sequence[int], *, contact: Collection[str] = ()
 ) -> list[Fault]:
-    """Return a fault for each column that tells of single people, other than those declared as of people on duty.
+    """Return a fault for each column that tells of single people.
 
-    `numbers` are those of the rows. The first row that gives a column away is told, and never its value.
+    Columns declared as those of people on duty may hold names, phones and plates, but no identity numbers. `numbers`
+    are those of the rows. The first row that gives a column away is told, and never its value.
     """
     faults = personal_headers(columns, contact=contact)
     told = {fault.values["column"] for fault in faults}
-    texts = {name: _texts(values) for name, values in columns.items() if name not in contact and name not in told}
+    texts = {name: _texts(values) for name, values in columns.items() if name not in told}
     for name, values in texts.items():
-        index = _first_personal(values, columns[name])
+        index = _first_personal(values, columns[name], has_identity_number if name in contact else is_personal)
         if index is not None:
             told.add(name)
             faults.append(Fault(f"row {numbers[index]}, column {name}", "value-personal", {"column": name}))
-    return faults + list(_beside_addresses({name: texts[name] for name in texts if name not in told}, numbers))
+    others = {name: values for name, values in texts.items() if name not in told and name not in contact}
+    return faults + list(_beside_addresses(others, numbers))
 
 
 def personal_headers(names: Iterable[str], *, contact: Collection[str] = ()) -> list[Fault]:
@@ -146,13 +170,13 @@ def _numbers(values: Sequence[Any]) -> pa.Array:
     return pa.array(texts, pa.string())
 
 
-def _first_personal(texts: pa.Array, values: Sequence[Any]) -> int | None:
-    """Return the place of the first value with an identity number, a mobile number or a plate in it."""
+def _first_personal(texts: pa.Array, values: Sequence[Any], tells: Callable[[Any], bool]) -> int | None:
+    """Return the place of the first value that tells of a person, as an identity number, a mobile number or a plate."""
     long = pc.if_else(pc.greater_equal(pc.binary_length(texts), FEWEST_BYTES), texts, pa.scalar(None, pa.string()))
-    found = _matching(long, MAYBE)
+    found = _matching(long, MAYBE) | _matching(long, WIDE)
     inside = [index for index, value in enumerate(values) if isinstance(value, dict | list | tuple)]
     candidates = sorted({*np.flatnonzero(found).tolist(), *inside})
-    return next((index for index in candidates if is_personal(values[index])), None)
+    return next((index for index in candidates if tells(values[index])), None)
 
 
 def _beside_addresses(texts: Mapping[str, pa.Array], numbers: Sequence[int]) -> Iterator[Fault]:

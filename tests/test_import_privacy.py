@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spatial.db import Database
 from spatial.imports.grids.service import commit_import
 from spatial.imports.read import read_file
-from spatial.personal import is_personal, is_personal_name, personal_columns
+from spatial.personal import has_identity_number, is_personal, is_personal_name, personal_columns
 from tests.importing import ACTOR, FOUR, SETTINGS, Write, everything, faults, geojson_file, request_of, take, told
 
 IDENTITY = "11010519491231002X"  # the example of GB 11643
@@ -49,7 +49,7 @@ def test_names_of_other_columns(column: str) -> None:
     "value",
     [IDENTITY, IDENTITY.lower(), f"证件 {IDENTITY}。", 440524188001010014, MOBILE, int(MOBILE), float(MOBILE),
      "+86 138 0013 8000", f"找张三{MOBILE}", "苏C12345", "京A·D12345", "粤B1234警", {"a": [1, {"b": MOBILE}]},
-     {"phone": ""}],
+     {"phone": ""}, "１３８００１３８０００", "１１０１０５１９４９１２３１００２Ｘ", "苏Ｃ１２３４５", "①③⑧00138000"],
 )  # fmt: skip
 def test_personal_values(value: Any) -> None:
     """Identity numbers, mobile numbers and plates are recognised as text, as numbers, and deep inside."""
@@ -138,6 +138,23 @@ def test_a_column_is_refused_at_its_first_personal_value(values: list[Any]) -> N
     first = next((row for row, value in enumerate(values, 1) if is_personal(value)), None)
     found = personal_columns({"x": values}, range(1, len(values) + 1))
     assert [one.where for one in found] == ([] if first is None else [f"row {first}, column x"])
+
+
+@pytest.mark.parametrize(
+    "name", [f"张三{IDENTITY}", int("440524188001010014"), ["张三", IDENTITY], "１１０１０５１９４９１２３１００２Ｘ"]
+)
+def test_identity_numbers_of_people_on_duty(name: Any) -> None:
+    """Columns of people on duty may say their names, phones and plates, but never an identity number."""
+    assert has_identity_number(name)
+    columns = {"officer": [MOBILE, "苏C12345", "张三", name], "note": ["路"] * 4}
+    found = personal_columns(columns, [2, 3, 4, 5], contact=["officer"])
+    assert [(fault.where, fault.text) for fault in found] == [("row 5, column officer", "value-personal")]
+
+
+def test_numbers_in_wide_digits_are_found_among_many() -> None:
+    """A column is refused for a mobile number in wide digits, though nothing else in it is personal."""
+    found = personal_columns({"text": ["路1号", None, "路２号 １３８００１３８０００"]}, [2, 3, 4])
+    assert [(fault.where, fault.text) for fault in found] == [("row 4, column text", "value-personal")]
 
 
 def test_control_characters(empty_database: Database, write: Write) -> None:

@@ -8,8 +8,13 @@ from typing import Any
 import openpyxl
 import pytest
 
-from spatial.imports.read import Source, open_source
+from spatial.imports.cells import FaultyCell, text_of
+from spatial.imports.grids.model import Columns
+from spatial.imports.grids.rows import entries
+from spatial.imports.read import Source, open_source, read_file
 from tests.importing import faults, told
+
+SQUARE = "POLYGON ((117 34, 117.1 34, 117.1 34.1, 117 34.1, 117 34))"
 
 
 def book(folder: Path, fill: Callable[[Any], None], *others: str) -> Path:
@@ -64,6 +69,31 @@ def test_leading_zeros_that_only_the_format_shows(tmp_path: Path) -> None:
         sheet["A2"].number_format = "000000"
 
     assert rows_of(open_source(book(tmp_path, fill))) == {2: ("000042", 42)}
+
+
+def test_a_clock_that_the_format_does_not_show(tmp_path: Path) -> None:
+    """An instant shown as its day is still that instant; midnight shown as a day is the day."""
+    typed = [datetime.fromisoformat("2025-03-01T08:30"), datetime.fromisoformat("2025-03-02T00:00")]
+
+    def fill(sheet: Any) -> None:
+        appending(["start", "day"], typed)(sheet)
+        for cell in sheet[2]:
+            cell.number_format = "yyyy/m/d"
+
+    assert rows_of(open_source(book(tmp_path, fill))) == {2: (typed[0], date(2025, 3, 2))}
+
+
+@pytest.mark.parametrize("code", [320303001001001017, 3.20303001001001e17, 1_000_000_000_000_000])
+def test_codes_whose_last_digits_are_lost(tmp_path: Path, code: float) -> None:
+    """A code of more digits than Excel keeps is a fault, whether it is to be a text of a row or the code of a grid."""
+    path = book(tmp_path, appending(["code", "geometry"], [code, SQUARE], [101.0, SQUARE]))
+    said = rows_of(open_source(path, geometry="geometry"))
+    assert text_of(said[3][0]) == "101"
+    with pytest.raises(FaultyCell, match="digits-lost"):
+        text_of(said[2][0])
+    found, wrong = entries(read_file(path, geometry="geometry"), Columns("code"), "free")
+    assert [one.code for one in found] == ["101"]
+    assert [(fault.where, fault.text) for fault in wrong] == [("row 2, column code", "digits-lost")]
 
 
 def test_cells_merged_downwards(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def expected(fmt: str, name: str, value: Any) -> Any:
         return value.isoformat()
     if name == "instant" and fmt != "parquet":
         return value.isoformat()
-    if name == "integer" and fmt == "xlsx" and abs(value) > 2**53:
+    if name == "integer" and fmt == "xlsx" and abs(value) >= 10**15:
         return str(value)
     return value
 

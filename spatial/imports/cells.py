@@ -10,6 +10,7 @@ from spatial.imports.model import Field, Kind
 
 LONGEST_TEXT = 200
 LONGEST_CODE = 64
+LARGEST_EXACT = 10**15  # spreadsheets keep fifteen digits
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 CONTROL_IN_PROSE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # a text may have tabs and lines
 TRUE = frozenset({"true", "yes", "y", "t", "1", "是", "有", "√", "对"})
@@ -81,6 +82,8 @@ def text_of(value: Any) -> str:
         return value
     if isinstance(value, bool | dict | list | date | time):
         raise FaultyCell("not-a-text", value=str(value)[:40])
+    if isinstance(value, float) and abs(value) >= LARGEST_EXACT:
+        raise FaultyCell("digits-lost")
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
@@ -93,22 +96,22 @@ def escaped(text: str) -> str:
     return text
 
 
-def _plain(value: Any, longest: int) -> str:
+def text_within(value: Any, longest: int, control: re.Pattern[str] = CONTROL) -> str:
+    """Return a cell as text that is not too long and has no control characters."""
     text = text_of(value)
     if len(text) > longest:
         raise FaultyCell("text-too-long", limit=longest)
-    if CONTROL.search(text):
+    if control.search(text):
         raise FaultyCell("text-has-control-characters")
-    return escaped(text)
+    return text
+
+
+def _plain(value: Any, longest: int) -> str:
+    return escaped(text_within(value, longest))
 
 
 def _prose(value: Any, longest: int) -> str:
-    text = text_of(value)
-    if len(text) > longest:
-        raise FaultyCell("text-too-long", limit=longest)
-    if CONTROL_IN_PROSE.search(text):
-        raise FaultyCell("text-has-control-characters")
-    return escaped(text)
+    return escaped(text_within(value, longest, CONTROL_IN_PROSE))
 
 
 def _choice(value: Any, field: Field) -> str:

@@ -7,24 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from spatial.errors import Fault, InputError
+from spatial.imports.cells import CONTROL_IN_PROSE, LONGEST_CODE, LONGEST_TEXT, FaultyCell, text_within
 from spatial.imports.grids.model import GRID_KINDS, Columns, Entry
 from spatial.imports.read import SourceTable
 from spatial.personal import personal_columns
 
-LONGEST_TEXT = 200
-LONGEST_CODE = 64
 UNIT15 = r"\d{15}"
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-CONTROL_IN_PROSE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # a kept text may have tabs and lines
-
-
-class FaultyCell(Exception):
-    """A value that cannot be taken: the key of the fault and what it says."""
-
-    def __init__(self, text: str, **values: Any) -> None:
-        super().__init__(text)
-        self.text = text
-        self.values = values
 
 
 def column_faults(table: SourceTable, columns: Columns) -> list[Fault]:
@@ -105,14 +93,8 @@ def _read(what: str, value: Any, code_scheme: str) -> Any:
 
 def _text(value: Any) -> str | None:
     """Return a cell as text, None where it is empty."""
-    if isinstance(value, bool | dict | list):
-        raise FaultyCell("not-a-text", value=str(value)[:40])
-    text = "" if value is None else str(value).strip()
-    if len(text) > LONGEST_TEXT:
-        raise FaultyCell("text-too-long", limit=LONGEST_TEXT)
-    if CONTROL.search(text):
-        raise FaultyCell("text-has-control-characters")
-    return text or None
+    text = value.strip() if isinstance(value, str) else value
+    return None if text in (None, "") else text_within(text, LONGEST_TEXT)
 
 
 def _code(text: str | None, code_scheme: str) -> str:

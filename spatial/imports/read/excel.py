@@ -11,7 +11,7 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ ROWS_AT_ONCE = 10_000
 MOST_SHARED_BYTES = 400_000_000  # of texts that are kept in memory
 MOST_TITLE_ROWS = 20
 MOST_NOTES = 20
+LARGEST_EXACT = 10**15
 LEADING_ZEROS = re.compile(r"0{2,}")
 CLOCK = re.compile(r"[hs]", re.IGNORECASE)
 QUOTED = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
@@ -221,7 +222,7 @@ def _rows(path: Path, sheet: Sheet, fills: "_Fills", told: Faults) -> Iterator[C
 
 
 def _value(cell: Any, number: int, told: Faults) -> Any:
-    """Return what a cell says: a number shown with leading zeros as that text, a day without a clock as a date."""
+    """Return what a cell says: a number shown with leading zeros as that text, a midnight shown as a day as a date."""
     value = cell.value
     if isinstance(value, str):
         if value in ERROR_CODES and cell.data_type == "e":
@@ -230,7 +231,10 @@ def _value(cell: Any, number: int, told: Faults) -> Any:
             return None
         return value or None
     if isinstance(value, datetime):
-        return value if CLOCK.search(QUOTED.sub("", cell.number_format)) else value.date()
+        is_day = value.time() == time() and not CLOCK.search(QUOTED.sub("", cell.number_format))
+        return value.date() if is_day else value
+    if type(value) is int and abs(value) >= LARGEST_EXACT:
+        return float(value)  # as Excel keeps it: of its digits only the first are certain
     if type(value) is int and LEADING_ZEROS.fullmatch(cell.number_format):
         return str(value).zfill(len(cell.number_format))
     return value

@@ -15,7 +15,7 @@ from spatial.imports.write.plain import shape_columns, shape_values
 MOST_ROWS = 1_048_575
 LONGEST_TEXT = 32_767
 LONGEST_TITLE = 31
-LARGEST_EXACT = 2**53
+LARGEST_EXACT = 10**15  # Excel keeps fifteen digits
 MOST_FAULTS = 200
 NOT_IN_TITLES = str.maketrans(dict.fromkeys(r"\/*?:[]", "_"))
 
@@ -52,7 +52,7 @@ def _fill(sheet: WriteOnlyWorksheet, table: Table) -> None:
 
 def _cell(sheet: WriteOnlyWorksheet, value: Any) -> Any:
     """Return a cell as it is to be shown, never a formula."""
-    if isinstance(value, int) and abs(value) > LARGEST_EXACT:
+    if isinstance(value, int) and abs(value) >= LARGEST_EXACT:
         value = str(value)
     if hasattr(value, "hour") or isinstance(value, dict | list):
         value = as_text(value)
