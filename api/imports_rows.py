@@ -49,6 +49,7 @@ def _add_import(app: typer.Typer, subject: Subject) -> None:
         save_mapping: Annotated[Path | None, typer.Option(help="save the mapping of this run")] = None,
         effective: Annotated[str | None, typer.Option(help="RFC 3339 instant from which it holds; default now")] = None,
         complete: Annotated[bool, typer.Option("--complete", help="what the file lacks ends")] = False,
+        end_most: Annotated[bool, typer.Option("--end-most", help="even if that is most of all there is")] = False,
         source_crs: Annotated[str | None, typer.Option(help="EPSG code, WKT, PROJ string, gcj02 or bd09")] = None,
         source_layer: Annotated[str | None, typer.Option(help="layer or sheet, where the file has several")] = None,
         geometry: Annotated[str | None, typer.Option(help="column with shapes as WKT or hexadecimal WKB")] = None,
@@ -74,6 +75,7 @@ def _add_import(app: typer.Typer, subject: Subject) -> None:
             effective=parse_instant(effective, "effective") if effective else now(),
             zone=settings().zone,
             complete=complete,
+            may_end_most=end_most,
             repair_limit=settings().repair_limit,
             as_is=as_is,
         )
