@@ -36,28 +36,6 @@ def written(subject: Subject) -> dict[str, str]:
     return {**columns, **shape, **subject.more}
 
 
-def users(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Yield the tables and columns that refer to the rows of a plain subject."""
-    for table in Base.metadata.sorted_tables:
-        for column in table.columns:
-            if any(key.column.table.name == subject.table for key in column.foreign_keys):
-                yield table.name, column.name
-
-
-def still_used(comparison: Comparison) -> Iterator[str]:
-    """Yield the statements that find rows which would be deleted while others refer to them."""
-    for table, column in users(comparison.subject):
-        name = f"d.{quoted(comparison.subject.fields[0].name)}"
-        # rows of the same table that end with it do not keep it
-        kept = f"AND NOT EXISTS (SELECT 1 FROM {comparison.changes} e WHERE e.change = 'ended' AND e.old_id = u.id)"
-        yield (
-            f"INSERT INTO import_faults SELECT NULL, NULL, NULL, 'still-used', "
-            f"jsonb_build_object('code', {name}, 'by', '{table}') FROM {comparison.changes} d WHERE d.change = 'ended' "
-            f"AND EXISTS (SELECT 1 FROM {table} u WHERE u.{quoted(column)} = d.old_id "
-            f"{kept if table == comparison.subject.table else ''})"
-        )
-
-
 def _plain(subject: Subject, changes: str) -> Iterator[str]:
     columns = written(subject)
     names = ", ".join(map(quoted, columns))

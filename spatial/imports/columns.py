@@ -50,7 +50,7 @@ class Reader:
     @property
     def columns(self) -> list[str]:
         """The columns of the lines, in their order."""
-        place = ["geom"] if self.subject.shape else []
+        place = ["geom", "is_left_out"] if self.subject.shape else []
         return ["row", *self.names, *place]
 
     def has_places(self, source: Source) -> bool:
@@ -71,9 +71,7 @@ class Reader:
         nothing: frozenset[int] = frozenset()
         if self.subject.shape:
             texts, nothing = self._places(chunk, faults, notes)
-            made.append(texts)
-        if nothing:
-            made = [[text for index, text in enumerate(texts) if index not in nothing] for texts in made]
+            made += [texts, ["t" if index in nothing else "f" for index in range(len(chunk))]]
         lines = "\n".join(map("\t".join, zip(*made, strict=True)))
         return Read(lines + "\n" if lines else "", faults, notes)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from spatial.imports.mapping import key_of
-from spatial.imports.model import Exclusion, Field, Subject
+from spatial.imports.model import Field, Subject
 from spatial.imports.stored import TYPES, key_sql, quoted, reference, relation, resolved_type
 
 MOST_MOVED = 2000  # enough to see whether all have moved alike
@@ -52,12 +52,13 @@ class Comparison:
     def tables(self) -> Iterator[str]:
         """Yield the statements that make the temporary tables of this session, once."""
         shape = ", geom geometry" if self.subject.shape else ""
+        drawn = ", is_left_out boolean NOT NULL" if self.subject.shape else ""
         times = ', "from" timestamptz, until timestamptz' if self.dates_versions else ""
         staged = "".join(f", {quoted(one.name)} {TYPES[one.kind]}" for one in self.subject.fields)
         made = "".join(f", {quoted(one.name)} {resolved_type(one)}" for one in self.subject.fields)
         kept = "ON COMMIT DELETE ROWS"
         yield FAULTS
-        yield f"CREATE TEMP TABLE IF NOT EXISTS {self.rows} (row bigint NOT NULL{staged}{times}{shape}) {kept}"
+        yield f"CREATE TEMP TABLE IF NOT EXISTS {self.rows} (row bigint NOT NULL{staged}{times}{shape}{drawn}) {kept}"
         yield (
             f"CREATE TEMP TABLE IF NOT EXISTS {self.changes} (row bigint, old_id bigint, new_id bigint, "
             f"thing_id bigint, is_known boolean, change text, differs text[], effective timestamptz, "
@@ -112,17 +113,21 @@ class Comparison:
         made = thing.format(f"{table}_id_seq") if self.subject.thing or self.subject.history == "plain" else "NULL"
         # rows that others refer to have their ids before they are written
         new = f"nextval('{self.subject.table}_id_seq')" if self.subject.history == "records" else "NULL::bigint"
+        # a row whose line is nothing adds and changes nothing, but it is there
+        left_out, there = (
+            ("s.is_left_out", "NOT s.is_left_out OR o.id IS NOT NULL") if self.subject.shape else ("false", "true")
+        )
         known = "t.id IS NOT NULL" if self.subject.thing else "o.id IS NOT NULL"
         ending = "NULL"
         if self.dates_versions:
-            ending = "CASE WHEN s.until < upper(o.valid) OR upper(o.valid) IS NULL THEN s.until ELSE upper(o.valid) END"
-            ending = f"CASE WHEN s.until IS NULL THEN upper(o.valid) ELSE {ending} END"
+            ending = "coalesce(s.until, upper(o.valid))"  # at most: `following` looks for the next change on record
         return (
             f"INSERT INTO {self.changes} (row, old_id, new_id, thing_id, is_known, change, differs, effective, ending"
             f"{names}{shape}) SELECT s.row, o.id, {new}, {made}, {known}, CASE WHEN o.id IS NULL THEN 'new' "
             f"WHEN w.differs = '{{}}' THEN 'same' ELSE 'changed' END, w.differs, {self._effective}, {ending}"
             f"{values}{shaped} FROM {self.rows} s {self._joins()} CROSS JOIN LATERAL "
-            f"(SELECT array_remove(ARRAY[{self._differs()}]::text[], NULL) AS differs) w"
+            f"(SELECT CASE WHEN {left_out} THEN '{{}}' ELSE array_remove(ARRAY[{self._differs()}]::text[], NULL) END "
+            f"AS differs) w WHERE {there}"
         )
 
     def _joins(self) -> str:
@@ -154,8 +159,16 @@ class Comparison:
             mine = [computed[name].format(**ours) if name in computed else ours[name] for name in self.key]
             pairs = zip(key_sql(self.subject, self.key, "o"), mine, strict=True)
             same = " AND ".join(f"{stored} = {staged}" for stored, staged in pairs)
-            joins.append(f"LEFT JOIN ({relation(self.subject)}) o ON {same}{during}")
+            joins.append(f"LEFT JOIN ({self._meant()}) o ON {same}{during}")
         return " ".join(joins)
+
+    def _meant(self) -> str:
+        """Return SQL of the stored rows that a file can mean: by another key than the first, one of each."""
+        stored = relation(self.subject)
+        if self.subject.rather is None or self.key == self.subject.key:
+            return stored
+        key = ", ".join(key_sql(self.subject, self.key, "o"))
+        return f"SELECT DISTINCT ON ({key}) o.* FROM ({stored}) o ORDER BY {key}, {self.subject.rather}, o.id DESC"
 
     def _value(self, one: Field) -> str:
         """Return SQL of what a file says of a field, as an id where it is a code."""
@@ -208,106 +221,24 @@ class Comparison:
                     f"AND {self._own_code('p')} = {self._lookup(one)}"
                 )
         if self.dates_versions:
-            pairs = [
-                f"{now} = {then}"
-                for now, then in zip(
-                    key_sql(self.subject, self.key, "d"), key_sql(self.subject, self.key, "n"), strict=True
-                )
-            ]
-            same = "n.thing_id = d.thing_id" if self.subject.thing else " AND ".join(pairs)
+            same = self.same("d", "n")
             yield (
                 f"UPDATE {self.changes} d SET ending = least(d.ending, q.at) FROM "
                 f"(SELECT d.row, min(lower(n.valid)) AS at FROM {self.changes} d "
                 f"JOIN ({relation(self.subject)}) n ON {same} AND lower(n.valid) > d.effective "
-                f"WHERE d.old_id IS NULL GROUP BY d.row) q WHERE q.row = d.row"
+                f"GROUP BY d.row) q WHERE q.row = d.row"
             )
-
-    def ending(self) -> str:
-        """Return the statement for a complete file: what is stored and not in it ends."""
-        during = "o.valid @> :at" if self.dates_versions else "lower(o.valid) >= :at" if self.subject.begins else "true"
-        names = "".join(f", {quoted(one.name)}" for one in self.subject.fields)
-        values = "".join(f", o.{quoted(one.name)}" for one in self.subject.fields)
-        return (
-            f"INSERT INTO {self.changes} (old_id, thing_id, is_known, change, differs, effective, ending{names}) "
-            f"SELECT o.id, o.thing_id, true, 'ended', '{{}}', :at, upper(o.valid){values} "
-            f"FROM ({relation(self.subject)}) o WHERE {during} AND {self.subject.scope.format(changes=self.changes)} "
-            f"AND NOT EXISTS (SELECT 1 FROM {self.changes} d WHERE d.old_id = o.id)"
-        )
-
-    # Faults of changes
-
-    def marking(self) -> str:
-        """Return the statement that marks the rows in which a fault was found so far."""
-        return f"UPDATE {self.changes} d SET change = 'faulty' FROM import_faults f WHERE f.row = d.row"
-
-    def change_faults(self) -> Iterator[str]:
-        """Yield the statements that find what may not be: keys given twice, rows without what new ones need, rivals.
-
-        Rows that are faulty already are not looked at: what is wrong with them would be told twice in other words.
-        """
-        yield self._duplicates()
-        for one in self.subject.fields:
-            if one.required and one.name not in self.asked and one.default is None and one.name not in self.key:
-                yield (
-                    f"INSERT INTO import_faults SELECT NULL, '{one.name}', NULL, 'needed-for-new', "
-                    f"jsonb_build_object('field', '{one.name}', 'count', count(*), 'row', min(row)) "
-                    f"FROM {self.changes} d WHERE change = 'new' HAVING count(*) > 0"
-                )
-        if self.subject.shape and self.subject.shape_required and not self.has_shapes:
+            rest = "array_remove(d.differs, 'until')"
             yield (
-                f"INSERT INTO import_faults SELECT NULL, NULL, NULL, 'shapes-needed', "
-                f"jsonb_build_object('count', count(*), 'row', min(row)) "
-                f"FROM {self.changes} d WHERE change = 'new' HAVING count(*) > 0"
-            )
-        for exclusion in self.subject.exclusions:
-            yield self._rivals(exclusion)
-        for check in self.subject.checks:
-            yield (
-                f"INSERT INTO import_faults SELECT f.row, f.field, NULL, '{check.fault}', f.values "
-                f"FROM ({check.sql.format(changes=self.changes)}) f "
-                f"JOIN {self.changes} c ON c.row = f.row AND c.change <> 'faulty'"
+                f"UPDATE {self.changes} d SET differs = {rest}, "
+                f"change = CASE WHEN {rest} = '{{}}' THEN 'same' ELSE d.change END "
+                f"FROM ({relation(self.subject)}) o "
+                f"WHERE o.id = d.old_id AND d.ending IS NOT DISTINCT FROM upper(o.valid)"
             )
 
-    def _duplicates(self) -> str:
-        key = ", ".join(key_sql(self.subject, self.key, "d"))
-        complete = " AND ".join(f"{one} IS NOT NULL" for one in key_sql(self.subject, self.key, "d"))
-        return (
-            f"INSERT INTO import_faults SELECT q.row, '{key_fields_first(self)}', NULL, 'row-repeated', "
-            f"jsonb_build_object('row', q.first) FROM (SELECT d.row, min(d.row) OVER (PARTITION BY {key}) AS first "
-            f"FROM {self.changes} d WHERE d.row IS NOT NULL AND {complete}) q WHERE q.row > q.first"
-        )
-
-    def _rivals(self, exclusion: Exclusion) -> str:
-        """Return the statement that finds rows which would hold at one time with another, of the file or stored."""
-        columns = [one.name for one in self.subject.fields]
-        named = ", ".join(quoted(name) for name in columns)
-        begins = quoted(self.subject.begins or "effective")
-        ends = quoted(self.subject.ends or "ending")
-        span = f"tstzrange(d.{begins}, d.{ends})"
-        sane = f"(d.{ends} IS NULL OR d.{begins} < d.{ends})"
-        same = " AND ".join(f"a.{quoted(name)} = b.{quoted(name)}" for name in exclusion.fields)
-        return (
-            f"WITH x AS MATERIALIZED (SELECT * FROM (SELECT d.row, {named}, CASE WHEN {sane} THEN {span} END AS span "
-            f"FROM {self.changes} d WHERE d.change NOT IN ('ended', 'faulty') "
-            f"UNION ALL SELECT NULL, {named}, o.valid AS span "
-            f"FROM ({relation(self.subject)}) o WHERE NOT EXISTS (SELECT 1 FROM {self.changes} d WHERE d.old_id = o.id)"
-            f") x WHERE {exclusion.where}) "
-            f"INSERT INTO import_faults SELECT DISTINCT ON (a.row) a.row, '{exclusion.fields[-1]}', NULL, "
-            f"'{exclusion.fault}' || CASE WHEN b.row IS NULL THEN '' ELSE '-row' END, "
-            f"CASE WHEN b.row IS NULL THEN '{{}}' ELSE jsonb_build_object('row', b.row) END "
-            f"FROM x a JOIN x b ON {same} AND a.span && b.span AND (b.row IS NULL OR b.row < a.row) "
-            f"WHERE a.row IS NOT NULL AND {self._not_repeated} ORDER BY a.row, b.row"
-        )
-
-    @property
-    def _not_repeated(self) -> str:
-        """SQL: rows that are the same thing twice are told as that."""
-        pairs = zip(key_sql(self.subject, self.key, "a"), key_sql(self.subject, self.key, "b"), strict=True)
-        return "NOT (" + " AND ".join(f"{one} IS NOT DISTINCT FROM {other}" for one, other in pairs) + ")"
-
-
-def key_fields_first(comparison: Comparison) -> str:
-    """Return the field at which a repeated row is told."""
-    return next(
-        (name for name in comparison.key if name in comparison.subject.by_name), comparison.subject.fields[0].name
-    )
+    def same(self, change: str, stored: str) -> str:
+        """Return SQL of whether a change and a stored row are of one thing, whatever their times."""
+        if self.subject.thing:
+            return f"{change}.thing_id = {stored}.thing_id"
+        sides = (key_sql(self.subject, self.key, alias) for alias in (change, stored))
+        return " AND ".join(f"{one} = {other}" for one, other in zip(*sides, strict=True))

@@ -55,7 +55,7 @@ class Matched:
 def fields_of(subject: Subject) -> dict[str, Field]:
     """Return what the columns of a file may say of a subject: its fields, its place, since when it holds."""
     place = (LON, LAT) if subject.shape == "point" else ()
-    times = (FROM, UNTIL) if subject.history == "versions" else ()
+    times = () if subject.history != "versions" else (FROM, UNTIL) if subject.dated_by_row else (UNTIL,)
     return {one.name: one for one in (*subject.fields, *place, *times)}
 
 

@@ -100,6 +100,7 @@ class Subject:
     source: str  # SQL of the rows: `v` is the table
     thing: Thing | None = None
     other_key: tuple[str, ...] = ()  # used where the file does not have the first field of `key`
+    rather: str | None = None  # SQL over `o`: which of several of the other key is meant, the least
     computed: Mapping[str, str] = field(default_factory=dict)  # SQL with {field} in braces
     moment: str = ":at"  # SQL over `v`: when the codes of a stored row are to be read
     begins: str | None = None  # the field with which a row's own time begins
@@ -118,6 +119,8 @@ class Subject:
     after: tuple[str, ...] = ()
     can_end: bool = True
     scope: str = "true"  # SQL over the stored `o`: of what a complete file tells all
+    dated_by_row: bool = True  # versions: a row may say itself from when it holds
+    ends_with: tuple[str, ...] = ()  # tables whose rows end with what they refer to
     known_as: str | None = None  # the reference to these rows, where some of them refer to others of them
 
     @cached_property
@@ -136,6 +139,7 @@ class Options:
     source_crs: str | None = None
     dates: Literal["dmy", "mdy", "ymd"] | None = None
     repair_limit: float = 0.001
+    may_end_most: bool = False  # of what is stored, by a complete file
     as_is: bool = False  # even where the places look displaced
     shown: int = 1000  # changes told one by one
 

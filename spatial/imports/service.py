@@ -17,15 +17,17 @@ from spatial.access import Actor
 from spatial.db import open_version
 from spatial.errors import Fault, InputError
 from spatial.grids import about
-from spatial.imports.apply import still_used, writes
+from spatial.imports.apply import writes
 from spatial.imports.cells import escaped
 from spatial.imports.columns import Reader, fault_of
 from spatial.imports.compare import Comparison
+from spatial.imports.complete import comes_back, ending, ends_most, still_used
 from spatial.imports.displaced import displaced_pairs
 from spatial.imports.grids.service import displacement
 from spatial.imports.mapping import Mapping, Matched, matched
 from spatial.imports.model import CHANGES, MOST_FAULTS, Change, Options, Outcome, RowChange, RowFault, Subject
 from spatial.imports.read import Source
+from spatial.imports.refused import change_faults, marking
 from spatial.imports.stored import key_fields, quoted, shown
 from spatial.personal import personal_headers
 
@@ -80,16 +82,28 @@ class Import:
         for statement in comparison.following():
             self._do(statement)
         if self.options.complete:
-            self._do(comparison.ending())
-            if self.subject.history == "plain":
-                for statement in still_used(comparison):
-                    self._do(statement)
+            self._end()
         if self.rows > ROWS_A_CHUNK:
             self.session.execute(text(f"ANALYZE {comparison.changes}"))
-        for statement in (comparison.marking(), *comparison.change_faults(), comparison.marking()):
+        for statement in (marking(comparison), *change_faults(comparison), marking(comparison)):
             self._do(statement)
         if comparison.has_shapes and self.subject.history != "records" and not self.options.as_is:
             self._note(self._displaced())
+
+    def _end(self) -> None:
+        """End what the file lacks, as far as that may be."""
+        comparison = self.comparison
+        ended = self._do(ending(comparison)).rowcount  # type: ignore[attr-defined]  # of an INSERT there is one
+        if ended and not self.rows:
+            raise InputError([Fault("complete", "complete-without-rows")])
+        for statement in still_used(comparison):
+            self._do(statement)
+        if not self.options.may_end_most:
+            self._do(ends_most(comparison))
+        back = self._do(comes_back(comparison)).mappings().one()
+        if back["count"]:
+            values = {"count": back["count"], "first": back["first"].isoformat()}
+            self.notes.append(RowFault(None, None, "ended-comes-back", values))
 
     def _displaced(self) -> list[RowFault]:
         """Return a fault where what has moved has moved as places in a shifted system do."""

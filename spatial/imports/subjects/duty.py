@@ -46,7 +46,8 @@ teams = Subject(
         Field("members", "list", ("成员", "队员"), refers="officer", column=None, read=MEMBERS),
     ),
     ("code",), "versions", "team_version", "team_version v JOIN team t ON t.id = v.team_id",
-    thing=Thing("team", "team_id", "SELECT id, code FROM team", {"code": "d.code"}),
+    thing=Thing("team", "team_id", "SELECT id, code FROM team", {"code": "d.code"}), ends_with=("team_member",),
+    dated_by_row=False,  # members are compared as they are at one instant
     after=(
         f"""CREATE TEMP TABLE leaving ON COMMIT DROP AS
             SELECT m.*, d.effective FROM team_member m JOIN {{changes}} d ON d.thing_id = m.team_id

@@ -37,7 +37,7 @@ shifts = Subject(
               read="(SELECT w.uuid FROM shift w WHERE w.id = v.parent_shift)"),
         Field("covers", "list", ("覆盖", "负责范围"), refers="covered", column=None, read=COVERS),
     ),
-    ("shift",), "records", "shift", "shift v", other_key=("who", "kind", "start"),
+    ("shift",), "records", "shift", "shift v", other_key=("who", "kind", "start"), rather="o.state = 'cancelled'",
     computed={"who": "coalesce({officer}, -{team})"},
     moment="lower(v.planned)", begins="start", ends="end", span="planned", known_as="shift",
     # a roster: of the units in it, from its first shift to its last
