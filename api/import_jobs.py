@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from api.grids_asked import GridsAsked
@@ -22,9 +23,10 @@ from spatial.imports.grids.model import CHANGES, Plan
 from spatial.imports.grids.service import MAY_IMPORT, import_within
 from spatial.imports.mapping import mapping_from
 from spatial.imports.model import Options, RowFault, Subject
-from spatial.imports.read import Source, read_file
+from spatial.imports.read import read_file
 from spatial.imports.service import Import, take_rows
 from spatial.jobs import Progress
+from spatial.personal import is_personal_name
 from spatial.settings import settings
 from spatial.uploads import Uploads
 
@@ -32,6 +34,7 @@ GRIDS = "grids"
 SHOWN = 200  # changes, faults, notes of a report; all faults are in its files
 ANNOTATED = 50_000  # rows, up to which a file without faults is copied with what becomes of them
 FAULTS_FILE = "faults.csv"
+PERSONAL = {"column-personal", "value-personal", "names-beside-addresses", "personal-data-in-text"}
 
 
 class Order(BaseModel):
@@ -51,6 +54,7 @@ class Order(BaseModel):
     geometry: str | None = None
     encoding: str | None = None
     dates: Literal["dmy", "mdy", "ymd"] | None = None
+    timezone: str | None = None
     mapping: dict[str, Any] = {}
     grids: GridsAsked | None = None
     digest: str | None = None  # of what the dry run found; the import is refused if it would do something else
@@ -67,11 +71,14 @@ def try_import(session: Session, params: dict[str, Any], progress: Progress) -> 
     actor = _actor(session, order)
     with session.begin_nested() as trial:
         try:
-            return _taken(session, actor, order, progress)
+            report = _taken(session, actor, order, progress)
         except InputError as error:
-            return {"faults": [_fault(one) for one in error.faults], "fault_count": len(error.faults), "writes": False}
+            report = {"faults": list(map(_fault, error.faults)), "fault_count": len(error.faults), "writes": False}
+            if any(map(_is_of_people, error.faults)):
+                report["notes"] = [_forgotten(Uploads(settings().data_dir), order)]
         finally:
             trial.rollback()
+    return report
 
 
 def commit_import(session: Session, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -102,7 +109,9 @@ def _taken(session: Session, actor: Actor, order: Order, progress: Progress) -> 
 def _rows_taken(
     session: Session, actor: Actor, order: Order, subject: Subject, uploads: Uploads, progress: Progress
 ) -> dict[str, Any]:
-    mapping = replace(mapping_from(order.mapping), **_said(encoding=order.encoding, dates=order.dates))
+    mapping = replace(
+        mapping_from(order.mapping), **_said(encoding=order.encoding, dates=order.dates, timezone=order.timezone)
+    )
     options = Options(
         order.effective,
         settings().zone,
@@ -117,7 +126,13 @@ def _rows_taken(
     one = take_rows(session, actor, subject, source, mapping, with_mapping(options, mapping), progress=progress)
     report = _rows_report(session, one)
     if order.digest is None:  # those of the dry run stay
-        _write_files(uploads, order, one, source, path.suffix)
+        with uploads.reporting(order.import_id, FAULTS_FILE) as faults:
+            write_faults(faults, one.faults(), teller(order.lang))
+        if _tells_of_people(session):
+            report["notes"] = [_forgotten(uploads, order), *report["notes"]]
+        elif one.rows <= ANNOTATED or report["fault_count"]:
+            with uploads.reporting(order.import_id, f"annotated{annotated_suffix(path.suffix)}") as copy:
+                write_annotated(copy, one, source, teller(order.lang))
     return report
 
 
@@ -141,14 +156,21 @@ def _rows_report(session: Session, one: Import) -> dict[str, Any]:
     }
 
 
-def _write_files(uploads: Uploads, order: Order, one: Import, source: Source, suffix: str) -> None:
-    """Write all faults as a table, and a copy of the file that says what becomes of each row."""
-    tell = teller(order.lang)
-    with uploads.reporting(order.import_id, FAULTS_FILE) as path:
-        write_faults(path, one.faults(), tell)
-    if one.rows <= ANNOTATED or one.outcome().fault_count:
-        with uploads.reporting(order.import_id, f"annotated{annotated_suffix(suffix)}") as path:
-            write_annotated(path, one, source, tell)
+def _is_of_people(fault: Fault) -> bool:
+    """Return whether a fault is what tells of single people, or a column that is named for that and unknown besides."""
+    return fault.text in PERSONAL or (fault.text == "column-unknown" and is_personal_name(fault.where))
+
+
+def _tells_of_people(session: Session) -> bool:
+    """Return whether an import found what tells of single people."""
+    found = text("SELECT EXISTS (SELECT FROM import_faults WHERE text = ANY (:personal))")
+    return bool(session.scalar(found, {"personal": sorted(PERSONAL)}))
+
+
+def _forgotten(uploads: Uploads, order: Order) -> dict[str, Any]:
+    """Delete a file that tells of single people, and return the note that says so."""
+    uploads.drop(order.import_id)
+    return _fault(Fault("file", "upload-deleted"))
 
 
 def annotated_suffix(suffix: str) -> str:

@@ -14,7 +14,7 @@ from api.import_jobs import GRIDS, Order
 from spatial.access import Actor
 from spatial.errors import Fault, InputError, invalid
 from spatial.imports.mapping import mapping_from
-from spatial.time import now, parse_instant
+from spatial.time import now, parse_instant, zone_named
 
 
 class FileAsked(BaseModel):
@@ -35,6 +35,7 @@ class RowsAsked(FileAsked):
     complete: bool = Field(False, description="what the file lacks ends")
     source_crs: str | None = Field(None, description="EPSG code, WKT, PROJ string, gcj02 or bd09")
     dates: Literal["dmy", "mdy", "ymd"] | None = Field(None, description="order of 03/04/2025")
+    timezone: str | None = Field(None, description="IANA zone of local times; default: the deployment's")
     drop_others: bool = Field(False, description="leave out all columns that are not known")
     mapping: str | None = Field(None, description="saved mapping, as TOML or JSON: columns, values, constants")
 
@@ -78,6 +79,9 @@ def order_of(
         of_grids.request(effective)  # which refuses what makes no sense together
     told = asked.model_dump(exclude={"effective", "mapping", "drop", "drop_others"})
     mapping = _mapping(asked)
+    for where, zone in (("timezone", told.get("timezone")), ("mapping timezone", mapping.get("timezone"))):
+        if zone is not None:
+            zone_named(zone, where)
     return Order(
         import_id=import_id, subject=subject, file=file, asked_by=actor.name, lang=lang, effective=effective,
         mapping=mapping, grids=of_grids, **told,

@@ -15,7 +15,7 @@ from api.imports_out import ImportOut, import_out
 from api.multipart import Form, read_form
 from spatial import audit, jobs
 from spatial.access import Actor as Actor_
-from spatial.errors import Conflict, NotFound, invalid
+from spatial.errors import Conflict, Denied, NotFound, invalid
 from spatial.imports.subjects import SUBJECTS
 from spatial.tables import Job
 from spatial.time import now
@@ -111,7 +111,16 @@ def send(
     return out
 
 
-async def receive_fields(request: Request) -> Form:
+def may_ask_again(import_id: ImportId, database: Database, actor: Actor) -> Order:
+    """Return what was asked of a file that the actor sent, before anything of the body is read."""
+    with database.read() as session:  # given back at once: a body may take its time
+        return Order.model_validate(_sent(session, import_id, actor).params)
+
+
+Before = Annotated[Order, Depends(may_ask_again)]
+
+
+async def receive_fields(request: Request, _before: Before) -> Form:
     """Return the form of a request that has no file."""
 
     def refuse(_name: str) -> Incoming:
@@ -124,13 +133,14 @@ async def receive_fields(request: Request) -> Form:
     "/imports/{import_id}/again",
     summary="Find out what a file would do if it were read otherwise",
     status_code=202,
-    responses={**STARTED, **problem_responses(403, 404, 415)},
+    responses={**STARTED, **problem_responses(403, 404, 413, 415)},
     openapi_extra={
         "requestBody": {"content": {"multipart/form-data": {"schema": {"type": "object", "properties": FIELDS}}}}
     },
 )
 def again(
     import_id: ImportId,
+    before: Before,
     session: WriteSession,
     actor: Actor,
     config: AppSettings,
@@ -139,7 +149,6 @@ def again(
     form: Annotated[Form, Depends(receive_fields)],
 ) -> ImportOut:
     """Queue another dry run of a file that was sent, with other options: another encoding, another mapping."""
-    before = Order.model_validate(_found(session, import_id, actor).params)
     new_id = uuid.uuid4()
     order = order_of(new_id, before.subject, before.file, form.fields, actor, lang)
     Uploads(config.data_dir).copy(import_id, new_id)
@@ -185,7 +194,7 @@ def commit(import_id: ImportId, session: WriteSession, actor: Actor, lang: Langu
 )
 def faults(import_id: ImportId, session: ReadSession, actor: Actor, config: AppSettings) -> FileResponse:
     """Return row, column and what is wrong, for each fault."""
-    order = Order.model_validate(_found(session, import_id, actor).params)
+    order = Order.model_validate(_sent(session, import_id, actor).params)
     path = Uploads(config.data_dir).report(import_id, FAULTS_FILE)
     return FileResponse(path, media_type="text/csv", filename=f"{order.file}.faults.csv")
 
@@ -201,7 +210,7 @@ def annotated(import_id: ImportId, session: ReadSession, actor: Actor, config: A
 
     Of more than 50,000 rows without any fault there is no copy.
     """
-    order = Order.model_validate(_found(session, import_id, actor).params)
+    order = Order.model_validate(_sent(session, import_id, actor).params)
     stem, _dot, ending = order.file.rpartition(".")
     suffix = annotated_suffix(f".{ending}")
     path = Uploads(config.data_dir).report(import_id, f"annotated{suffix}")
@@ -214,6 +223,14 @@ def _found(session: Session, import_id: uuid.UUID, actor: Actor_) -> Job:
     if found.kind != TRY:
         raise NotFound("no-such-job", id=str(import_id))
     actor.require(*roles_for(found.params["subject"]))
+    return found
+
+
+def _sent(session: Session, import_id: uuid.UUID, actor: Actor_) -> Job:
+    """Return the dry run of a file that the actor sent, or any where the actor administers the system."""
+    found = _found(session, import_id, actor)
+    if actor.name != found.created_by and "system_admin" not in actor.roles:
+        raise Denied("file-of-another")
     return found
 
 

@@ -14,6 +14,7 @@ from spatial.errors import Fault, TooLarge, invalid
 
 MOST_FIELDS = 100
 LONGEST_FIELD = 1_000_000
+LONGEST_FIELDS = 2_000_000  # all of them
 FILE = "file"
 
 
@@ -36,6 +37,7 @@ class Form:
     _name: str = ""
     _value: bytearray = field(default_factory=bytearray)
     _in_file: bool = False
+    _size: int = 0
 
     def begin(self) -> None:
         """Begin a part."""
@@ -73,8 +75,11 @@ class Form:
             self.sink.write(data[start:end])
             return
         self._value += data[start:end]
+        self._size += end - start
         if len(self._value) > LONGEST_FIELD:
             raise TooLarge([Fault(self._name, "text-too-long", {"limit": LONGEST_FIELD})])
+        if self._size > LONGEST_FIELDS:
+            raise TooLarge([Fault("body", "body-too-large", {"limit_mb": LONGEST_FIELDS // 10**6})])
 
     def end(self) -> None:
         """Keep a part that is complete."""

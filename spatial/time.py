@@ -32,6 +32,14 @@ def parse_instant(text: str, where: str) -> datetime:
     return at.astimezone(UTC)
 
 
+def zone_named(name: str, where: str) -> ZoneInfo:
+    """Return a zone of the IANA list; an unknown one is an `InputError` at `where`."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        raise invalid(where, "unknown-zone") from None
+
+
 def since(start: datetime | None, end: datetime | None = None) -> Span:
     """Return the span `[start, end)`; None is open."""
     return Range(start, end, bounds="[)")

@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import shutil
+import tempfile
 import unicodedata
 import uuid
 from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ from spatial.errors import Fault, NotFound, SetupError, TooLarge
 KEPT = timedelta(days=7)
 UNCLAIMED = timedelta(days=1)  # what has no job by then never gets one: whoever received it was killed
 MOST_BYTES = 2 * 2**30
+PRIVATE = 0o700  # of folders: what is sent is for the service alone, whatever the umask is
+UNPACKED = "twingrid-unpacked-"  # how folders of temporary files begin into which archives are unpacked
 UNSAFE = re.compile(r"[^\w.\-()（）【】 ]+")
 LONGEST_NAME = 120
 
@@ -31,7 +34,7 @@ class Incoming:
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder
         self.name = safe_name(name)
-        folder.mkdir(parents=True)
+        folder.mkdir(PRIVATE)
         self._file = (folder / self.name).open("xb")
         self.bytes = 0
 
@@ -41,12 +44,12 @@ class Incoming:
         if self.bytes > MOST_BYTES:
             told = {"file": self.name, "limit_mb": MOST_BYTES // 2**20}
             raise TooLarge([Fault("file", "file-too-large", told)])
-        with _room(self._folder):
+        with _room():
             self._file.write(part)
 
     def close(self) -> None:
         """See that all of it is on the disk."""
-        with _room(self._folder), self._file:
+        with _room(), self._file:
             self._file.flush()
             os.fsync(self._file.fileno())
 
@@ -64,6 +67,7 @@ class Uploads:
 
     def incoming(self, upload_id: uuid.UUID, name: str) -> Incoming:
         """Return a new file, to be written, closed and kept or dropped."""
+        self._root.mkdir(PRIVATE, parents=True, exist_ok=True)
         return Incoming(self._root / f".{upload_id}", name)
 
     def keep(self, upload_id: uuid.UUID) -> None:
@@ -86,7 +90,7 @@ class Uploads:
         """Let an upload be there under another id, too, without using more of the disk; return the file's name."""
         file = self.file(upload_id)
         folder = self._root / f".{to}"
-        folder.mkdir()
+        folder.mkdir(PRIVATE)
         (folder / file.name).hardlink_to(file)
         self.keep(to)
         return file.name
@@ -95,7 +99,7 @@ class Uploads:
     def reporting(self, upload_id: uuid.UUID, name: str) -> Iterator[Path]:
         """Yield the path of a part of the report, which then is there whole; a later one takes its place."""
         folder = self._root / f"{upload_id}.report"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(PRIVATE, exist_ok=True)
         part = folder / f".{os.getpid()}.{name}"
         try:
             yield part
@@ -115,8 +119,15 @@ class Uploads:
         shutil.rmtree(self._root / str(upload_id), ignore_errors=True)
 
     def sweep(self, now: datetime, is_claimed: Callable[[uuid.UUID], bool]) -> int:
-        """Delete what is too old, or unclaimed for a day; return how many folders that were."""
+        """Delete what is too old, or unclaimed for a day; return how many folders that were.
+
+        Archives that were unpacked by a process that was killed are unclaimed, too.
+        """
         swept = 0
+        for folder in Path(tempfile.gettempdir()).glob(f"{UNPACKED}*"):
+            if now - datetime.fromtimestamp(folder.stat().st_mtime, UTC) > UNCLAIMED:
+                shutil.rmtree(folder, ignore_errors=True)
+                swept += 1
         for folder in self._root.glob("*") if self._root.is_dir() else ():
             found = re.fullmatch(r"(\.?)([0-9a-f-]{36})(\.report)?", folder.name)
             if found is None:
@@ -140,10 +151,10 @@ def safe_name(name: str) -> str:
 
 
 @contextmanager
-def _room(folder: Path) -> Iterator[None]:
+def _room() -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             raise
-        raise SetupError("disk-full", folder=str(folder.parent), needed_mib=MOST_BYTES // 2**20) from None
+        raise SetupError("no-room-for-file", needed_mib=MOST_BYTES // 2**20) from None

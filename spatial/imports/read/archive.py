@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from spatial.errors import InputError, invalid
 from spatial.imports.read.gdal import chosen
 from spatial.imports.read.model import Chunk, Source
+from spatial.uploads import UNPACKED
 
 MOST_MEMBERS = 10_000
 MOST_BYTES = 4_000_000_000
@@ -30,7 +31,7 @@ class Unpacked:
     """A file out of an archive, there as long as this is."""
 
     def __init__(self, path: Path, source_layer: str | None, suffixes: Collection[str]) -> None:
-        self.folder = tempfile.TemporaryDirectory(prefix="twingrid-")
+        self.folder = tempfile.TemporaryDirectory(prefix=UNPACKED)
         try:
             with zipfile.ZipFile(path) as packed:
                 self.path, self.is_chosen = self._unpack(packed, path.name, source_layer, suffixes)
