@@ -1,18 +1,16 @@
 """What the rows of a file say: codes, names, units, attributes. Pure; every fault at once."""
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from spatial.errors import Fault, InputError
+from spatial.errors import Fault
 from spatial.imports.cells import CONTROL_IN_PROSE, LONGEST_CODE, LONGEST_TEXT, FaultyCell, text_within
 from spatial.imports.grids.model import GRID_KINDS, Columns, Entry
+from spatial.imports.grids.schemes import codes_outside
 from spatial.imports.read import SourceTable
 from spatial.personal import personal_columns
-
-UNIT15 = r"\d{15}"
 
 
 def column_faults(table: SourceTable, columns: Columns) -> list[Fault]:
@@ -41,16 +39,25 @@ def entries(table: SourceTable, columns: Columns, code_scheme: str) -> tuple[lis
     Rows of one code must agree in all columns that are taken: then they are parts of one grid.
     """
     faults: list[Fault] = []
-    by_code: dict[str, list[Entry]] = defaultdict(list)
+    told: list[tuple[int, dict[str, Any]]] = []
     for row in range(len(table)):
         said: dict[str, Any] = {}
         for what, column, value in _cells(table, columns, row):
             try:
-                said[what] = _read(what, value, code_scheme)
+                said[what] = _read(what, value)
             except FaultyCell as fault:
                 faults.append(Fault(f"row {table.numbers[row]}, column {column}", fault.text, fault.values))
         if "code" in said:
-            by_code[said["code"]].append(_entry(table.numbers[row], row, said, columns))
+            told.append((row, said))
+    outside = codes_outside(code_scheme, [said["code"] for _, said in told])
+    by_code: dict[str, list[Entry]] = defaultdict(list)
+    for row, said in told:
+        number, code = table.numbers[row], said["code"]
+        if code in outside:
+            differs = {"code": code, "scheme": code_scheme}
+            faults.append(Fault(f"row {number}, column {columns.code}", "code-scheme-differs", differs))
+        else:
+            by_code[code].append(_entry(number, row, said, columns))
     merged = []
     for code in sorted(by_code):
         rows = by_code[code]
@@ -64,14 +71,6 @@ def entries(table: SourceTable, columns: Columns, code_scheme: str) -> tuple[lis
     return merged, faults
 
 
-def require_scheme(code_scheme: str) -> None:
-    """Raise an `InputError` unless a code scheme is free, unit15 or a regular expression."""
-    try:
-        re.compile(code_scheme)
-    except re.error:
-        raise InputError([Fault("code-scheme", "code-scheme-malformed", {"scheme": code_scheme})]) from None
-
-
 def _cells(table: SourceTable, columns: Columns, row: int) -> Iterator[tuple[str, str, Any]]:
     for what, column in columns.named.items():
         yield what, column, table.columns[column][row]
@@ -79,13 +78,13 @@ def _cells(table: SourceTable, columns: Columns, row: int) -> Iterator[tuple[str
         yield f"keep {column}", column, table.columns[column][row]
 
 
-def _read(what: str, value: Any, code_scheme: str) -> Any:
+def _read(what: str, value: Any) -> Any:
     """Return a cell as what it means, or raise `FaultyCell`."""
     if what.startswith("keep "):
         return _attribute(value)
     text = _text(value)
     if what == "code":
-        return _code(text, code_scheme)
+        return _code(text)
     if what == "grid-kind" and text is not None and text not in GRID_KINDS:
         raise FaultyCell("grid-kind-unknown", value=text, known=", ".join(GRID_KINDS))
     return text
@@ -97,14 +96,11 @@ def _text(value: Any) -> str | None:
     return None if text in (None, "") else text_within(text, LONGEST_TEXT)
 
 
-def _code(text: str | None, code_scheme: str) -> str:
+def _code(text: str | None) -> str:
     if text is None:
         raise FaultyCell("code-empty")
     if len(text) > LONGEST_CODE:
         raise FaultyCell("text-too-long", limit=LONGEST_CODE)
-    pattern = {"free": r".+", "unit15": UNIT15}.get(code_scheme, code_scheme)
-    if not re.fullmatch(pattern, text):
-        raise FaultyCell("code-scheme-differs", code=text, scheme=code_scheme)
     return text
 
 

@@ -28,8 +28,8 @@ from spatial.history import Moment
 from spatial.imports.displaced import FEWEST_PAIRS, Displaced, displaced_outline, displaced_pairs
 from spatial.imports.grids.model import CHANGES, LayerKind, NewUnits, Plan, Request, Stored
 from spatial.imports.grids.queries import known_places, other_tiling
-from spatial.imports.grids.rows import require_scheme
 from spatial.imports.grids.rules import plan_import
+from spatial.imports.grids.schemes import require_scheme
 from spatial.imports.grids.sheet import sheet
 from spatial.imports.read import SourceTable, require_confirmed
 from spatial.imports.write import write_rows
