@@ -80,7 +80,13 @@ def others(database: Database) -> int:
 
 
 @pytest.mark.parametrize(
-    ("count", "kills"), [(20_000, 3), pytest.param(1_000_000, 10, marks=pytest.mark.proof)], ids=["small", "million"]
+    ("count", "kills"),
+    [
+        (20_000, 3),
+        pytest.param(100_000, 10, marks=pytest.mark.proof),
+        pytest.param(1_000_000, 10, marks=pytest.mark.full),
+    ],
+    ids=["small", "large", "million"],
 )
 def test_killed_at_any_instant(
     cluster: LocalPostgis, empty_template: str, tmp_path: Path, count: int, kills: int
