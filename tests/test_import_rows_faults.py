@@ -213,6 +213,27 @@ def test_places_must_lie_somewhere_sensible(small: Database) -> None:
     ]
 
 
+def test_places_lie_about_the_grids(small: Database) -> None:
+    """A latitude of nought, or one whose point has slipped, is no place in this city; unless somebody says so."""
+    told = source_of({
+        "code": list("abc"), "text": ["路1号"] * 3, "dwellings": [1] * 3, "lon": [120.27] * 3, "lat": [0, 3.03, 30.4],
+    })  # fmt: skip
+    assert faults(take(small, "addresses", told)) == [(2, "lon", "far-from-grids"), (3, "lon", "far-from-grids")]
+    assert counts(take(small, "addresses", told, as_is=True)) == {"new": 3}
+
+
+def test_shapes_are_the_places_unless_columns_are_asked_for(small: Database) -> None:
+    """Columns of coordinates beside shapes are not read, for nobody knows their system; asked for, they are degrees."""
+    columns = {"code": ["a"], "text": ["路1号"], "dwellings": [1], "lon": [120.27], "lat": [30.3]}
+    projected = source_of(columns, [Point(526000, 3353000)], crs="EPSG:4549")
+    outcome = take(small, "addresses", projected)
+    assert (counts(outcome), [note.text for note in outcome.notes]) == ({"new": 1}, ["shapes-before-columns"])
+    mapping = Mapping({"lon": "lon", "lat": "lat"})
+    assert counts(take(small, "addresses", projected, mapping=mapping)) == {"changed": 1}
+    only = source_of(columns)
+    assert counts(take(small, "addresses", only)) == {"same": 1}
+
+
 def test_places_that_have_moved_as_gcj02_does_are_told(small: Database) -> None:
     """A file in GCJ-02 that is said to be in WGS 84 moves everything by half a kilometre: that is named."""
     true = np.array([[120.27 + number / 100, 30.3] for number in range(5)])

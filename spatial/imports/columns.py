@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import shapely
 
+from spatial.crs import STORED
 from spatial.errors import Fault, InputError
 from spatial.imports.cells import FaultyCell, Reading, reading, text_of
 from spatial.imports.instants import reader
@@ -35,14 +36,16 @@ class Read:
 class Reader:
     """Reads the chunks of one file of one subject."""
 
-    def __init__(self, subject: Subject, matched: Matched, options: Options, *, crs: str | None, lon_0: float | None):
+    def __init__(self, subject: Subject, matched: Matched, options: Options, frame: Frame, *, has_shapes: bool):
         self.subject, self.matched = subject, matched
         self.fields = fields = fields_of(subject)
         instants = reader(options.zone, options.dates)
         self.readings = {name: reading(fields[name], instants) for name in fields}
         self.names = [name for name in matched.asked if name not in (LON.name, LAT.name)]
-        self.frame = Frame(crs or "", lon_0, options.repair_limit)
-        self.has_lonlat = {LON.name, LAT.name} <= set(matched.columns)
+        # shapes are the places, unless columns are asked for by name; those are degrees then
+        told = matched.asked_for if has_shapes else matched.columns
+        self.has_lonlat = {LON.name, LAT.name} <= set(told)
+        self.frame = replace(frame, crs=STORED) if self.has_lonlat and has_shapes else frame
         self.axes_seen = False
         self.told_personal: set[str] = set()
         self.constants = self._constants()

@@ -19,6 +19,7 @@ from spatial.imports.model import ShapeKind
 from spatial.tables import SRID
 
 FARTHEST_DEGREES = 5.0  # from the deployment's meridian; no city is as wide
+FAR = 1.0  # degrees beyond the outermost grids: some 100 km
 KINDS: dict[ShapeKind, tuple[GeometryType, GeometryType]] = {
     "point": (GeometryType.POINT, GeometryType.MULTIPOINT),
     "line": (GeometryType.LINESTRING, GeometryType.MULTILINESTRING),
@@ -29,11 +30,12 @@ KINDS: dict[ShapeKind, tuple[GeometryType, GeometryType]] = {
 
 @dataclass(frozen=True)
 class Frame:
-    """Where the rows may lie: the file's system, and about the deployment's meridian where that is known."""
+    """Where the rows may lie: the file's system, about the deployment's meridian and its grids where they are known."""
 
     crs: str
     lon_0: float | None
     repair_limit: float
+    grids: systems.Bounds | None = None
 
     def degrees(self, xy: Floats) -> Floats:
         """Return stored degrees, rounded; what the system cannot place is infinite."""
@@ -149,16 +151,23 @@ def _place_faults(lonlat: Floats, owner: NDArray[Any], xy: Floats, frame: Frame)
     far = np.zeros(len(lonlat), dtype=bool)
     if frame.lon_0 is not None:
         far = np.abs(lonlat[:, 0] - frame.lon_0) > FARTHEST_DEGREES
+    beyond = np.zeros(len(lonlat), dtype=bool)
+    if frame.grids is not None:
+        west, south, east, north = frame.grids
+        low, high = (west - FAR, south - FAR), (east + FAR, north + FAR)
+        beyond = np.asarray(((lonlat < low) | (lonlat > high)).any(axis=1))
     faults: dict[int, FaultyCell] = {}
-    for at in np.flatnonzero(lost | off_lon | off_lat | far).tolist():
+    for at in np.flatnonzero(lost | off_lon | off_lat | far | beyond).tolist():
         if lost[at]:
             fault = FaultyCell("outside-crs", crs=frame.crs[:80], count=1)
         elif off_lon[at]:
             fault = FaultyCell("longitude-out-of-range", value=float(xy[at, 0]))
         elif off_lat[at]:
             fault = FaultyCell("latitude-out-of-range", value=float(xy[at, 1]))
-        else:
+        elif far[at]:
             fault = FaultyCell("far-from-deployment", lon=float(lonlat[at, 0]))
+        else:
+            fault = FaultyCell("far-from-grids", lon=float(lonlat[at, 0]), lat=float(lonlat[at, 1]))
         faults.setdefault(int(owner[at]), fault)
     return faults
 

@@ -45,6 +45,7 @@ class Matched:
     constants: Maps[str, str]
     values: Maps[str, Maps[str, str]]
     dropped: tuple[str, ...]
+    asked_for: Maps[str, str]  # of the columns, those that somebody named
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -91,7 +92,7 @@ def matched(subject: Subject, names: Sequence[str], mapping: Mapping) -> Matched
     faults += _key_faults(subject, {*columns, *mapping.constants})
     if faults:
         raise InputError(faults)
-    return Matched(columns, dict(mapping.constants), mapping.values, tuple(dropped))
+    return Matched(columns, dict(mapping.constants), mapping.values, tuple(dropped), mapping.columns)
 
 
 def _field_named(fields: Maps[str, Field], column: str) -> str | None:

@@ -17,6 +17,7 @@ from spatial.access import Actor
 from spatial.db import open_version
 from spatial.errors import Fault, InputError
 from spatial.grids import about
+from spatial.grids.queries import extent
 from spatial.imports.apply import writes
 from spatial.imports.cells import escaped
 from spatial.imports.columns import Reader, fault_of
@@ -24,6 +25,7 @@ from spatial.imports.compare import Comparison
 from spatial.imports.complete import comes_back, ending, ends_most, still_used
 from spatial.imports.displaced import displaced_pairs
 from spatial.imports.grids.service import displacement
+from spatial.imports.located import Frame
 from spatial.imports.mapping import Mapping, Matched, matched
 from spatial.imports.model import CHANGES, MOST_FAULTS, Change, Options, Outcome, RowChange, RowFault, Subject
 from spatial.imports.read import Source
@@ -51,8 +53,10 @@ class Import:
     def stage(self, source: Source, mapping: Mapping, progress: Progress) -> None:
         """Read all rows of a file into the session's table of staged rows, and note all that is wrong with them."""
         self.matched = matched(self.subject, source.columns, mapping)
-        crs, lon_0 = self._frame(source, self.matched)
-        reader = Reader(self.subject, self.matched, self.options, crs=crs, lon_0=lon_0)
+        frame = self._frame(source, self.matched)
+        reader = Reader(self.subject, self.matched, self.options, frame, has_shapes=source.has_shapes)
+        if source.has_shapes and not reader.has_lonlat and {"lon", "lat"} & set(self.matched.columns):
+            self.notes.append(RowFault(None, None, "shapes-before-columns"))
         kept = [name for name in source.columns if name not in self.matched.dropped]
         if refused := personal_headers(kept, contact=reader.duty):
             raise InputError(refused)
@@ -188,15 +192,17 @@ class Import:
         for table in (self.comparison.rows, self.comparison.changes, "import_faults"):
             self._do(f"DELETE FROM {table}")  # noqa: S608  our own names; of an import before in this transaction
 
-    def _frame(self, source: Source, found: Matched) -> tuple[str | None, float | None]:
-        """Return the system of the places, which must be told where there are places, and the deployment's meridian."""
+    def _frame(self, source: Source, found: Matched) -> Frame:
+        """Return where places may lie, in the system that must be told where there are places."""
+        limit = self.options.repair_limit
         if not (self.subject.shape and (source.has_shapes or "lon" in found.columns)):
-            return None, None
+            return Frame("", None, limit)
         crs = self.options.source_crs or source.crs
         if crs is None:
             raise InputError([Fault("source-crs", "crs-undeclared")])
         plane = about.plane(self.session)
-        return crs, plane.lon_0 if plane else None
+        grids = None if self.options.as_is else extent(self.session, self.options.effective)
+        return Frame(crs, plane.lon_0 if plane else None, limit, grids)
 
     def _note(self, faults: Iterable[RowFault]) -> None:
         lines = []
