@@ -60,6 +60,8 @@ def _translate(context: object) -> None:
         raise Conflict("stored-rule-forbids", rule=constraint) from error
     if code in {"22021", "22P05"}:  # a text that cannot be stored, such as one with NUL
         raise invalid("text", "text-cannot-be-stored") from error
+    if code is not None and code.startswith("22"):  # out of range, malformed: a value that no check of ours looked at
+        raise invalid("value", "value-cannot-be-stored") from error
     if code in {"40001", "40P01", "55P03", "57014"}:  # serialisation, deadlock, lock, time-out
         raise Busy("database-busy") from error
     if code in {"57P01", "57P02", "57P03", "53300"} or (code is None and isinstance(error, _driver_gone())):

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 FIRST_RETRY = timedelta(seconds=5)
 DAILY = uuid.UUID("6f0d3f0e-0d0c-5a53-9f43-3b6d1f6a9c11")  # the name space of jobs that run once a day
 MOST_FAULTS = 1000  # kept with a job
-FINAL = (InputError, Conflict, Denied, NotFound)  # what fails so will fail so again
+FINAL = (InputError, Conflict, Denied, NotFound, TypeError, ValueError, LookupError)  # it would fail so again
 
 
 class Cancelled(TwingridError):

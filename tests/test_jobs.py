@@ -51,7 +51,7 @@ def linger(session: Session, params: dict[str, Any], progress: Progress) -> dict
 def fail(session: Session, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Write a row, then fail."""
     leave_mark(session, params, progress)
-    raise ValueError("no")
+    raise OSError("no")
 
 
 def add(database: Database, kind: str, name: str = "a") -> uuid.UUID:
@@ -113,7 +113,7 @@ def test_a_failure_leaves_nothing_and_is_retried_later_and_later(database: Datab
         waits.append((stands.state, (stands.run_after - instant).total_seconds() if stands.state == "queued" else None))
         assert jobs.run_next(database, {"fail": fail}, clock=clock) is None
     assert waits == [("queued", 5.0), ("queued", 10.0), ("failed", None)]
-    assert look(database, job_id).error == "ValueError"
+    assert look(database, job_id).error == "OSError"
     assert marks(database) == []
 
 
@@ -175,15 +175,22 @@ def test_a_job_is_not_taken_between_its_failure_and_its_outcome(database: Databa
     assert (look(database, job_id).state, marks(database)) == ("queued", [])
 
 
-def test_what_is_wrong_with_the_asking_is_not_tried_again(database: Database) -> None:
-    """A job that was asked for wrongly fails at once: it would fail so every time."""
+@pytest.mark.parametrize("statement", [None, "SELECT 1 / 0", "SELECT '1 fortnight'::interval", "SELECT 'x'::bigint"])
+def test_what_is_wrong_with_the_asking_is_not_tried_again(database: Database, statement: str | None) -> None:
+    """A job that was asked for wrongly fails at once: it would fail so every time; the database's words stay there."""
 
-    def refuse(_session: Session, _params: dict[str, Any], _progress: Progress) -> dict[str, Any]:
+    def refuse(session: Session, _params: dict[str, Any], _progress: Progress) -> dict[str, Any]:
+        if statement is not None:
+            session.execute(text(statement))
         raise NotFound("no-such-layer", layer="x")
 
     job_id = add(database, "refuse")
     assert jobs.run_next(database, {"refuse": refuse}, clock=now) == job_id
-    assert (look(database, job_id).state, look(database, job_id).attempts) == ("failed", 1)
+    stands = look(database, job_id)
+    assert (stands.state, stands.attempts) == ("failed", 1)
+    assert stands.result is not None
+    assert stands.result["fault"] == ("no-such-layer" if statement is None else "invalid-input")
+    assert "fortnight" not in f"{stands.error} {stands.result}"
 
 
 def test_jobs_are_listed_in_pages(database: Database, client_as: ClientAs) -> None:
