@@ -20,15 +20,15 @@ from tests.importing import told
 def peak_mb(statement: str, *arguments: Path) -> int:
     """Return the memory that a process of its own needs at most for a statement."""
     code = (
-        "import resource, sys; from pathlib import Path; from spatial.imports.read import open_source\n"
+        "import sys; from pathlib import Path; from spatial.imports.read import open_source\n"
         "from spatial.errors import InputError\n"
         f"try:\n    {statement}\nexcept InputError as error:\n    print(error)\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+        "print(Path('/proc/self/status').read_text().partition('VmHWM:')[2].split()[0])"  # of this process alone
     )
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=True, timeout=120
     )
-    return int(done.stdout.splitlines()[-1])
+    return int(done.stdout.splitlines()[-1]) // 1024
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".geojson", ".gpkg", ".shp", ".dbf", ".fgb", ".xlsx", ".parquet", ".zip"])
@@ -83,6 +83,54 @@ def test_zip_bombs(tmp_path: Path) -> None:
         for number in range(10_001):
             packed.writestr(f"{number}.csv", "")
     assert told(lambda: open_source(tmp_path / "many.zip")) == [("file", "too-many-members")]
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".xlsx"])
+def test_a_directory_of_very_many_members(tmp_path: Path, suffix: str) -> None:
+    """An archive whose list of members alone would fill the memory is refused before it is read."""
+    member = b"PK\x01\x02" + struct.pack("<4B4HL2L5H2L", 20, 3, 20, 0, 0, 0, 0, 33, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"x"
+    directory = member * 1_000_000
+    end = b"PK\x05\x06" + struct.pack("<4H2LH", 0, 0, 1, 1, len(directory), 4, 0)
+    path = tmp_path / f"many{suffix}"
+    path.write_bytes(b"PK\x03\x04" + directory + end)
+    assert peak_mb("open_source(Path(sys.argv[1]))", path) < 300
+    assert told(lambda: open_source(path)) == [("file", "too-many-members")]
+
+
+def test_sheets_of_wide_and_late_rows(tmp_path: Path) -> None:
+    """A cell in the last column of every row takes no memory; far too many columns or rows are refused."""
+    rows = "".join(
+        f'<row r="{row}"><c r="A{row}"><v>1</v></c><c r="XFD{row}"><v>1</v></c></row>' for row in range(2, 4002)
+    )
+    for name, header, body in (
+        ("wide", '<c r="A1"><v>1</v></c><c r="B1"><v>2</v></c>', rows),
+        ("header", '<c r="A1"><v>1</v></c><c r="XFD1"><v>2</v></c>', ""),
+        (
+            "late",
+            '<c r="A1"><v>1</v></c><c r="B1"><v>2</v></c>',
+            '<row r="900000000"><c r="A900000000"><v>1</v></c></row>',
+        ),
+    ):
+        sheet_of(tmp_path / f"{name}.xlsx", f'<row r="1">{header}</row>{body}')
+    wide = "source = open_source(Path(sys.argv[1])); list(source.chunks()); assert len(source.faults) == 4000, 'faults'"
+    assert peak_mb(wide, tmp_path / "wide.xlsx") < 250
+    assert told(lambda: open_source(tmp_path / "header.xlsx")) == [("row 1", "too-many-columns")]
+    late = open_source(tmp_path / "late.xlsx")
+    assert told(lambda: list(late.chunks())) == [("file", "file-unreadable")]
+
+
+def sheet_of(path: Path, rows: str) -> None:
+    """Write a workbook whose only sheet has rows of XML."""
+    book = openpyxl.Workbook()
+    book.worksheets[0].append(["a"])
+    book.save(path)
+    with zipfile.ZipFile(path) as packed:
+        members = {name: packed.read(name) for name in packed.namelist()}
+    whole = '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{}</sheetData></worksheet>'
+    members["xl/worksheets/sheet1.xml"] = whole.format(rows).encode()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, body in members.items():
+            packed.writestr(name, body)
 
 
 def test_names_in_archives_lead_nowhere(tmp_path: Path) -> None:
@@ -147,6 +195,8 @@ def test_databases_that_reach_out(tmp_path: Path) -> None:
     for name, statements, expected in (
         ("plain.gpkg", ("CREATE TABLE x (a)",), "file-not-a-geopackage"),
         ("virtual.gpkg", ("CREATE TABLE gpkg_contents (a)", VIRTUAL), "file-has-virtual-tables"),
+        ("named.gpkg", ("CREATE TABLE gpkg_contents (a)", VIRTUAL.replace("y", "rtree_y")), "file-has-virtual-tables"),
+        ("said.gpkg", ("CREATE TABLE gpkg_contents (a)", SAID), "file-has-virtual-tables"),
     ):
         with sqlite3.connect(tmp_path / name) as database:
             for statement in statements:
@@ -155,6 +205,7 @@ def test_databases_that_reach_out(tmp_path: Path) -> None:
 
 
 VIRTUAL = "CREATE VIRTUAL TABLE y USING fts5(a)"
+SAID = 'CREATE VIRTUAL TABLE "y using rtree(" USING fts5(a, "using rtree(")'
 
 
 def test_a_workbook_with_entities_of_its_own(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 An archive is never trusted: not the names of its members, nor how much they grow.
 """
 
+import io
 import lzma
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ import zipfile
 import zlib
 from collections import defaultdict
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from spatial.errors import InputError, invalid
@@ -18,6 +20,7 @@ from spatial.imports.read.model import Chunk, Source
 from spatial.uploads import UNPACKED
 
 MOST_MEMBERS = 10_000
+MOST_DIRECTORY_BYTES = 400 * MOST_MEMBERS
 MOST_BYTES = 4_000_000_000
 MOST_GROWTH = 200  # times; text shrinks to a twentieth, hardly ever to less
 ALWAYS_FINE_BYTES = 50_000_000
@@ -33,7 +36,7 @@ class Unpacked:
     def __init__(self, path: Path, source_layer: str | None, suffixes: Collection[str]) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix=UNPACKED)
         try:
-            with zipfile.ZipFile(path) as packed:
+            with opened_archive(path) as packed:
                 self.path, self.is_chosen = self._unpack(packed, path.name, source_layer, suffixes)
         except InputError:
             raise
@@ -58,6 +61,33 @@ class Unpacked:
         return Path(self.folder.name, f"source{suffix}"), has_choice
 
 
+class _Sparing(io.FileIO):
+    """A file of which no more is read at once than a directory of the most members."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next bytes; an `InputError` where too many are asked for."""
+        if size is not None and size > MOST_DIRECTORY_BYTES:
+            raise invalid("file", "too-many-members", file=Path(str(self.name)).name, limit=MOST_MEMBERS)
+        return super().read(size) or b""
+
+
+@contextmanager
+def opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open an archive; an `InputError` where its directory alone would take too much memory."""
+    with _Sparing(path) as directory, zipfile.ZipFile(directory):
+        pass
+    with zipfile.ZipFile(path) as packed:
+        yield packed
+
+
+def members_of(packed: zipfile.ZipFile, file: str) -> list[zipfile.ZipInfo]:
+    """Return the members of an archive, which may not be too many."""
+    members = packed.infolist()
+    if len(members) > MOST_MEMBERS:
+        raise invalid("file", "too-many-members", file=file, limit=MOST_MEMBERS)
+    return members
+
+
 def require_small(members: Collection[zipfile.ZipInfo], file: str, most_bytes: int = MOST_BYTES) -> None:
     """Raise an `InputError` where members are locked, or grow too much."""
     if any(member.flag_bits & ENCRYPTED for member in members):
@@ -70,9 +100,7 @@ def require_small(members: Collection[zipfile.ZipInfo], file: str, most_bytes: i
 
 def _parts(packed: zipfile.ZipFile, file: str, suffixes: Collection[str]) -> dict[str, dict[str, zipfile.ZipInfo]]:
     """Return what can be read in an archive: by stem the parts of each Shapefile, by name every other file."""
-    members = packed.infolist()
-    if len(members) > MOST_MEMBERS:
-        raise invalid("file", "too-many-members", file=file, limit=MOST_MEMBERS)
+    members = members_of(packed, file)
     stems: dict[str, dict[str, zipfile.ZipInfo]] = defaultdict(dict)
     others: dict[str, dict[str, zipfile.ZipInfo]] = {}
     for member in members:

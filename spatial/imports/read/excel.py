@@ -24,7 +24,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 
 from spatial.errors import Fault, invalid
 from spatial.imports.read.archive import BROKEN as BROKEN_ARCHIVE
-from spatial.imports.read.archive import MOST_MEMBERS, require_small
+from spatial.imports.read.archive import members_of, opened_archive, require_small
 from spatial.imports.read.gdal import chosen
 from spatial.imports.read.merged import Marks, marks_of
 from spatial.imports.read.model import Chunk, Source
@@ -41,6 +41,8 @@ HEAD_BYTES = 4096
 ROWS_AT_ONCE = 10_000
 MOST_SHARED_BYTES = 400_000_000  # of texts that are kept in memory
 MOST_TITLE_ROWS = 20
+MOST_COLUMNS = 1000
+LAST_ROW = 1_048_576
 MOST_NOTES = 20
 LARGEST_EXACT = 10**15
 LEADING_ZEROS = re.compile(r"0{2,}")
@@ -95,7 +97,7 @@ def open_excel(path: Path, file: str, source_layer: str | None) -> Source:
             told.add(Fault(f"cell {cell}", "cell-not-computed"))
         fills = _Fills(down)
         try:
-            yield from _rows(path, sheet, fills, told)
+            yield from _rows(path, file, sheet, fills, told)
         except BROKEN as error:
             raise invalid("file", "file-unreadable", file=file, reason=type(error).__name__) from None
         del notes[standing:]
@@ -116,11 +118,9 @@ def _require_workbook(path: Path, file: str) -> None:
     if not head.startswith(ZIP):
         raise invalid("file", "file-content-differs", file=file, suffix=path.suffix)
     try:
-        with zipfile.ZipFile(path) as packed:
-            members = packed.infolist()
+        with opened_archive(path) as packed:
+            members = members_of(packed, file)
             names = {member.filename for member in members}
-            if len(members) > MOST_MEMBERS:
-                raise invalid("file", "too-many-members", file=file, limit=MOST_MEMBERS)
             require_small(members, file)
             require_small([one for one in members if one.filename == SHARED], file, MOST_SHARED_BYTES)
             defines = any(DOCTYPE in packed.open(name).read(HEAD_BYTES) for name in names if name.endswith(XML))
@@ -144,7 +144,8 @@ def _sheet(path: Path, file: str, source_layer: str | None) -> Sheet:
         tops = {}
         for sheet in book.worksheets:
             sheet.reset_dimensions()  # some programs write wrong ones
-            top = [tuple(cell.value for cell in row) for row in islice(sheet.iter_rows(), MOST_TITLE_ROWS)]
+            rows = islice(sheet.iter_rows(), MOST_TITLE_ROWS)
+            top = [_trimmed(tuple(cell.value for cell in row)) for row in rows]
             if sheet.title == source_layer or any(value is not None for row in top for value in row):
                 tops[sheet.title] = top
         if not tops:
@@ -160,7 +161,9 @@ def _sheet(path: Path, file: str, source_layer: str | None) -> Sheet:
     header, titles = _header(tops[name])
     if header is None:
         raise invalid("row 1", "header-missing")
-    named = _trimmed(tops[name][header])
+    named = tops[name][header]
+    if len(named) > MOST_COLUMNS:
+        raise invalid(f"row {header + 1}", "too-many-columns", limit=MOST_COLUMNS)
     names = require_columns([None if value is None else str(value).strip() for value in named])
     return Sheet(name, header + 1, names, marks, titles)
 
@@ -188,7 +191,7 @@ def _sorted_out(merges: list[Merge], sheet: Sheet) -> tuple[list[Merge], list[Me
     return [merge for merge in bearing if merge not in down], down
 
 
-def _rows(path: Path, sheet: Sheet, fills: "_Fills", told: Faults) -> Iterator[Chunk]:
+def _rows(path: Path, file: str, sheet: Sheet, fills: "_Fills", told: Faults) -> Iterator[Chunk]:
     width = len(sheet.names)
     book = _opened(path)
     try:
@@ -197,28 +200,34 @@ def _rows(path: Path, sheet: Sheet, fills: "_Fills", told: Faults) -> Iterator[C
         rows = opened.iter_rows(min_row=sheet.header + 1)
         first = sheet.header + 1
         while True:
+            kept: list[bool] = []
+            values: list[Row] = []
+            block = islice(rows, ROWS_AT_ONCE)  # one by one: each may be as wide as a sheet can be
             with warnings.catch_warnings(action="ignore"):
-                block = list(islice(rows, ROWS_AT_ONCE))
-            if not block:
+                for number, row in enumerate(block, first):
+                    cells, is_kept = _cells(row, number, width, told)
+                    fills.fill(number, cells)
+                    kept.append(is_kept and any(value is not None for value in cells))
+                    values.append(tuple(cells))
+            if not values:
                 return
-            numbers = np.arange(first, first + len(block))
-            first += len(block)
-            kept = np.ones(len(block), bool)
-            values: list[list[Any]] = []
-            for index, row in enumerate(block):
-                number = int(numbers[index])
-                beyond = [cell.column for cell in row[width:] if cell.value is not None]
-                if beyond:
-                    told.add(Fault(f"row {number}", "row-ragged", {"found": beyond[-1], "expected": width}))
-                cells = [_value(cell, number, told) for cell in row[:width]]
-                cells += [None] * (width - len(cells))
-                fills.fill(number, cells)
-                kept[index] = not beyond and any(value is not None for value in cells)
-                values.append(cells)
+            if first > LAST_ROW:
+                raise invalid("file", "file-unreadable", file=file, reason=f"row {first}")
+            numbers = np.arange(first, first + len(values))
+            first += len(values)
             columns = dict(zip(sheet.names, map(list, zip(*values, strict=True)), strict=True))
-            yield from chunks_of(numbers, columns, None, kept)
+            yield from chunks_of(numbers, columns, None, np.array(kept, bool))
     finally:
         book.close()
+
+
+def _cells(row: Row, number: int, width: int, told: Faults) -> tuple[list[Any], bool]:
+    """Return the values of a row, and whether none lies beyond the columns."""
+    beyond = next((cell.column for cell in reversed(row[width:]) if cell.value is not None), None)
+    if beyond is not None:
+        told.add(Fault(f"row {number}", "row-ragged", {"found": beyond, "expected": width}))
+    cells = [_value(cell, number, told) for cell in row[:width]]
+    return cells + [None] * (width - len(cells)), beyond is None
 
 
 def _value(cell: Any, number: int, told: Faults) -> Any:

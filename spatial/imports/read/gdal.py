@@ -4,6 +4,7 @@ GDAL is only shown files on local disk whose first bytes are those of such a for
 fetch from the network, or open other files.
 """
 
+import re
 import sqlite3
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,12 @@ from spatial.imports.read.shapes import read_shapes
 SQLITE = b"SQLite format 3\0"
 FLATGEOBUF = b"fgb\x03fgb"
 ROWS_AT_ONCE = 20_000
-VIRTUAL = "SELECT 1 FROM sqlite_master WHERE lower(sql) LIKE 'create virtual table%' AND lower(sql) NOT LIKE '%rtree%'"
+NAME = r"""(?:"[^"]*"|'[^']*'|\[[^\]]*\]|`[^`]*`|\w+)"""
+PLAIN = re.compile(  # as SQLite itself writes them down
+    rf"create (?:table|view|trigger|(?:unique )?index)\b.*|create virtual table {NAME}\s+using\s+rtree\s*\(.*",
+    re.IGNORECASE | re.DOTALL,
+)
+SCHEMA = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
 
 
 def open_geopackage(path: Path, file: str, source_layer: str | None) -> Source:
@@ -140,7 +146,7 @@ def _require_geopackage(path: Path, file: str) -> None:
         try:
             if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'gpkg_contents'").fetchone() is None:
                 raise invalid("file", "file-not-a-geopackage", file=file)
-            if database.execute(VIRTUAL).fetchone() is not None:
+            if not all(PLAIN.fullmatch(str(sql)) for (sql,) in database.execute(SCHEMA)):
                 raise invalid("file", "file-has-virtual-tables", file=file)
         finally:
             database.close()
