@@ -117,6 +117,17 @@ def test_reading_what_was_written(fmt: str, rows: list[tuple[Any, ...]]) -> None
     assert found == wanted
 
 
+@pytest.mark.parametrize("fmt", ["csv", "xlsx"])
+def test_names_of_columns_that_a_sheet_would_compute(fmt: str) -> None:
+    """A column named like a formula keeps its name, and no sheet computes it."""
+    names = ("=cmd|' /C calc'!A0", "+1", "-x", "@sum", "'=", "name")
+    chunk = Chunk(range(1, 2), {name: ["x"] for name in names}, None)
+    with written(Table("rows", dict.fromkeys(names, "text"), [chunk]), fmt) as path:
+        assert open_source(path).columns == names
+        if fmt == "csv":
+            assert path.read_text("utf-8-sig").splitlines()[0] == "'=cmd|' /C calc'!A0,'+1,'-x,'@sum,''=,name"
+
+
 @pytest.mark.parametrize("fmt", ["csv", "xlsx", "gpkg", "parquet"])
 def test_rows_without_shapes(fmt: str) -> None:
     """Tables of people and hours need no shapes, where the format does not."""

@@ -6,7 +6,7 @@ of what a sheet would compute is taken away: people and our exports put it there
 
 import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 from itertools import count
 from pathlib import Path
@@ -108,8 +108,8 @@ class _Table:
         """Return the names in the first row, whose text is given."""
         for numbers, batch in self._batches(Faults([])):
             if len(numbers) and numbers[0] == 1:
-                return require_columns([column[0].as_py() for column in batch.columns])
-        return require_columns(next(csv.reader([first], delimiter=self.delimiter), []))  # a header without an end
+                return _columns([column[0].as_py() for column in batch.columns])
+        return _columns(next(csv.reader([first], delimiter=self.delimiter), []))  # a header without an end
 
     def chunks(self, names: tuple[str, ...], faults: Faults) -> Iterator[Chunk]:
         """Yield the rows after the first; a quotation mark that the last one does not close is told."""
@@ -187,6 +187,10 @@ class _Table:
                     faults.add(Fault(f"row {numbers[index]}, column {name}", "text-has-control-characters"))
                     sound[index] = False
         return sound
+
+
+def _columns(names: Sequence[str | None]) -> tuple[str, ...]:
+    return require_columns(_unmarked(pa.array(names, pa.string())))
 
 
 def _unmarked(column: pa.Array) -> list[Any]:

@@ -42,7 +42,7 @@ def write_csv(path: Path, table: Table, _crs: str) -> None:
     """
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*table.kinds, *shape_columns(table)])
+        writer.writerow([*map(harmless, table.kinds), *shape_columns(table)])
         for chunk in table.chunks:
             columns = [
                 [harmless(value) for value in chunk.columns[name]]
