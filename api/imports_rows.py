@@ -26,8 +26,11 @@ from spatial.imports.mapping import Mapping, read_mapping, write_mapping
 from spatial.imports.model import Options, Subject
 from spatial.imports.subjects import SUBJECTS
 from spatial.imports.write import format_of
+from spatial.incidents.rules import oldest_kept
 from spatial.settings import settings
 from spatial.time import now, parse_instant
+
+SHEETS = ("csv", "xlsx")  # which cannot say what system their coordinates are in
 
 
 def add_subjects(app_import: typer.Typer, app_export: typer.Typer) -> None:
@@ -77,6 +80,7 @@ def _add_import(app: typer.Typer, subject: Subject) -> None:
             complete=complete,
             may_end_most=end_most,
             repair_limit=settings().repair_limit,
+            oldest=oldest_kept(now(), settings().incident_retention_days, settings().zone),
             as_is=as_is,
         )
         asked = Asked(commit, source_layer, geometry, faults, annotated)
@@ -122,8 +126,10 @@ def _add_export(app: typer.Typer, subject: Subject) -> None:
             actor = access.operator(getpass.getuser())
             shifted = settings().output_gcj02
             count = export_file(database, actor, subject, moment, output, chosen, crs=crs, allow_shifted=shifted)
-        told = say("rows.written", lang, subject=subject.name, count=count, file=str(output))
-        Console(stderr=True).print(told, highlight=False)
+        console = Console(stderr=True)
+        console.print(say("rows.written", lang, subject=subject.name, count=count, file=str(output)), highlight=False)
+        if subject.shape and chosen in SHEETS:
+            console.print(say("rows.without-crs", lang, crs=crs), highlight=False)
 
 
 def _mapping(
@@ -137,7 +143,7 @@ def _mapping(
         raise InputError(faults)
     return replace(
         found,
-        columns={**found.columns, **columns},
+        columns={name: one for name, one in found.columns.items() if name not in constants} | columns,
         constants={**found.constants, **constants},
         drop=(*found.drop, *drop),
         drop_others=drop_others or found.drop_others,

@@ -143,6 +143,18 @@ def test_the_command_line_tells_writes_and_exports(small: Database, tmp_path: Pa
     assert (bad.returncode, "wizard" in bad.stdout, "S9" in bad.stdout) == (2, True, True), bad.stderr
 
 
+def test_options_go_before_a_saved_mapping_and_drop_what_is_not_wanted(small: Database, tmp_path: Path) -> None:
+    """A column that is dropped is not read, one that the file lacks cannot be; --set wins over a mapped column."""
+    path, saved = tmp_path / "officers.csv", tmp_path / "city.toml"
+    path.write_text("number,name,sort,unit,note\n009,Wei,wizard,S1,11010519491231002X\n", encoding="utf-8")
+    saved.write_text('[columns]\nkind = "sort"\n', encoding="utf-8")
+    order = ("import", "officers", str(path), "--mapping", str(saved), "--json")
+    done = twingrid(small, *order, "--set", "kind=auxiliary", "--drop", "note", "--drop", "sort")
+    assert (done.returncode, json.loads(done.stdout)["counts"]["new"]) == (0, 1), done.stdout
+    missing = twingrid(small, *order, "--drop", "nota")
+    assert (missing.returncode, "nota" in missing.stderr) == (2, True)
+
+
 def test_a_real_city_of_roads(empty_database: Database, realdata: Path) -> None:
     """The roads of Jinan: 28,597 one-way edges, one of no length, between 12,766 places; again, nothing changes."""
     mapping = Mapping(

@@ -61,19 +61,21 @@ def fields_of(subject: Subject) -> dict[str, Field]:
 
 
 def matched(subject: Subject, names: Sequence[str], mapping: Mapping) -> Matched:
-    """Return which column says what; an `InputError` tells every column that is missing, unknown or meant twice."""
+    """Return which column says what; an `InputError` tells every column that is missing, unknown or meant twice.
+
+    `names` are the columns that are read: those to drop are not among them.
+    """
     fields = fields_of(subject)
     asked = [*mapping.columns, *mapping.constants, *mapping.values]
     faults = [
         Fault(name, "field-unknown", {"known": list(fields)}) for name in dict.fromkeys(asked) if name not in fields
     ]
-    wanted = [*mapping.columns.items(), *(("drop", column) for column in mapping.drop)]
     faults += [
-        Fault(option, "column-missing", {"column": column, "known": ", ".join(names)})
-        for option, column in wanted
+        Fault(name, "column-missing", {"column": column, "known": ", ".join(names)})
+        for name, column in mapping.columns.items()
         if column not in names
     ]
-    said = {*mapping.columns.values(), *mapping.drop}
+    said = set(mapping.columns.values())
     columns = dict(mapping.columns)
     free = [column for column in names if column not in said]
     for column in list(free):
