@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from api.grids_asked import GridsAsked
@@ -25,9 +24,11 @@ from spatial.imports.mapping import mapping_from
 from spatial.imports.model import Options, RowFault, Subject
 from spatial.imports.read import read_file
 from spatial.imports.service import Import, take_rows
+from spatial.incidents.rules import oldest_kept
 from spatial.jobs import Progress
 from spatial.personal import is_personal_name
 from spatial.settings import settings
+from spatial.time import now
 from spatial.uploads import Uploads
 
 GRIDS = "grids"
@@ -49,6 +50,8 @@ class Order(BaseModel):
     lang: str
     effective: datetime
     complete: bool = False
+    end_most: bool = False
+    as_is: bool = False
     source_crs: str | None = None
     source_layer: str | None = None
     geometry: str | None = None
@@ -116,19 +119,24 @@ def _rows_taken(
         order.effective,
         settings().zone,
         complete=order.complete,
+        may_end_most=order.end_most,
+        as_is=order.as_is,
         source_crs=order.source_crs,
         repair_limit=settings().repair_limit,
+        oldest=oldest_kept(now(), settings().incident_retention_days, settings().zone),
         shown=SHOWN,
     )
     path = uploads.file(order.import_id)
     source = opened(subject, path, mapping, Asked(source_layer=order.source_layer, geometry=order.geometry))
     unbounded(session)
-    one = take_rows(session, actor, subject, source, mapping, with_mapping(options, mapping), progress=progress)
+    trying = order.digest is None
+    options = with_mapping(options, mapping)
+    one = take_rows(session, actor, subject, source, mapping, options, commit=not trying, progress=progress)
     report = _rows_report(session, one)
-    if order.digest is None:  # those of the dry run stay
+    if trying:  # the files of the dry run stay
         with uploads.reporting(order.import_id, FAULTS_FILE) as faults:
             write_faults(faults, one.faults(), teller(order.lang))
-        if _tells_of_people(session):
+        if one.fault_kinds & PERSONAL:
             report["notes"] = [_forgotten(uploads, order), *report["notes"]]
         elif one.rows <= ANNOTATED or report["fault_count"]:
             with uploads.reporting(order.import_id, f"annotated{annotated_suffix(path.suffix)}") as copy:
@@ -159,12 +167,6 @@ def _rows_report(session: Session, one: Import) -> dict[str, Any]:
 def _is_of_people(fault: Fault) -> bool:
     """Return whether a fault is what tells of single people, or a column that is named for that and unknown besides."""
     return fault.text in PERSONAL or (fault.text == "column-unknown" and is_personal_name(fault.where))
-
-
-def _tells_of_people(session: Session) -> bool:
-    """Return whether an import found what tells of single people."""
-    found = text("SELECT EXISTS (SELECT FROM import_faults WHERE text = ANY (:personal))")
-    return bool(session.scalar(found, {"personal": sorted(PERSONAL)}))
 
 
 def _forgotten(uploads: Uploads, order: Order) -> dict[str, Any]:

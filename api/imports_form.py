@@ -33,6 +33,8 @@ class RowsAsked(FileAsked):
     """What an import of rows is asked."""
 
     complete: bool = Field(False, description="what the file lacks ends")
+    end_most: bool = Field(False, description="even if that is most of all there is")
+    as_is: bool = Field(False, description="the places are right, though they look displaced or far away")
     source_crs: str | None = Field(None, description="EPSG code, WKT, PROJ string, gcj02 or bd09")
     dates: Literal["dmy", "mdy", "ymd"] | None = Field(None, description="order of 03/04/2025")
     timezone: str | None = Field(None, description="IANA zone of local times; default: the deployment's")

@@ -13,10 +13,11 @@ from api.shapes import Feature, FeatureCollection, SpanOut, feature, features, s
 from spatial.crs import Bounds
 from spatial.errors import invalid
 from spatial.incidents.listing import Wanted, incident_as_known, incident_rows, incident_versions
+from spatial.incidents.rules import LONGEST_ID
 
 router = APIRouter(tags=["incidents"], dependencies=[SignedIn])
 SourceCode = Annotated[str, Path(max_length=100, description="code of a source", examples=["110"])]
-ExternalId = Annotated[str, Path(max_length=200, description="the source's own number of the incident")]
+ExternalId = Annotated[str, Path(max_length=LONGEST_ID, description="the source's own number of the incident")]
 
 
 class IncidentDetails(BaseModel):

@@ -18,7 +18,7 @@ from api.faults import refused
 from maps.texts import say
 from spatial.errors import Fault, InputError, TooLarge, invalid
 from spatial.incidents.model import Change, Refused, Taken, Told
-from spatial.incidents.rules import oldest_kept
+from spatial.incidents.rules import LONGEST_ID, LONGEST_TEXT, oldest_kept
 from spatial.incidents.service import take
 from spatial.time import now
 
@@ -48,14 +48,16 @@ class IncidentIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": EXAMPLE})
 
     source: Short | None = Field(None, description="code of the source; default: the one of the request")
-    external_id: Annotated[PlainText, Field(min_length=1, max_length=200)] = Field(description="the source's number")
+    external_id: Annotated[PlainText, Field(min_length=1, max_length=LONGEST_ID)] = Field(
+        description="the source's number"
+    )
     category: Short = Field(description="a code of the source that is mapped to one of ours, or one of ours")
     reported_at: InstantText
     between: tuple[InstantText, InstantText] | None = Field(None, description="it happened in `[from, until)`")
     lon: float = Field(allow_inf_nan=False, description="longitude, or x in `crs`")
     lat: float = Field(allow_inf_nan=False, description="latitude, or y in `crs`")
     precision_m: float | None = Field(None, allow_inf_nan=False, description="how well the place is known")
-    masked_text: Annotated[PlainText, Field(max_length=500)] | None = Field(
+    masked_text: Annotated[PlainText, Field(max_length=LONGEST_TEXT)] | None = Field(
         None, description="a few words about it, without names, numbers and plates"
     )
     dispatched_at: InstantText | None = None

@@ -49,7 +49,8 @@ def take(
     made = source if isinstance(source, Source) else source_of(source)
     with database.write() if commit else database.trial() as session:
         options = Options(at, how.pop("zone", ZONE), **how)
-        return take_rows(session, ACTOR, SUBJECTS[subject], made, mapping or Mapping(), options).outcome()
+        taken = take_rows(session, ACTOR, SUBJECTS[subject], made, mapping or Mapping(), options, commit=commit)
+        return taken.outcome()
 
 
 def counts(outcome: Outcome) -> dict[str, int]:

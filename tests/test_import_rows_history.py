@@ -9,10 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from spatial.db import Database
+from spatial.db import Database, open_version
+from spatial.imports.mapping import Mapping
+from spatial.imports.model import Options
+from spatial.imports.service import take_rows
+from spatial.imports.subjects import SUBJECTS
 from spatial.time import now
 from tests.build import World, build, cell
-from tests.rows import AT, counts, faults, rows, source_of, stored, take, versions_of
+from tests.rows import ACTOR, AT, ZONE, counts, faults, rows, source_of, stored, take, versions_of
 
 MAY, JUNE, JULY = (datetime(2025, month, 1, tzinfo=UTC) for month in (5, 6, 7))
 
@@ -81,6 +85,16 @@ def test_a_dry_run_says_the_same_and_writes_nothing(small: Database) -> None:
     wet = take(small, "officers", officer("甲"))
     assert (counts(dry), dry.changes) == (counts(wet), wet.changes)
     assert len(versions_of(small)) == len(before) + 1
+
+
+def test_a_dry_run_lets_others_write(small: Database) -> None:
+    """While somebody looks at what a file would do, duty goes on being recorded."""
+    with small.trial() as trying:
+        options = Options(AT, ZONE)
+        take_rows(trying, ACTOR, SUBJECTS["officers"], source_of(officer("甲")), Mapping(), options, commit=False)
+        with small.write() as session:
+            session.execute(text("SET LOCAL lock_timeout = '5s'"))
+            open_version(session, "duty")
 
 
 def test_members_come_and_go_with_the_team(small: Database) -> None:

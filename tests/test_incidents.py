@@ -137,7 +137,7 @@ def test_all_faults_of_a_batch_are_told_at_once_and_nothing_is_written(client: T
         ("body.2.category", "unknown-category"),
         ("body.3.source", "unknown-source"),
         ("body.4.masked_text", "personal-data-in-text"),
-        ("body.5.closed_at", "step-before-its-time"),
+        ("body.5.closed_at", "steps-out-of-order"),
         ("body.6.phone", "unknown-field"),
         ("body.7.reported_at", "reported-in-future"),
         ("body.7.precision_m", "number-out-of-range"),

@@ -67,7 +67,7 @@ def import_file(
     options = with_mapping(options, mapping)
     with database.write() if asked.commit else database.trial() as session:
         unbounded(session)
-        one = take_rows(session, actor, subject, source, mapping, options, progress=progress)
+        one = take_rows(session, actor, subject, source, mapping, options, commit=asked.commit, progress=progress)
         if asked.faults_file:
             write_faults(asked.faults_file, one.faults(), tell)
         if asked.annotated_file:

@@ -141,6 +141,7 @@ class Options:
     repair_limit: float = 0.001
     may_end_most: bool = False  # of what is stored, by a complete file
     as_is: bool = False  # even where the places look displaced
+    oldest: datetime | None = None  # the first instant of what is kept; None where all is
     shown: int = 1000  # changes told one by one
 
 

@@ -73,11 +73,13 @@ class Import:
         self._note([fault_of(fault) for fault in source.faults])
         self.notes += [fault_of(note) for note in source.notes]
 
+    def lock(self) -> None:
+        """Hold the lock of the domain, so that what is found cannot change before it is written."""
+        self._do("SELECT pg_advisory_xact_lock(domain_lock(:domain))", domain=self.subject.domain)
+
     def compare(self) -> None:
         """Say of each staged row what becomes of it, and find everything that may not be."""
         comparison = self.comparison
-        # decided under the lock of the domain, so that what it rests on cannot change before it is written
-        self._do("SELECT pg_advisory_xact_lock(domain_lock(:domain))", domain=self.subject.domain)
         if self.rows > ROWS_A_CHUNK:
             self.session.execute(text(f"ANALYZE {comparison.rows}"))
         for statement in comparison.reference_faults():
@@ -138,6 +140,11 @@ class Import:
     def fault_count(self) -> int:
         """How many faults there are."""
         return int(self.session.scalar(text("SELECT count(*) FROM import_faults")) or 0)
+
+    @property
+    def fault_kinds(self) -> set[str]:
+        """What kinds of faults there are."""
+        return set(self.session.scalars(text("SELECT DISTINCT text FROM import_faults")))
 
     @property
     def writes(self) -> bool:
@@ -220,7 +227,7 @@ class Import:
 
     def _do(self, statement: str, **values: Any) -> Result[Any]:
         made = text(statement)
-        bound = {"at": self.options.effective, **values}
+        bound = {"at": self.options.effective, "oldest": self.options.oldest, **values}
         return self.session.execute(made, {name: bound[name] for name in made._bindparams})
 
 
@@ -236,12 +243,14 @@ def take_rows(
     mapping: Mapping,
     options: Options,
     *,
+    commit: bool,
     told: dict[str, Any] | None = None,
     progress: Progress = no_progress,
 ) -> Import:
     """Take rows in within the caller's transaction, and return the import; with faults nothing is written.
 
-    Any `Source` will do, of a file or in memory. The caller ends the transaction, or takes it back.
+    Any `Source` will do, of a file or in memory. The caller ends the transaction. Without `commit` all is found out
+    and nothing written, and nobody who writes at the same time has to wait.
     """
     actor.require(*subject.roles)
     if options.complete and not subject.can_end:
@@ -249,8 +258,10 @@ def take_rows(
     one = Import(session, subject, options)
     one.stage(source, mapping, progress)
     progress(READING, "comparing")
+    if commit:
+        one.lock()
     one.compare()
-    if one.writes:
+    if commit and one.writes:
         progress(WRITING, "writing")
         one.write(actor, {"file": source.file, **(told or {})})
     return one

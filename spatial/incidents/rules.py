@@ -16,6 +16,8 @@ from spatial.personal import is_personal
 from spatial.tables import Span
 from spatial.time import parse_instant, since
 
+MAY_TELL = ("dispatcher", "duty_officer", "system_admin")
+LONGEST_ID, LONGEST_TEXT = 200, 500  # characters; of a source's own number, and of what is said in words
 DEGREE_DECIMALS = 9
 EARLIEST_REPORT = datetime(1980, 1, 1, tzinfo=UTC)  # before, it is an empty cell of some program
 CLOCKS_DIFFER = timedelta(hours=1)  # how far the clock of a source may be ahead
@@ -94,7 +96,8 @@ def _report(
         faults += age_faults(at, now, oldest)
     faults += order_faults({"reported_at": at, **steps})
     span = _span(told.between, faults)
-    faults += [*precision_faults(told.precision_m), *text_faults(told.masked_text)]
+    faults += [*precision_faults(told.precision_m)]
+    faults += [*text_faults("external_id", told.external_id), *text_faults("masked_text", told.masked_text)]
     if faults or at is None or isinstance(point, list):
         return faults
     lon, lat = point
@@ -127,7 +130,7 @@ def order_faults(steps: dict[str, datetime | None]) -> list[Fault]:
     """Return which steps of the handling come before the one before them; steps that are not told are left out."""
     told = [(name, at) for name, at in steps.items() if at is not None]
     return [
-        Fault(name, "step-before-its-time", {"before": before})
+        Fault(name, "steps-out-of-order", {"before": before})
         for (before, earlier), (name, at) in pairwise(told)
         if at < earlier
     ]
@@ -140,9 +143,9 @@ def precision_faults(precision_m: float | None) -> list[Fault]:
     return [Fault("precision_m", "number-out-of-range", {"limit": 0 if precision_m < 0 else LEAST_PRECISE_M})]
 
 
-def text_faults(text: str | None) -> list[Fault]:
+def text_faults(where: str, text: str | None) -> list[Fault]:
     """Return whether a text tells of single people: an identity number, a mobile number, a plate."""
-    return [Fault("masked_text", "personal-data-in-text")] if text and is_personal(text) else []
+    return [Fault(where, "personal-data-in-text")] if text and is_personal(text) else []
 
 
 def _span(between: tuple[str, str] | None, faults: list[Fault]) -> Span | None:

@@ -15,10 +15,8 @@ from spatial.errors import Fault, InputError
 from spatial.grids import queries as grids
 from spatial.incidents import staged
 from spatial.incidents.model import Change, Note, Refused, Report, Taken, Told
-from spatial.incidents.rules import is_far, read_reports
+from spatial.incidents.rules import MAY_TELL, is_far, read_reports
 from spatial.tables import Source
-
-MAY_TELL = ("dispatcher", "duty_officer", "system_admin")
 
 
 def take(

@@ -3,6 +3,14 @@
 
 from spatial.imports.model import Check, Field, Subject, Thing
 from spatial.imports.subjects.areas import ADMIN, CODE, TITLE, TITLE_EN, TITLES
+from spatial.incidents.rules import (
+    CLOCKS_DIFFER,
+    EARLIEST_REPORT,
+    LEAST_PRECISE_M,
+    LONGEST_ID,
+    LONGEST_TEXT,
+    MAY_TELL,
+)
 
 STEPS = ("at", "dispatched_at", "arrived_at", "closed_at")
 PAIRS = ", ".join(
@@ -22,18 +30,18 @@ OURS = """CASE WHEN EXISTS (SELECT FROM category_alias) THEN coalesce(
     ELSE s.category END"""
 
 incidents = Subject(
-    "incidents", "incidents", ("dispatcher", "system_admin"),
+    "incidents", "incidents", MAY_TELL,
     (
         Field("source", "code", ("来源", "数据来源"), required=True, refers="source", column=None, read="t.source_id"),
-        Field("external_id", "code", ("警情编号", "事件编号", "接警编号", "编号", "id"), required=True, column=None,
-              read="t.external_id"),
+        Field("external_id", "text", ("警情编号", "事件编号", "接警编号", "编号", "id"), required=True, column=None,
+              read="t.external_id", most=LONGEST_ID),
         Field("category", "code", ("类别", "警情类别", "事件类别", "类型"), required=True, refers="category",
               lookup=OURS),
         Field("at", "instant", ("时间", "报警时间", "接警时间", "发生时间", "reported_at"), required=True),
         Field("from", "instant", ("最早时间", "span_from"), column=None, read="lower(v.span)"),
         Field("until", "instant", ("最晚时间", "span_until"), column=None, read="upper(v.span)"),
-        Field("precision_m", "number", ("精度", "定位精度"), least=0, most=100_000),
-        Field("masked_text", "prose", ("摘要", "简要", "脱敏摘要", "text"), most=200),
+        Field("precision_m", "number", ("精度", "定位精度"), least=0, most=LEAST_PRECISE_M),
+        Field("masked_text", "prose", ("摘要", "简要", "脱敏摘要", "text"), most=LONGEST_TEXT),
         Field("dispatched_at", "instant", ("派警时间",)),
         Field("arrived_at", "instant", ("到达时间", "到场时间")),
         Field("closed_at", "instant", ("办结时间", "处置完毕时间")),
@@ -47,12 +55,15 @@ incidents = Subject(
     span="span", shape="point", shape_column="point", can_end=False,
     more={"span": """CASE WHEN d."from" IS NOT NULL OR d.until IS NOT NULL THEN tstzrange(d."from", d.until) END"""},
     checks=(
-        Check("reported-in-future", """
-            SELECT d.row, 'at' AS field, '{{}}'::jsonb AS values FROM {changes} d
-            WHERE d.at > now() + interval '1 h'"""),
-        Check("reported-too-early", """
-            SELECT d.row, 'at' AS field, jsonb_build_object('earliest', '1980-01-01') AS values
-            FROM {changes} d WHERE d.at < '1980-01-01Z'"""),
+        Check("reported-in-future", f"""
+            SELECT d.row, 'at' AS field, '{{{{}}}}'::jsonb AS values FROM {{changes}} d
+            WHERE d.at > now() + interval '{CLOCKS_DIFFER.total_seconds()} s'"""),
+        Check("reported-too-early", f"""
+            SELECT d.row, 'at' AS field, jsonb_build_object('earliest', '{EARLIEST_REPORT.date()}') AS values
+            FROM {{changes}} d WHERE d.at < '{EARLIEST_REPORT.isoformat()}'"""),
+        Check("older-than-retention", """
+            SELECT d.row, 'at' AS field, jsonb_build_object('oldest', CAST(:oldest AS timestamptz)) AS values
+            FROM {changes} d WHERE d.at < CAST(:oldest AS timestamptz)"""),
         Check("ends-before-start", """
             SELECT d.row, 'until' AS field, '{{}}'::jsonb AS values FROM {changes} d WHERE d.until <= d."from" """),
         Check("steps-out-of-order", f"""
