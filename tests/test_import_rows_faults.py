@@ -10,11 +10,13 @@ from shapely import LineString, MultiPolygon, Point, Polygon
 
 from maps.texts import sentences
 from spatial.db import Database
+from spatial.imports import instants
+from spatial.imports.cells import FaultyCell
 from spatial.imports.mapping import Mapping
 from spatial.imports.subjects import SUBJECTS
 from spatial.shifted import to_gcj02
 from tests.build import World, build, cell
-from tests.rows import counts, faults, refused, source_of, take, versions_of
+from tests.rows import ZONE, counts, faults, refused, source_of, take, versions_of
 
 
 @pytest.fixture
@@ -133,6 +135,31 @@ def test_times_without_an_offset_are_of_the_deployment(small: Database) -> None:
     ]
     assert counts(take(small, "leave", leave, dates="dmy")) == {"new": 3}
     assert faults(take(small, "leave", leave, dates="mdy"))[-1] == (4, "start", "not-a-time")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("03/25/2016 11:58:30 PM", "2016-03-25T23:58:30"),
+        ("3/25/2016 12:05 am", "2016-03-25T00:05:00"),
+        ("3/25/2016 12:05 p.m.", "2016-03-25T12:05:00"),
+        ("2016/3/1 下午3:05", "2016-03-01T15:05:00"),
+        ("2016年3月1日 上午 9时30分", "2016-03-01T09:30:00"),
+        ("2016年3月1日凌晨1点", "2016-03-01T01:00:00"),
+    ],
+)
+def test_hours_counted_to_twelve(written: str, meant: str) -> None:
+    """Halves of the day may be told in English or Chinese."""
+    assert instants.reader(ZONE, "mdy")(written) == f"{meant}+08:00"
+
+
+@pytest.mark.parametrize(
+    "written", ["3/25/2016 13:05 PM", "3/25/2016 0:05 am", "2016/3/1 晚上12点", "2016/3/1 上午12:10"]
+)
+def test_an_hour_that_could_be_two_is_none(written: str) -> None:
+    """What people say of noon and of midnight alike is asked back."""
+    with pytest.raises(FaultyCell, match="not-a-time"):
+        instants.reader(ZONE, "mdy")(written)
 
 
 def test_a_local_time_that_comes_twice_or_never_is_told(small: Database) -> None:

@@ -12,8 +12,11 @@ from spatial.time import EARLIEST, LATEST
 
 Order = Literal["dmy", "mdy", "ymd"]
 CLOCK = (
-    r"(?:[T\s]*(?P<hour>\d{1,2})(?:[:：时点](?:(?P<minute>\d{1,2})(?:[:：分](?P<second>\d{1,2})?(?:\.\d+)?秒?)?)?)?)?"
+    r"(?:[T\s]*(?P<before>上午|下午|凌晨|晚上)?\s*"
+    r"(?P<hour>\d{1,2})(?:[:：时点](?:(?P<minute>\d{1,2})(?:[:：分](?P<second>\d{1,2})?(?:\.\d+)?秒?)?)?)?"
+    r"\s*(?P<after>[AaPp]\.?[Mm]\.?)?)?"
 )
+EVENING = ("下午", "晚上", "pm")
 YEAR_FIRST = re.compile(r"(?P<year>\d{4})[-/.年](?P<month>\d{1,2})[-/.月](?P<day>\d{1,2})日?" + CLOCK)
 YEAR_LAST = re.compile(r"(?P<one>\d{1,2})[-/.](?P<two>\d{1,2})[-/.](?P<year>\d{4})" + CLOCK)
 
@@ -89,9 +92,19 @@ def _written(value: str, order: Order | None) -> datetime:
     else:
         raise FaultyCell("not-a-time", value=text[:40])
     hour, minute, second = (int(found[part] or 0) for part in ("hour", "minute", "second"))
+    half = found["before"] or (found["after"] or "").lower().replace(".", "")
+    if half:
+        hour = _of_day(hour, half, text)
     try:
         if (hour, minute, second) == (24, 0, 0):
             return datetime(int(found["year"]), month, day) + timedelta(days=1)  # noqa: DTZ001  placed in the zone later
         return datetime(int(found["year"]), month, day, hour, minute, second)  # noqa: DTZ001  placed in the zone later
     except (ValueError, OverflowError):
         raise FaultyCell("not-a-time", value=text[:40]) from None
+
+
+def _of_day(hour: int, half: str, text: str) -> int:
+    """Return the hour of the day of one that is counted to twelve; 上午12点 and 晚上12点 are said of two hours."""
+    if not 1 <= hour <= 12 or (hour == 12 and half in ("上午", "晚上")):
+        raise FaultyCell("not-a-time", value=text[:40])
+    return hour % 12 + (12 if half in EVENING else 0)
