@@ -63,7 +63,7 @@ def fields_of(subject: Subject) -> dict[str, Field]:
 def matched(subject: Subject, names: Sequence[str], mapping: Mapping) -> Matched:
     """Return which column says what; an `InputError` tells every column that is missing, unknown or meant twice.
 
-    `names` are the columns that are read: those to drop are not among them.
+    Columns to drop need not be among `names`: a file is read without them.
     """
     fields = fields_of(subject)
     asked = [*mapping.columns, *mapping.constants, *mapping.values]
@@ -75,7 +75,7 @@ def matched(subject: Subject, names: Sequence[str], mapping: Mapping) -> Matched
         for name, column in mapping.columns.items()
         if column not in names
     ]
-    said = set(mapping.columns.values())
+    said = {*mapping.columns.values(), *mapping.drop}
     columns = dict(mapping.columns)
     free = [column for column in names if column not in said]
     for column in list(free):
