@@ -1,6 +1,8 @@
 """Files in and out at the command line: `twingrid import grids`, `twingrid export grids`."""
 
 import getpass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +11,7 @@ import typer
 from rich.console import Console
 
 from api.grids_asked import GridsAsked
+from api.imports_rows_text import teller
 from api.imports_text import plan_out, show_plan
 from api.options import DEFAULT_LANGUAGE, Lang
 from api.runtime import open_database
@@ -17,8 +20,10 @@ from spatial import access
 from spatial.crs import STORED
 from spatial.errors import Fault, InputError
 from spatial.history import Moment
+from spatial.imports.annotated import write_faults
+from spatial.imports.columns import fault_of
 from spatial.imports.grids.model import Plan, Request, UnitTree
-from spatial.imports.grids.service import commit_import, dry_run, export_layer
+from spatial.imports.grids.service import commit_import, dry_run, export_layer, refusals
 from spatial.imports.mapping import Mapping, read_mapping
 from spatial.imports.read import SourceTable, read_file
 from spatial.imports.write import format_of
@@ -28,6 +33,7 @@ from spatial.time import now, parse_instant
 app_import = typer.Typer(no_args_is_help=True, help="Files in.")
 app_export = typer.Typer(no_args_is_help=True, help="Files out.")
 
+FAULTS_SHOWN = 200
 AsJson = Annotated[bool, typer.Option("--json", help="the whole plan, for programs")]
 
 
@@ -82,6 +88,7 @@ def import_grids(
     create_units: Annotated[bool, typer.Option("--create-units", help="make units whose codes are not known")] = False,
     unit_kind: Annotated[str | None, typer.Option(help="kind of units that are made")] = None,
     unit_tree: Annotated[UnitTree | None, typer.Option(help="their tree; default: that of the layer")] = None,
+    faults: Annotated[Path | None, typer.Option(help="write all faults to this CSV")] = None,
     commit: Annotated[bool, typer.Option("--commit", help="write; without it this is a dry run")] = False,
     lang: Lang = DEFAULT_LANGUAGE,
     as_json: AsJson = False,
@@ -98,13 +105,33 @@ def import_grids(
     encoding = encoding or saved.encoding
     unread = [*saved.drop, *(drop or ())]
     request = asked.request(parse_instant(effective, "effective") if effective else now())
-    with Console(stderr=True).status(say("import.working", lang)):
-        read = read_file(file, source_layer=source_layer, encoding=encoding, geometry=geometry, drop=unread)
-        plan = _planned(read, request, commit=commit)
-    if as_json:
-        typer.echo(orjson.dumps(plan_out(plan, committed=commit), option=orjson.OPT_INDENT_2).decode())
-    else:
-        show_plan(Console(), plan, file.name, lang, committed=commit)
+    with _faults_written(faults, lang):
+        with Console(stderr=True).status(say("import.working", lang)):
+            read = read_file(file, source_layer=source_layer, encoding=encoding, geometry=geometry, drop=unread)
+            plan = _planned(read, request, commit=commit)
+        if as_json:
+            typer.echo(orjson.dumps(plan_out(plan, committed=commit), option=orjson.OPT_INDENT_2).decode())
+        else:
+            show_plan(Console(), plan, file.name, lang, committed=commit)
+        if refused := refusals(plan):  # of a dry run, which leaves as writing would
+            raise InputError(refused)
+
+
+@contextmanager
+def _faults_written(path: Path | None, lang: str) -> Iterator[None]:
+    """Write all faults to a file where one is asked for; of very many tell the first ones, and how many there are."""
+    found: Sequence[Fault] = ()
+    try:
+        yield
+    except InputError as error:
+        found = error.faults
+        if len(found) > FAULTS_SHOWN:
+            more = Fault("file", "more-faults", {"count": len(found) - FAULTS_SHOWN})
+            raise InputError([*found[:FAULTS_SHOWN], more]) from None
+        raise
+    finally:
+        if path is not None:
+            write_faults(path, map(fault_of, found), teller(lang))
 
 
 def _columns(asked: dict[str, str | None], saved: Mapping) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What imports and exports promise whatever is drawn, killed or typed."""
 
+import csv
 import json
 import os
 import signal
@@ -261,6 +262,37 @@ def test_command_line(empty_database: Database, write: Write, tmp_path: Path) ->
     assert json.loads(mapped.stdout)["dropped_columns"] == ["name"], mapped.stderr
     naive = twingrid(empty_database, *verb, "--effective", "2025-01-01")
     assert (naive.returncode, "effective" in naive.stderr) == (2, True)
+
+
+def test_a_dry_run_leaves_as_writing_would(empty_database: Database, tmp_path: Path) -> None:
+    """A guessed encoding is shown with what it gives, and refused, by the dry run as by --commit."""
+    file = tmp_path / "grids.csv"
+    lines = [f'{code},泉山区,"{shape.wkt}"' for code, shape in zip("ABCD", FOUR, strict=True)]
+    file.write_text("\n".join(["code,name,geometry", *lines, ""]), encoding="gb18030")
+    verb = ("import", "grids", str(file), "--layer", "police", "--create-layer", "--geometry", "geometry")
+    dry = twingrid(empty_database, *verb, "--source-crs", "EPSG:4490", "--json")
+    said = json.loads(dry.stdout)
+    assert (dry.returncode, said["counts"]["new"], said["encoding"]["declared"]) == (2, 4, False)
+    done = twingrid(empty_database, *verb, "--source-crs", "EPSG:4490", "--commit")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert dry.stderr == done.stderr
+
+
+def test_all_faults_of_grids_are_written(empty_database: Database, write: Write, tmp_path: Path) -> None:
+    """The terminal tells the first faults and how many more there are; --faults has every one, by row and column."""
+    kinds = ["regular", *(f"odd {number}" for number in range(300)), "=cmd"]
+    file = write([FOUR[0]] * 302, code=[f"G{number}" for number in range(302)], kind=kinds)
+    table = tmp_path / "faults.csv"
+    verb = ("import", "grids", str(file), "--layer", "police", "--create-layer", "--grid-kind", "kind")
+    told = twingrid(empty_database, *verb, "--faults", str(table))
+    assert told.returncode == 2
+    assert len(told.stderr.splitlines()) == 201
+    assert "101 more faults" in told.stderr
+    rows = list(csv.reader(table.read_text("utf-8-sig").splitlines()))
+    assert [row[:2] for row in rows] == [["row", "column"], *([str(number), "kind"] for number in range(2, 303))]
+    alone = write(FOUR)
+    assert twingrid(empty_database, *verb[:2], str(alone), *verb[3:-2], "--faults", str(table)).returncode == 0
+    assert len(table.read_text("utf-8-sig").splitlines()) == 1
 
 
 @pytest.mark.parametrize(

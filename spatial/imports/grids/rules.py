@@ -17,9 +17,8 @@ from spatial.imports.grids.rows import column_faults, entries, unused_columns
 from spatial.imports.grids.shapes import place_faults, plane_of, shape_faults, taken
 from spatial.imports.grids.units import planned_units, units_at, unknown_units
 from spatial.imports.read import SourceTable
+from spatial.imports.read.rows import MOST_FAULTS
 from spatial.time import since
-
-MOST_FAULTS = 200  # told at once
 
 
 def plan_import(table: SourceTable, request: Request, stored: Stored, repair_limit: float) -> Plan:

@@ -31,7 +31,7 @@ from spatial.imports.grids.queries import known_places, other_tiling
 from spatial.imports.grids.rules import plan_import
 from spatial.imports.grids.schemes import require_scheme
 from spatial.imports.grids.sheet import sheet
-from spatial.imports.read import SourceTable, require_confirmed
+from spatial.imports.read import SourceTable, require_confirmed, unconfirmed
 from spatial.imports.write import write_rows
 from spatial.roster.chains import write_chain
 from spatial.settings import Settings
@@ -62,15 +62,23 @@ def import_within(
 ) -> Plan:
     """Do the import within the caller's transaction, and return what it did."""
     actor.require(*MAY_IMPORT)
-    require_confirmed(table.encoding)
+    require_confirmed(table.encoding)  # before anything waits for the lock
     # decided under the lock of the domain, so that what it rests on cannot change before it is written
     session.execute(select(func.pg_advisory_xact_lock(func.domain_lock("areas"))))
     plan = dry_run(session, table, request, settings)
-    if plan.displaced is not None and not request.as_is:
-        raise InputError([displacement(plan.displaced)])
+    if found := refusals(plan):
+        raise InputError(found)
     if plan.writes:
         _write(session, actor, plan, settings)
     return plan
+
+
+def refusals(plan: Plan) -> list[Fault]:
+    """Return why a plan may not be carried out as it is: its encoding is a guess, or its shapes look displaced."""
+    found = unconfirmed(plan.encoding)
+    if plan.displaced is not None and not plan.request.as_is:
+        found.append(displacement(plan.displaced))
+    return found
 
 
 def export_layer(

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from spatial.errors import invalid
+from spatial.errors import Fault, InputError, invalid
 from spatial.imports.read.model import Chunk, Encoding
 from spatial.personal import is_personal_name
 
@@ -93,11 +93,18 @@ def with_samples(encoding: Encoding, chunks: Iterable[Chunk]) -> Encoding:
     return encoding
 
 
+def unconfirmed(encoding: Encoding | None) -> list[Fault]:
+    """Return a fault where the encoding is only a guess, with values as they would then read."""
+    if encoding is None or encoding.is_declared:
+        return []
+    samples = "; ".join(f"{column}: {value}" if column else value for column, value in encoding.samples)
+    return [Fault("encoding", "encoding-unconfirmed", {"encoding": encoding.name, "samples": samples})]
+
+
 def require_confirmed(encoding: Encoding | None) -> None:
-    """Raise an `InputError` where the encoding is only a guess, with values as they would then read."""
-    if encoding is not None and not encoding.is_declared:
-        samples = "; ".join(f"{column}: {value}" if column else value for column, value in encoding.samples)
-        raise invalid("encoding", "encoding-unconfirmed", encoding=encoding.name, samples=samples)
+    """Raise an `InputError` where the encoding is only a guess."""
+    if found := unconfirmed(encoding):
+        raise InputError(found)
 
 
 def _foreign(chunk: Chunk) -> Iterator[tuple[str, str]]:
