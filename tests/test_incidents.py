@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, text
 
-from spatial.db import Database
+from spatial.db import Database, open_version
 from spatial.incidents.rules import freshness, oldest_kept
 from spatial.settings import Settings
 from spatial.tables import Category, CategoryAlias, Source
@@ -153,6 +153,19 @@ def test_all_faults_of_a_batch_are_told_at_once_and_nothing_is_written(client: T
     assert taken["counts"] == {"new": 1, "refused": 10}
     assert taken["items"][4]["faults"][0]["fault"] == "personal-data-in-text"
     assert count(database, "incident") == 1
+
+
+def test_who_tells_while_a_large_file_is_written_is_to_tell_it_again(
+    client: TestClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer says when to try again, events are read meanwhile, and nothing is lost."""
+    monkeypatch.setattr("spatial.incidents.service.WAITS", "50ms")
+    with database.trial() as writing:
+        open_version(writing, "incidents")
+        reply = client.post("/incidents", json=event())
+        assert (reply.status_code, "retry-after" in reply.headers) == (503, True)
+        assert client.get("/incidents", params=DAY).status_code == 200
+    assert client.post("/incidents", json=event()).status_code == 201
 
 
 def test_a_batch_may_come_line_by_line_and_twice(client: TestClient, database: Database) -> None:

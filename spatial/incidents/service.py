@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from spatial import audit
@@ -17,6 +17,8 @@ from spatial.incidents import staged
 from spatial.incidents.model import Change, Note, Refused, Report, Taken, Told
 from spatial.incidents.rules import MAY_TELL, is_far, read_reports
 from spatial.tables import Source
+
+WAITS = "5s"  # for other writers; then the caller is to tell it again
 
 
 def take(
@@ -38,7 +40,9 @@ def take(
     """
     actor.require(*MAY_TELL)
     given, faults = _read(told, crs, now, oldest)
-    # decided under the lock of the domain, so that what it rests on cannot change before it is written
+    # decided under the lock of the domain, so that what it rests on cannot change before it is written; a large file
+    # holds it for long, and requests that waited for it would leave no thread to the readers
+    session.execute(text(f"SET LOCAL lock_timeout = '{WAITS}'"))
     session.execute(select(func.pg_advisory_xact_lock(func.domain_lock("incidents"))))
     if heard is not None and session.scalar(select(Source.id).where(Source.code == heard)) is None:
         raise InputError([Fault("source", "unknown-source", {"source": heard})])
