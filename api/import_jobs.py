@@ -16,6 +16,7 @@ from spatial import access
 from spatial.access import Actor
 from spatial.errors import Conflict, Denied, Fault, InputError
 from spatial.imports.annotated import write_annotated, write_faults
+from spatial.imports.columns import fault_of
 from spatial.imports.digest import outcome_digest, plan_digest
 from spatial.imports.files import Asked, opened, subject_named, unbounded, with_mapping
 from spatial.imports.grids.model import CHANGES, Plan
@@ -76,9 +77,13 @@ def try_import(session: Session, params: dict[str, Any], progress: Progress) -> 
         try:
             report = _taken(session, actor, order, progress)
         except InputError as error:
-            report = {"faults": list(map(_fault, error.faults)), "fault_count": len(error.faults), "writes": False}
-            if any(map(_is_of_people, error.faults)):
-                report["notes"] = [_forgotten(Uploads(settings().data_dir), order)]
+            found, uploads = error.faults, Uploads(settings().data_dir)
+            report = {"faults": list(map(_fault, found[:SHOWN])), "fault_count": len(found), "writes": False}
+            if any(map(_is_of_people, found)):
+                report["notes"] = [_forgotten(uploads, order)]
+            else:
+                with uploads.reporting(order.import_id, FAULTS_FILE) as faults:
+                    write_faults(faults, map(fault_of, found), teller(order.lang))
         finally:
             trial.rollback()
     return report
