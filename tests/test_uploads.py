@@ -191,6 +191,19 @@ def test_grids_come_over_http_too(database: Database, config: Settings, tmp_path
     assert rows(database, "SELECT count(*) FROM grid") == [(4,)]
 
 
+def test_all_faults_of_grids_are_a_table(database: Database, config: Settings, tmp_path: Path) -> None:
+    """Of very many faults of grids the report tells the first ones, and the table every one."""
+    codes, kinds = [f"G{number}" for number in range(300)], ["odd"] * 300
+    file = geojson_file(tmp_path, [FOUR[0]] * 300, code=codes, kind=kinds).read_bytes()
+    for planner in asking_as(database, config, "planner"):
+        how = {"layer": "police", "create_layer": "true", "grid_kind": "kind"}
+        found = tried(planner, database, file, "grids", "grids.geojson", **how)
+        report = found["dry_run"]["report"]
+        assert (report["fault_count"], len(report["faults"])) == (300, 200)
+        table = planner.get(f"/imports/{found['id']}/faults.csv")
+        assert (table.status_code, len(table.text.splitlines())) == (200, 301)
+
+
 def test_who_may_not_import_is_refused_before_anything_is_kept(
     database: Database, config: Settings, client: TestClient
 ) -> None:
