@@ -219,9 +219,12 @@ def _missing_grids(source: CRS, target: CRS) -> list[str]:
 
 
 def _is_plausible(lonlat: Floats, crs: CRS) -> NDArray[np.bool_]:
-    """Return which positions are not absurdly far from where a system is used, where projections wrap or run wild."""
+    """Return which positions are not absurdly far from where a system is used: its datum means nothing there.
+
+    Projections wrap or run wild there as well.
+    """
     area = crs.area_of_use
-    if area is None or crs.is_geographic:
+    if area is None:
         return np.ones(len(lonlat), bool)
     west, south, east, north = area.bounds
     return _inside(lonlat, (west - FAR, south - FAR, east + FAR, north + FAR))

@@ -117,6 +117,9 @@ def test_outside_its_system() -> None:
         crs.to_stored(np.array([[39526183.1, 3786526.1], [526183.1, 3786526.1]]), "4548")
     assert fault_of(caught.value) == ("crs", "outside-crs")
     assert caught.value.faults[0].values["count"] == 1
+    with pytest.raises(InputError) as elsewhere:  # Beijing 1954, of a place in Seattle
+        crs.to_stored(np.array([[-122.33, 47.6]]), "EPSG:4214")
+    assert fault_of(elsewhere.value) == ("crs", "outside-crs")
 
 
 def test_published_shifted_positions(realdata: Path) -> None:
