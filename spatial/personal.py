@@ -57,6 +57,7 @@ NOT_A_PERSON = (  # villages and streets are often called after families
 STREET = "[路街道巷弄村里苑庄园城区坊].{0,12}[0-9０-９一二三四五六七八九十]+.{0,4}[号栋幢室组楼]"
 ADDRESS = f"{STREET}|[号栋幢].{{0,6}}[0-9]+ ?室|单元"
 ADDRESS_NAME = re.compile("地址|住址|住所|address|addr", re.IGNORECASE)
+UNSAID = "•••"
 MOSTLY = 0.6
 FEWEST = 3
 FEWEST_BYTES = 9  # of a plate, the shortest of all
@@ -119,6 +120,15 @@ def _is_identity_number(region: str, year: str, month: str, day: str, order: str
     digits = region + year + month + day + order
     remainder = sum(int(digit) * weight for digit, weight in zip(digits, IDENTITY_WEIGHTS, strict=True)) % 11
     return born.year >= 1880 and "10X98765432"[remainder] == check.upper()
+
+
+def unsaid(value: Any) -> Any:
+    """Return a value of a message without what tells of a person."""
+    if isinstance(value, dict):
+        return {name: unsaid(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [unsaid(part) for part in value]
+    return UNSAID if is_personal(value) else value
 
 
 def personal_columns(

@@ -57,10 +57,12 @@ LEFT_OUT = Row(None, ())
 
 
 def write_annotated(path: Path, one: Import, source: Source, tell: Tell) -> None:
-    """Write a copy of a file that says of each row what becomes of it and what is wrong with it.
+    """Write a copy of the columns that were read, that says of each row what becomes of it and what is wrong with it.
 
     In Excel, cells with faults are coloured and say why in a comment. Shapes are written in stored degrees.
     """
+    read = set(one.matched.columns.values())
+    source = replace(source, columns=tuple(name for name in source.columns if name in read))
     fmt = format_of(path, None)
     heads = (tell.head("annotation.change"), tell.head("annotation.faults"))
     rows = _Rows(one)
@@ -71,7 +73,11 @@ def write_annotated(path: Path, one: Import, source: Source, tell: Tell) -> None
     shape = "Unknown" if source.has_shapes and crs and fmt not in ("csv", "parquet") else None
     names = dict.fromkeys([*source.columns, *heads], "text")
     chunks = (
-        replace(chunk, columns=_told(chunk, rows, heads, tell), shapes=_stored(chunk.shapes, crs) if shape else None)
+        replace(
+            chunk,
+            columns=_told(source.columns, chunk, rows, heads, tell),
+            shapes=_stored(chunk.shapes, crs) if shape else None,
+        )
         for chunk in source.chunks()
     )
     with write_rows(path, Table("annotated", names, chunks, shape), fmt):  # type: ignore[arg-type]  # all are texts
@@ -113,10 +119,13 @@ class _Rows:
         return found
 
 
-def _told(chunk: Chunk, rows: _Rows, heads: tuple[str, str], tell: Tell) -> Mapping[str, list[Any]]:
+def _told(
+    names: Iterable[str], chunk: Chunk, rows: _Rows, heads: tuple[str, str], tell: Tell
+) -> Mapping[str, list[Any]]:
     found = rows.of(chunk)
     faults = ["; ".join(_said(fault, tell) for fault in row.faults) or None for row in found]
-    return {**chunk.columns, heads[0]: [row.change and tell.change(row.change) for row in found], heads[1]: faults}
+    kept = {name: chunk.columns[name] for name in names}
+    return {**kept, heads[0]: [row.change and tell.change(row.change) for row in found], heads[1]: faults}
 
 
 def _said(fault: RowFault, tell: Tell) -> str:

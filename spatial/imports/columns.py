@@ -18,7 +18,7 @@ from spatial.imports.mapping import LAT, LON, Matched, fields_of
 from spatial.imports.model import Options, RowFault, Subject
 from spatial.imports.quick import NULL, plain_column
 from spatial.imports.read import Chunk, Source
-from spatial.personal import personal_columns
+from spatial.personal import has_identity_number, is_personal, personal_columns
 
 PLACE = re.compile(r"(?:row (\d+)(?:, |$))?(?:column (.*)|(geometry))?", re.DOTALL)
 TYPED = ("instant", "number", "bool", "choice", "duration", "clock", "uuid")
@@ -110,13 +110,26 @@ class Reader:
         for name in self.names:
             if name in self.matched.columns:
                 continue
+            if self._is_personal(name, self.matched.constants[name]):
+                faults.append(Fault(name, "value-personal", {"column": name}))
+                continue
             try:
                 found[name] = self.readings[name](self.matched.constants[name]) or NULL
             except FaultyCell as fault:
                 faults.append(Fault(name, fault.text, fault.values))
+        faults += [
+            Fault(name, "value-personal", {"column": name})
+            for name, values in self.matched.values.items()
+            if any(self._is_personal(name, value) for value in values.values())
+        ]
         if faults:
             raise InputError(faults)
         return found
+
+    def _is_personal(self, name: str, value: str) -> bool:
+        """Return whether what a mapping says in place of cells tells of a person."""
+        field = self.fields[name]
+        return field.kind not in TYPED and (has_identity_number if field.is_duty else is_personal)(value)
 
     def _column(self, name: str, column: str, chunk: Chunk, faults: list[RowFault]) -> list[str]:
         if name not in self.matched.values:

@@ -31,11 +31,12 @@ from spatial.imports.model import CHANGES, MOST_FAULTS, Change, Options, Outcome
 from spatial.imports.read import Source
 from spatial.imports.refused import change_faults, marking
 from spatial.imports.stored import key_fields, quoted, shown
-from spatial.personal import personal_headers
+from spatial.personal import personal_headers, unsaid
 
 Progress = Callable[[float, str], None]
 ROWS_A_CHUNK = 50_000
 MOST_NOTES = 1000
+PERSONAL_FAULTS = ("column-personal", "value-personal", "names-beside-addresses")
 READING, WRITING = 0.3, 0.5  # share of the whole that is done after reading, and before writing
 
 
@@ -54,7 +55,7 @@ class Import:
         """Read all rows of a file into the session's table of staged rows, and note all that is wrong with them."""
         self.matched = matched(self.subject, source.columns, mapping)
         frame = self._frame(source, self.matched)
-        reader = Reader(self.subject, self.matched, self.options, frame, has_shapes=source.has_shapes)
+        self.reader = reader = Reader(self.subject, self.matched, self.options, frame, has_shapes=source.has_shapes)
         if source.has_shapes and not reader.has_lonlat and {"lon", "lat"} & set(self.matched.columns):
             self.notes.append(RowFault(None, None, "shapes-before-columns"))
         kept = [name for name in source.columns if name not in self.matched.dropped]
@@ -93,6 +94,7 @@ class Import:
             self.session.execute(text(f"ANALYZE {comparison.changes}"))
         for statement in (marking(comparison), *change_faults(comparison), marking(comparison)):
             self._do(statement)
+        self._hush()
         if comparison.has_shapes and self.subject.history != "records" and not self.options.as_is:
             self._note(self._displaced())
 
@@ -110,6 +112,15 @@ class Import:
         if back["count"]:
             values = {"count": back["count"], "first": back["first"].isoformat()}
             self.notes.append(RowFault(None, None, "ended-comes-back", values))
+
+    def _hush(self) -> None:
+        """Leave out every other fault of a column that tells of people: it would repeat its values."""
+        columns = self.reader.told_personal
+        fields = [name for name, column in self.matched.columns.items() if column in columns]
+        if columns:
+            told = """DELETE FROM import_faults
+                      WHERE NOT text = ANY (:personal) AND ("column" = ANY (:columns) OR field = ANY (:fields))"""
+            self._do(told, personal=list(PERSONAL_FAULTS), columns=list(columns), fields=fields)
 
     def _displaced(self) -> list[RowFault]:
         """Return a fault where what has moved has moved as places in a shifted system do."""
@@ -147,6 +158,11 @@ class Import:
         return set(self.session.scalars(text("SELECT DISTINCT text FROM import_faults")))
 
     @property
+    def tells_of_people(self) -> bool:
+        """Whether a column was refused because it tells of single people."""
+        return bool(self.reader.told_personal)
+
+    @property
     def writes(self) -> bool:
         """Whether anything is to be written."""
         return not self.fault_count and any(self.counts[one] for one in ("new", "changed", "ended"))
@@ -176,7 +192,7 @@ class Import:
         )
         for row in rows:
             column = row.column or self.matched.columns.get(row.field, row.field)
-            yield RowFault(row.row, column, row.text, row.values)
+            yield RowFault(row.row, column, row.text, unsaid(row.values))
 
     def changes(self, most: int | None = None, *, but_same: bool = True) -> Iterator[RowChange]:
         """Yield what becomes of the rows, in their order; those that end come last."""
@@ -190,7 +206,7 @@ class Import:
             .execution_options(yield_per=ROWS_A_CHUNK)
         )
         for row in found.mappings():
-            key = tuple("" if row[name] is None else str(row[name]) for name in names)
+            key = tuple("" if row[name] is None else str(unsaid(row[name])) for name in names)
             yield RowChange(row["import_row"], row["change"], key, tuple(row["differs"]))
 
     def _prepare(self) -> None:
