@@ -1,6 +1,5 @@
 """What an import of grids is asked, at the command line or in a form, and the request that this makes."""
 
-import re
 from datetime import datetime
 from typing import Literal
 
@@ -9,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from maps.texts import LANGUAGES, known, say
 from spatial.errors import invalid
 from spatial.imports.grids.model import Chain, Columns, NewLayer, NewUnits, Request, UnitTree
+from spatial.imports.grids.schemes import is_layer_code
 
 USUAL_KINDS: dict[UnitTree, str] = {"police": "station", "governance": "community", "agency": "agency"}
 SEEN_BY: dict[bool, Literal["public", "internal"]] = {True: "public", False: "internal"}
-LAYER_CODE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
 
 class GridsAsked(BaseModel):
@@ -61,7 +60,7 @@ class GridsAsked(BaseModel):
 
     def _titles(self) -> dict[str, str]:
         """Return the titles of a layer that is made: as asked, else as its code is known, else its code."""
-        if not LAYER_CODE.fullmatch(self.layer):
+        if not is_layer_code(self.layer):
             raise invalid("layer", "layer-code-malformed", layer=self.layer)
         if self.title is not None:
             titles = dict.fromkeys(LANGUAGES, self.title)

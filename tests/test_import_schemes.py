@@ -8,6 +8,9 @@ from spatial.db import Database
 from spatial.imports.grids.model import NewLayer
 from spatial.imports.grids.schemes import codes_outside, is_scheme
 from tests.importing import FOUR, geojson_file, plan_of, take, told
+from tests.rows import counts
+from tests.rows import faults as wrong
+from tests.rows import take as take_rows
 
 
 @pytest.mark.parametrize("scheme", ["((", "a)|(b", "", "(?=a)b", "\\", "\\Qa", "a" * 201, "((a{1000}){1000}){1000}"])
@@ -37,3 +40,19 @@ def test_every_code_outside_of_the_scheme_is_told(empty_database: Database, tmp_
         ("row 2, column code", "code-scheme-differs"),
         ("row 3, column code", "code-scheme-differs"),
     ]
+
+
+def test_layers_made_as_rows(empty_database: Database) -> None:
+    """A row that makes a layer may not give it a broken scheme, nor a code that no address can hold."""
+    told_layers = {
+        "code": ["sectors", "../x y", "Sectors", "s" * 41],
+        "title": ["区"] * 4,
+        "kind": ["free"] * 4,
+        "code_scheme": ["((", r"\d{3}", None, "unit15"],
+    }
+    assert wrong(take_rows(empty_database, "layers", told_layers)) == [
+        (2, "code_scheme", "code-scheme-malformed"),
+        *((row, "code", "layer-code-malformed") for row in (3, 4, 5)),
+    ]
+    fine = {**told_layers, "code": ["a", "b-1", "c_2", "d"], "code_scheme": ["free", r"\d{3}", None, "unit15"]}
+    assert counts(take_rows(empty_database, "layers", fine)) == {"new": 4}

@@ -23,6 +23,7 @@ WORDED_DURATION = re.compile(
 )
 CLOCK = re.compile(r"(\d{1,2})[:：](\d{2})(?:[:：]00)?")
 MOST_MINUTES = 2880
+LONGEST_DURATION_S = 3660 * 86400  # ten years
 
 Reading = Callable[[Any], str | None]
 
@@ -47,6 +48,8 @@ def reading(field: Field, instants: Reading) -> Reading:
             if field.required:
                 raise FaultyCell("cell-empty")
             return None
+        if (rule := field.rule) and not rule.holds(text := text_of(value)):
+            raise FaultyCell(rule.fault, **{rule.told_as: text[:LONGEST_CODE]})
         return read(value)
 
     return cell
@@ -73,7 +76,7 @@ def _reading(field: Field, instants: Reading) -> Reading:
 
 def _labelled(field: Field, read: Reading) -> Reading:
     labels = field.labels
-    return (lambda value: labels.get(value) or read(value)) if labels else read
+    return (lambda value: (isinstance(value, str) and labels.get(value)) or read(value)) if labels else read
 
 
 def text_of(value: Any) -> str:
@@ -161,20 +164,27 @@ def _bool(value: Any) -> str:
 
 def _duration(value: Any) -> str:
     """Read ISO 8601, words, a clock's hours and minutes, or a plain number of minutes; written in seconds."""
+    seconds = _seconds(value)
+    if not 0 <= seconds <= LONGEST_DURATION_S:
+        raise FaultyCell("not-a-duration", value=str(value)[:40])
+    return f"{seconds} seconds"
+
+
+def _seconds(value: Any) -> float:
     if isinstance(value, timedelta):
-        return f"{value.total_seconds()} seconds"
+        return value.total_seconds()
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return f"{value * 60} seconds"
+        return min(value, LONGEST_DURATION_S + 1) * 60
     text = str(value)
     if text.replace(".", "", 1).isdecimal():
-        return f"{float(text) * 60} seconds"
+        return float(text) * 60
     if found := CLOCK.fullmatch(text):
-        return f"{int(found[1]) * 3600 + int(found[2]) * 60} seconds"
+        return int(found[1]) * 3600 + int(found[2]) * 60
     parts = ISO_DURATION.fullmatch(text) or WORDED_DURATION.fullmatch(text.lower())
     if parts is None or not any(parts.groups()):
         raise FaultyCell("not-a-duration", value=text[:40])
     days, hours, minutes, seconds = (float(part or 0) for part in parts.groups())
-    return f"{days * 86400 + hours * 3600 + minutes * 60 + seconds} seconds"
+    return days * 86400 + hours * 3600 + minutes * 60 + seconds
 
 
 def _clock(value: Any) -> str:

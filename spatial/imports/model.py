@@ -1,6 +1,6 @@
 """What can be imported, as data: fields, subjects, references; and what an import is asked and what it found."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -16,6 +16,15 @@ ShapeKind = Literal["point", "line", "lines", "area"]
 Change = Literal["new", "changed", "ended", "same", "faulty"]
 CHANGES: tuple[Change, ...] = ("new", "changed", "ended", "same", "faulty")
 MOST_FAULTS = 10_000  # kept in memory; all are counted, and all are written to a file of faults
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a text must be besides its kind; `fault` says so, with the text as its value `told_as`."""
+
+    holds: Callable[[str], bool]
+    fault: str
+    told_as: str
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class Field:
     read: str | None = None  # SQL of what is stored; default: the column
     least: float | None = None
     most: float | None = None
+    rule: Rule | None = None
     is_phone: bool = False  # of a person on duty: exported only for those who may see it
     is_duty: bool = False  # may hold the name, the duty phone or the vehicle of somebody on duty
 

@@ -14,13 +14,13 @@ from spatial.imports.model import Field
 from spatial.time import EARLIEST, LATEST
 
 EDGES = re.compile(r"^\s|\s$|^$", re.MULTILINE)
-PLAIN_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:\d\d)")
+PLAIN_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)")
 NULL = r"\N"
 
 
 def plain_column(field: Field, values: list[Any]) -> list[str] | None:
     """Return a column as COPY stores it, or None where some cell needs a closer look."""
-    if field.required and None in values:
+    if field.rule is not None or (field.required and None in values):
         return None
     if field.kind == "instant":
         return _instants(values)

@@ -1,8 +1,9 @@
-"""Which codes the grids of a layer may have: all, those of a unit, or those of a regular expression.
+"""Which codes a layer may have, and its grids: all, those of a unit, or those of a regular expression.
 
 An expression comes from users: it is matched by RE2, whose time grows with the text alone.
 """
 
+import re
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -12,6 +13,12 @@ from spatial.errors import Fault, InputError
 
 PATTERNS = {"free": ".+", "unit15": "[0-9]{15}"}
 LONGEST_SCHEME = 200
+LAYER_CODE = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+
+
+def is_layer_code(code: str) -> bool:
+    """Return whether a text can be the code of a layer, which stands in addresses and in names of files."""
+    return LAYER_CODE.fullmatch(code) is not None
 
 
 def is_scheme(code_scheme: str) -> bool:

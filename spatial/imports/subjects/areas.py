@@ -1,6 +1,9 @@
 """Layers, units, links, overrides, places, addresses, barriers, categories, responsibilities."""
 
-from spatial.imports.model import Check, Exclusion, Field, Subject, Thing
+from dataclasses import replace
+
+from spatial.imports.grids.schemes import is_layer_code, is_scheme
+from spatial.imports.model import Check, Exclusion, Field, Rule, Subject, Thing
 
 PLANNER = ("planner",)
 ADMIN = ("system_admin", "planner")
@@ -14,12 +17,13 @@ UNIT = Field("unit", "code", ("单位", "单位编号", "unit_code"), refers="un
 layers = Subject(
     "layers", "areas", PLANNER,
     (
-        CODE, TITLE, TITLE_EN,
+        replace(CODE, rule=Rule(is_layer_code, "layer-code-malformed", "layer")), TITLE, TITLE_EN,
         Field("kind", "choice", ("类型",), required=True, choices=("tiling", "free"),
               labels={"全覆盖": "tiling", "自由": "free"}),
         Field("visibility", "choice", ("可见性",), choices=("public", "internal"), default="'internal'",
               labels={"公开": "public", "内部": "internal"}),
-        Field("code_scheme", "text", ("编码规则",), default="'free'"),
+        Field("code_scheme", "text", ("编码规则",), default="'free'",
+              rule=Rule(is_scheme, "code-scheme-malformed", "scheme")),
         Field("position", "int", ("次序",), least=1, default="(SELECT coalesce(max(position), 0) + 1 FROM layer)"),
         Field("within", "code", ("上级图层", "parent_layer"), refers="layer", column="parent_layer_id"),
         Field("built_from", "code", ("组成图层",), refers="layer"),
