@@ -299,6 +299,27 @@ def test_every_fault_of_a_subject_has_a_sentence() -> None:
         assert {f"fault.{key}" for key in told} <= known.keys(), subject.name
 
 
+@pytest.mark.parametrize("value", [-5, float("inf"), 1e300, "9" * 400, "99999d"])
+def test_a_duration_is_neither_negative_nor_endless(small: Database, value: Any) -> None:
+    """From nothing up to ten years."""
+    told = {"code": ["c"], "title": ["c"], "expected_interval": [value]}
+    assert faults(take(small, "sources", told)) == [(2, "expected_interval", "not-a-duration")]
+
+
+def test_a_list_is_no_word_of_a_list(small: Database) -> None:
+    """Nested values of GeoJSON are faults of their cells."""
+    told = {"code": ["U9"], "name": ["x"], "kind": [["a"]], "tree": [["police"]]}
+    assert faults(take(small, "units", told)) == [(2, "kind", "not-a-text"), (2, "tree", "not-a-text")]
+
+
+def test_any_offset_of_a_time_is_understood(small: Database) -> None:
+    """Offsets that no place has are times all the same."""
+    leave = {
+        "officer": ["001"], "kind": ["sick"], "start": ["2025-05-01T00:00:00+20:00"], "end": ["2025-05-02T00:00:00Z"],
+    }  # fmt: skip
+    assert counts(take(small, "leave", leave)) == {"new": 1}
+
+
 def test_an_instant_far_away_is_no_time(small: Database) -> None:
     """A year that no roster has is a slip of the pen."""
     leave = {"officer": ["001"], "kind": ["sick"], "start": ["1025-03-03 08:00"], "end": [None]}

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -23,11 +22,11 @@ from spatial.imports.service import Progress, no_progress, take_rows
 from spatial.imports.stored import WRITTEN_AS
 from spatial.imports.subjects import SUBJECTS
 from spatial.imports.write import ShapeType, Table, write_rows
+from spatial.time import zone_named
 
 SHAPES: dict[ShapeKind, ShapeType] = {
     "point": "Point", "line": "LineString", "lines": "MultiLineString", "area": "MultiPolygon",
 }  # fmt: skip
-SHEETS = ("csv", "excel", "parquet", "dbf")
 WORK_MEMORY = "128MB"  # for the sorts and joins of one import
 SHAPE_COLUMN = "geometry"
 
@@ -91,7 +90,7 @@ def opened(subject: Subject, path: Path, mapping: Mapping, asked: Asked) -> Sour
 
 def with_mapping(options: Options, mapping: Mapping) -> Options:
     """Return how a file is taken, with what a saved mapping says of it."""
-    zone = ZoneInfo(mapping.timezone) if mapping.timezone else options.zone
+    zone = zone_named(mapping.timezone, "mapping timezone") if mapping.timezone else options.zone
     return replace(
         options, zone=zone, source_crs=options.source_crs or mapping.source_crs, dates=options.dates or mapping.dates
     )

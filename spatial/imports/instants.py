@@ -48,7 +48,7 @@ def reader(zone: ZoneInfo, order: Order | None) -> Callable[[Any], str]:
             return placed(at)
         if not EARLIEST <= at < LATEST:
             raise FaultyCell("time-out-of-range", value=str(value)[:40])
-        return at.isoformat()
+        return at.astimezone(UTC).isoformat()  # a database does not know all offsets
 
     return read
 

@@ -136,7 +136,7 @@ def read_mapping(path: Path) -> Mapping:
         told: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise invalid("mapping", "file-missing", file=path.name) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, RecursionError) as error:
         raise invalid("mapping", "mapping-unreadable", file=path.name, reason=str(error)) from None
     return mapping_from(told)
 

@@ -10,7 +10,6 @@ OFFICER_LABELS = dict(
         ("社区民警", "值班民警", "辅警", "网格长", "网格员", "执法人员", "调解员", "志愿者"), OFFICER_KINDS, strict=True
     )
 )
-NUMBER = Field("officer", "code", ("警号", "工号", "人员", "number"), refers="officer")
 UNIT = Field("unit", "code", ("单位", "单位编号", "unit_code"), required=True, refers="unit")
 
 officers = Subject(
