@@ -12,15 +12,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyogrio
-import shapely
 
 from spatial.errors import Fault, InputError, invalid
+from spatial.imports.read.arrow import arrow_chunks, counted
 from spatial.imports.read.model import Chunk, Source
-from spatial.imports.read.rows import Faults, chunks_of, plain, require_columns
-from spatial.imports.read.shapes import read_shapes
+from spatial.imports.read.rows import Faults, require_columns
 
 SQLITE = b"SQLite format 3\0"
 FLATGEOBUF = b"fgb\x03fgb"
@@ -103,26 +101,12 @@ def _streamed(path: Path, file: str, kind: str, layer: str) -> Source:
 
     def chunks() -> Iterator[Chunk]:
         told = Faults(faults)
-        found = 0
         with told_errors(file, path), ExitStack() as stack:
             with quiet():
                 opened = pyogrio.raw.open_arrow(path, layer=layer, batch_size=ROWS_AT_ONCE, use_pyarrow=True)
                 meta, reader = stack.enter_context(opened)
-            geometry = meta["geometry_name"] or "wkb_geometry"
-            for batch in _quietly(reader):
-                numbers = np.arange(found + 1, found + 1 + batch.num_rows)
-                found += batch.num_rows
-                columns = {name: plain(batch.column(name)) for name in names}
-                if not has_shapes:
-                    yield from chunks_of(numbers, columns, None)
-                    continue
-                wkb = batch.column(geometry).to_pylist()
-                shapes, sound, bad = read_shapes(shapely.from_wkb, wkb, numbers.tolist())
-                for fault in bad:
-                    told.add(fault)
-                yield from chunks_of(numbers, columns, shapes, sound)
-        if found != count:
-            told.add(Fault("file", "file-truncated", {"file": file, "expected": count, "found": found}))
+            geometry = (meta["geometry_name"] or "wkb_geometry") if has_shapes else None
+            yield from arrow_chunks(counted(_quietly(reader), file, count, told), names, geometry, told)
         told.close()
 
     return Source(file, kind, names, has_shapes, chunks, crs=declared_crs(info["crs"]), count=count, faults=faults)

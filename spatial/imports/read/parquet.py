@@ -4,17 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.parquet
-import shapely
 
 from spatial.errors import Fault, invalid
+from spatial.imports.read.arrow import arrow_chunks, counted
 from spatial.imports.read.gdal import require_magic, told_errors
 from spatial.imports.read.model import Chunk, Source
-from spatial.imports.read.rows import Faults, chunks_of, plain, require_columns
-from spatial.imports.read.shapes import read_shapes
+from spatial.imports.read.rows import Faults, require_columns
 
 MAGIC = b"PAR1"
 CRS84 = "OGC:CRS84"  # what GeoParquet means where it says nothing
@@ -42,23 +40,10 @@ def open_parquet(path: Path, file: str) -> Source:
 
     def chunks() -> Iterator[Chunk]:
         told = Faults(faults)
-        found = 0
         wanted = [*names, geometry] if geometry else list(names)
         with told_errors(file, path), pyarrow.parquet.ParquetFile(path) as opened:
-            for batch in opened.iter_batches(ROWS_AT_ONCE, columns=wanted):
-                numbers = np.arange(found + 1, found + 1 + batch.num_rows)
-                found += batch.num_rows
-                columns = {name: plain(batch.column(name)) for name in names}
-                if geometry is None:
-                    yield from chunks_of(numbers, columns, None)
-                    continue
-                wkb = batch.column(geometry).to_pylist()
-                shapes, sound, bad = read_shapes(shapely.from_wkb, wkb, numbers.tolist())
-                for fault in bad:
-                    told.add(fault)
-                yield from chunks_of(numbers, columns, shapes, sound)
-        if found != count:
-            told.add(Fault("file", "file-truncated", {"file": file, "expected": count, "found": found}))
+            batches = counted(opened.iter_batches(ROWS_AT_ONCE, columns=wanted), file, count, told)
+            yield from arrow_chunks(batches, names, geometry, told)
         told.close()
 
     return Source(
