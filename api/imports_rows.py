@@ -56,6 +56,9 @@ def _add_import(app: typer.Typer, subject: Subject) -> None:
         source_crs: Annotated[str | None, typer.Option(help="EPSG code, WKT, PROJ string, gcj02 or bd09")] = None,
         source_layer: Annotated[str | None, typer.Option(help="layer or sheet, where the file has several")] = None,
         geometry: Annotated[str | None, typer.Option(help="column with shapes as WKT or hexadecimal WKB")] = None,
+        timezone: Annotated[
+            str | None, typer.Option("--timezone", help="IANA zone of local times; default: the deployment's")
+        ] = None,
         encoding: Annotated[str | None, typer.Option(help="of text, such as GB18030")] = None,
         dates: Annotated[Literal["dmy", "mdy", "ymd"] | None, typer.Option(help="order of 03/04/2025")] = None,
         faults: Annotated[Path | None, typer.Option(help="write all faults to this CSV")] = None,
@@ -73,6 +76,7 @@ def _add_import(app: typer.Typer, subject: Subject) -> None:
             source_crs=source_crs or wanted.source_crs,
             encoding=encoding or wanted.encoding,
             dates=dates or wanted.dates,
+            timezone=timezone or wanted.timezone,
         )
         options = Options(
             effective=parse_instant(effective, "effective") if effective else now(),

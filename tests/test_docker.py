@@ -81,6 +81,13 @@ def test_started_in_order(services: dict[str, Any]) -> None:
         assert services[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
 
 
+def test_archives_are_unpacked_on_the_disk(services: dict[str, Any]) -> None:
+    """Temporary files lie on the data volume: a temporary file system is memory."""
+    for name in ("api", "worker"):
+        assert services[name]["environment"]["TMPDIR"] == "/data"
+        assert ":/data" in str(services[name]["volumes"]) or "'/data'" in str(services[name]["volumes"])
+
+
 def test_data_outlive_the_containers(services: dict[str, Any]) -> None:
     """The database and the data folder are named volumes."""
     mounts = {name: str(service.get("volumes")) for name, service in services.items()}

@@ -3,13 +3,18 @@
 import errno
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
 from spatial.db import Database
 from spatial.settings import Settings
+from spatial.time import now
+from spatial.uploads import Uploads
 from tests.importing import rows
 from tests.test_uploads import SOURCES, asking_as, client, config, database, left, send, tried, work
 
@@ -112,3 +117,16 @@ def test_local_times_are_of_the_zone_that_is_asked(client: TestClient, database:
     for wrong in ({"timezone": "Mars/Phobos"}, {"mapping": '{"timezone": "Mars/Phobos"}'}):
         reply = send(client, INCIDENTS, "incidents", "incidents.csv", **wrong)
         assert (reply.status_code, reply.json()["faults"][0]["fault"]) == (400, "unknown-zone")
+
+
+def test_archives_unpacked_by_a_process_that_was_killed_are_swept(
+    config: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day later; what others keep among the temporary files stays."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("twingrid-unpacked-1", "of-others"):
+        (tmp_path / name).mkdir()
+    kept = Uploads(config.data_dir)
+    assert kept.sweep(now() + timedelta(hours=23), lambda _upload: False) == 0
+    assert kept.sweep(now() + timedelta(hours=25), lambda _upload: False) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["of-others"]
