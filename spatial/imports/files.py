@@ -17,7 +17,7 @@ from spatial.imports.annotated import Tell, write_annotated, write_faults
 from spatial.imports.exported import stored_chunks
 from spatial.imports.mapping import Mapping
 from spatial.imports.model import Options, Outcome, ShapeKind, Subject
-from spatial.imports.read import Chunk, Source, open_source, require_confirmed
+from spatial.imports.read import Chunk, Source, open_source
 from spatial.imports.service import Progress, no_progress, take_rows
 from spatial.imports.stored import WRITTEN_AS
 from spatial.imports.subjects import SUBJECTS
@@ -77,7 +77,6 @@ def import_file(
 def opened(subject: Subject, path: Path, mapping: Mapping, asked: Asked) -> Source:
     """Return the rows of a file, with shapes from a column of texts where the subject has shapes."""
     source = open_source(path, source_layer=asked.source_layer, encoding=mapping.encoding, drop=mapping.drop)
-    require_confirmed(source.encoding)
     geometry = asked.geometry
     if geometry is None and subject.shape and not source.has_shapes and SHAPE_COLUMN in source.columns:
         geometry = SHAPE_COLUMN

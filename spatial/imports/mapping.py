@@ -89,12 +89,19 @@ def matched(subject: Subject, names: Sequence[str], mapping: Mapping) -> Matched
             columns[field_name] = column
         free.remove(column)
     dropped = [*mapping.drop, *(free if mapping.drop_others else ())]
-    if not mapping.drop_others:
-        faults += [Fault(f"column {column}", "column-unknown", {"known": list(fields)}) for column in free]
+    if free and not mapping.drop_others:
+        faults.append(_unknown(free, list(fields)))
     faults += _key_faults(subject, {*columns, *mapping.constants})
     if faults:
         raise InputError(faults)
     return Matched(columns, dict(mapping.constants), mapping.values, tuple(dropped), mapping.columns)
+
+
+def _unknown(columns: Sequence[str], known: Sequence[str]) -> Fault:
+    """Return the fault of columns that no field has as a name, all in one sentence."""
+    if len(columns) == 1:
+        return Fault(f"column {columns[0]}", "column-unknown", {"known": known})
+    return Fault("columns", "columns-unknown", {"columns": columns, "known": known})
 
 
 def _field_named(fields: Maps[str, Field], column: str) -> str | None:

@@ -28,7 +28,7 @@ from spatial.imports.grids.service import displacement
 from spatial.imports.located import Frame
 from spatial.imports.mapping import Mapping, Matched, matched
 from spatial.imports.model import CHANGES, MOST_FAULTS, Change, Options, Outcome, RowChange, RowFault, Subject
-from spatial.imports.read import Source
+from spatial.imports.read import Source, unconfirmed
 from spatial.imports.refused import change_faults, marking
 from spatial.imports.stored import key_fields, quoted, shown
 from spatial.personal import personal_headers, unsaid
@@ -71,7 +71,7 @@ class Import:
             self.notes += read.notes[: MOST_NOTES - len(self.notes)]
             self.rows += len(chunk)
             progress(READING * self.rows / source.count if source.count else 0.0, "reading")
-        self._note([fault_of(fault) for fault in source.faults])
+        self._note([fault_of(fault) for fault in (*unconfirmed(source.encoding), *source.faults)])
         self.notes += [fault_of(note) for note in source.notes]
 
     def lock(self) -> None:
