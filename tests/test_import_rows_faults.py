@@ -312,6 +312,15 @@ def test_a_list_is_no_word_of_a_list(small: Database) -> None:
     assert faults(take(small, "units", told)) == [(2, "kind", "not-a-text"), (2, "tree", "not-a-text")]
 
 
+def test_no_item_of_a_list_is_lost(small: Database) -> None:
+    """A quotation mark or a backslash is part of a code that nobody has; digits have no marks between them."""
+    team = {"code": ["T"], "name": ["t"], "kind": ["squad"], "call_sign": ["c"], "unit": ["S1"]}
+    for members in ('001;00"2', "001;00\\2"):
+        assert faults(take(small, "teams", team | {"members": [members]})) == [(2, "members", "officer-not-known")]
+    told = source_of({"code": ["a"], "text": ["路1号"], "dwellings": ["1_000"], "lon": [120.27], "lat": [30.3]})
+    assert faults(take(small, "addresses", told)) == [(2, "dwellings", "not-an-integer")]
+
+
 def test_any_offset_of_a_time_is_understood(small: Database) -> None:
     """Offsets that no place has are times all the same."""
     leave = {

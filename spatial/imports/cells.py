@@ -124,9 +124,15 @@ def _choice(value: Any, field: Field) -> str:
     return text
 
 
+def _float(value: Any) -> float:
+    if isinstance(value, str) and "_" in value:
+        raise ValueError(value)  # which only programs write in numbers
+    return float(value)
+
+
 def _integer(value: Any) -> int:
     try:
-        number = float(value) if not isinstance(value, int) else value
+        number = _float(value) if not isinstance(value, int) else value
         whole = int(number)
     except (TypeError, ValueError, OverflowError):
         raise FaultyCell("not-an-integer", value=str(value)[:40]) from None
@@ -137,7 +143,7 @@ def _integer(value: Any) -> int:
 
 def _number(value: Any) -> float:
     try:
-        number = float(value)
+        number = _float(value)
     except (TypeError, ValueError):
         raise FaultyCell("cell-not-a-number", value=str(value)[:40]) from None
     if isinstance(value, bool) or number - number != 0:
@@ -202,8 +208,9 @@ def _clock(value: Any) -> str:
 
 def _list(value: Any) -> str | None:
     items = value if isinstance(value, list | tuple) else BETWEEN.split(text_of(value).strip("[]"))
-    found = sorted({_plain(text_of(item).strip().strip("\"'"), LONGEST_CODE) for item in items} - {""})
-    return "{" + ",".join(f'"{one}"' for one in found if '"' not in one) + "}" if found else None
+    found = sorted({text_within(text_of(item).strip().strip("\"'"), LONGEST_CODE) for item in items} - {""})
+    quoted = (one.replace("\\", "\\\\").replace('"', '\\"') for one in found)
+    return escaped("{" + ",".join(f'"{one}"' for one in quoted) + "}") if found else None
 
 
 def _uuid(value: Any) -> str:
