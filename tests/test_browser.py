@@ -44,7 +44,7 @@ COLOUR = """({ lat, lng }) => {
 LANGUAGES = ("zh-CN", "en")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Yield a browser with a profile of its own; without one, tests are skipped, unless it is required."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
