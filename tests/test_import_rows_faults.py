@@ -333,3 +333,24 @@ def test_an_instant_far_away_is_no_time(small: Database) -> None:
     """A year that no roster has is a slip of the pen."""
     leave = {"officer": ["001"], "kind": ["sick"], "start": ["1025-03-03 08:00"], "end": [None]}
     assert faults(take(small, "leave", leave)) == [(2, "start", "time-out-of-range")]
+
+
+def test_nothing_is_above_itself(small: Database) -> None:
+    """Trees of categories, places, layers and units stay trees, whether a circle is in the file or closed by it."""
+    titles = {"title": ["一", "二"], "police_matter": [True, True], "priority": [1, 1], "handling_minutes": [1, 1]}
+    circle = {"code": ["k1", "k2"], "parent": ["k2", "k1"], **titles}
+    assert faults(take(small, "categories", circle)) == [(n, "parent", "above-itself") for n in (2, 3)]
+    assert counts(take(small, "categories", {**circle, "parent": [None, "k1"]})) == {"new": 2}
+    assert faults(take(small, "categories", {"code": ["k1"], "parent": ["k2"]})) == [(2, "parent", "above-itself")]
+    units = {"code": ["U1", "U2", "U3"], "name": ["一", "二", "三"], "tree": ["police"] * 3, "kind": ["branch"] * 3}
+    take(small, "units", units)
+    take(small, "links", {"unit": ["U1", "U2"], "to": ["U2", "U3"], "kind": ["command"] * 2})
+    closing = {"unit": ["U3"], "to": ["U1"], "kind": ["command"]}
+    assert faults(take(small, "links", closing)) == [(2, "to", "above-itself")]
+    assert counts(take(small, "links", {**closing, "kind": ["serves"]})) == {"new": 1}
+    posts = {"code": ["p1", "p2"], "name": ["一", "二"], "class": ["post"] * 2, "lon": [120.3] * 2, "lat": [30.3] * 2}
+    assert faults(take(small, "places", {**posts, "parent": ["p2", "p1"]}, as_is=True))[0][1:] == (
+        "parent", "above-itself",
+    )  # fmt: skip
+    layers = {"code": ["x1", "x2"], "title": ["一", "二"], "kind": ["free"] * 2, "within": ["x2", "x1"]}
+    assert [fault[2] for fault in faults(take(small, "layers", layers))] == ["above-itself"] * 2

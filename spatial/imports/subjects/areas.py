@@ -1,4 +1,5 @@
 """Layers, units, links, overrides, places, addresses, barriers, categories, responsibilities."""
+# ruff: noqa: S608  # every name in these statements is one of our own specifications
 
 from dataclasses import replace
 
@@ -12,6 +13,28 @@ CODE = Field("code", "code", ("编号", "编码", "代码", "id"), required=True
 NAME = Field("name", "text", ("名称", "名字", "title"), required=True)
 TITLE = Field("title", "text", ("名称", "标题", "name"), required=True, column=None, read="v.title->>'zh-CN'")
 TITLE_EN = Field("title_en", "text", ("英文名称", "name_en"), default="s.title", column=None, read="v.title->>'en'")
+
+
+def above_itself(field: str, stored: str, one: str = "d.thing_id", where: str = "true") -> Check:
+    """Return the check that nothing comes to be, step by step, above itself; `stored` is SQL of what is now above what.
+
+    `stored` gives `one` and `up` of rows that are not among the changes; `where` says which changes are such steps.
+    """
+    up = f'd."{field}"'
+    return Check(
+        "above-itself",
+        f"""
+        WITH RECURSIVE step AS (
+            SELECT {one} AS one, {up} AS up FROM {{changes}} d WHERE d.change <> 'ended' AND {where}
+            UNION {stored}
+        ), walk AS (
+            SELECT d.row, {one} AS one, {up} AS up FROM {{changes}} d WHERE d.change IN ('new', 'changed') AND {where}
+            UNION SELECT w.row, w.one, s.up FROM walk w JOIN step s ON s.one = w.up WHERE w.up <> w.one
+        )
+        SELECT row, '{field}' AS field, '{{{{}}}}'::jsonb AS values FROM walk WHERE up = one""",
+    )
+
+
 UNIT = Field("unit", "code", ("单位", "单位编号", "unit_code"), refers="unit")
 
 layers = Subject(
@@ -36,6 +59,8 @@ layers = Subject(
         Check("layer-built-from-stays", """
             SELECT d.row, 'built_from' AS field, '{{}}'::jsonb AS values FROM {changes} d
             JOIN layer o ON o.id = d.old_id WHERE o.built_from_id IS DISTINCT FROM d.built_from"""),
+        above_itself("within", """SELECT v.id, v.parent_layer_id FROM layer v
+            WHERE v.id NOT IN (SELECT thing_id FROM {changes})"""),
     ),
 )  # fmt: skip
 
@@ -88,6 +113,10 @@ links = Subject(
     checks=(
         Check("unit-linked-to-itself", """
             SELECT d.row, 'to' AS field, '{{}}'::jsonb AS values FROM {changes} d WHERE d.unit = d."to" """),
+        above_itself("to", """SELECT v.unit_id, v.to_unit_id FROM unit_link v
+            WHERE v.kind IN ('command', 'administers') AND upper_inf(v.recorded) AND v.valid @> CAST(:at AS timestamptz)
+              AND NOT EXISTS (SELECT FROM {changes} c WHERE c.old_id = v.id)""",
+            one="d.unit", where="d.kind IN ('command', 'administers') AND d.unit <> d.\"to\""),
     ),
 )  # fmt: skip
 
@@ -123,6 +152,11 @@ places = Subject(
     ("code",), "versions", "place_version", "place_version v JOIN place t ON t.id = v.place_id",
     thing=Thing("place", "place_id", "SELECT id, code FROM place", {"code": "d.code"}),
     shape="point", shape_column="point", known_as="place",
+    checks=(
+        above_itself("parent", """SELECT v.place_id, v.parent_place_id FROM place_version v
+            WHERE upper_inf(v.recorded) AND v.valid @> CAST(:at AS timestamptz)
+              AND v.place_id NOT IN (SELECT thing_id FROM {changes})"""),
+    ),
 )  # fmt: skip
 
 addresses = Subject(
@@ -156,6 +190,10 @@ categories = Subject(
         Field("handling_minutes", "int", ("处置分钟",), required=True, least=0, most=100_000),
     ),
     ("code",), "plain", "category", "category v", more={"title": TITLES}, known_as="category",
+    checks=(
+        above_itself("parent", """SELECT v.id, v.parent_id FROM category v
+            WHERE v.id NOT IN (SELECT thing_id FROM {changes})"""),
+    ),
 )  # fmt: skip
 
 responsibilities = Subject(
