@@ -354,3 +354,13 @@ def test_nothing_is_above_itself(small: Database) -> None:
     )  # fmt: skip
     layers = {"code": ["x1", "x2"], "title": ["一", "二"], "kind": ["free"] * 2, "within": ["x2", "x1"]}
     assert [fault[2] for fault in faults(take(small, "layers", layers))] == ["above-itself"] * 2
+
+
+def test_codes_that_only_look_alike_are_told(small: Database) -> None:
+    """A number typed in full-width digits is not the number of another officer."""
+    told = take(small, "officers", officers(number=["００１", "９"], name=["甲", "乙"]))
+    assert [(fault.row, fault.text) for fault in told.faults] == [
+        (2, "code-has-wide-characters"),
+        (3, "code-has-wide-characters"),
+    ]
+    assert told.faults[0].values["narrow"] == "001"

@@ -1,6 +1,7 @@
 """Cells as what they mean: each reading gives the text that COPY stores, None for an empty cell. Pure."""
 
 import re
+import unicodedata
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ LONGEST_CODE = 64
 LARGEST_EXACT = 10**15  # spreadsheets keep fifteen digits
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 CONTROL_IN_PROSE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # a text may have tabs and lines
+WIDE = re.compile("[０-９Ａ-Ｚａ-ｚ]")  # as typed with a Chinese keyboard: another code, and yet the same to the eye
 TRUE = frozenset({"true", "yes", "y", "t", "1", "是", "有", "√", "对"})
 FALSE = frozenset({"false", "no", "n", "f", "0", "否", "无", "×", "错"})
 BETWEEN = re.compile(r"[;；,，、|\n]+")
@@ -58,7 +60,7 @@ def reading(field: Field, instants: Reading) -> Reading:
 def _reading(field: Field, instants: Reading) -> Reading:
     longest = int(field.most or LONGEST_TEXT)
     readings: dict[Kind, Reading] = {
-        "code": lambda value: _plain(value, LONGEST_CODE),
+        "code": _code,
         "text": lambda value: _plain(value, longest),
         "prose": lambda value: _prose(value, longest),
         "choice": lambda value: _choice(value, field),
@@ -111,6 +113,13 @@ def text_within(value: Any, longest: int, control: re.Pattern[str] = CONTROL) ->
 
 def _plain(value: Any, longest: int) -> str:
     return escaped(text_within(value, longest))
+
+
+def _code(value: Any) -> str:
+    text = text_within(value, LONGEST_CODE)
+    if WIDE.search(text):
+        raise FaultyCell("code-has-wide-characters", value=text, narrow=unicodedata.normalize("NFKC", text))
+    return escaped(text)
 
 
 def _prose(value: Any, longest: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spatial.imports.cells import CONTROL, CONTROL_IN_PROSE, LONGEST_CODE, LONGEST_TEXT
+from spatial.imports.cells import CONTROL, CONTROL_IN_PROSE, LONGEST_CODE, LONGEST_TEXT, WIDE
 from spatial.imports.model import Field
 from spatial.time import EARLIEST, LATEST
 
@@ -41,6 +41,8 @@ def _texts(field: Field, values: list[Any]) -> list[str] | None:
     if longest > most or len(bare) != len(joined) - max(len(told) - 1, 0) or "\\" in joined or "\t" in joined:
         return None
     if (CONTROL_IN_PROSE if field.kind == "prose" else CONTROL).search(bare) or EDGES.search(joined):
+        return None
+    if field.kind == "code" and WIDE.search(bare):
         return None
     return values if len(told) == len(values) else [NULL if value is None else value for value in values]
 
