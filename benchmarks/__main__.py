@@ -14,8 +14,8 @@ HEAD = """\
 # Speed, as ratios
 
 Produced by `make bench` on {machine}. Each row: medians of five runs of both ways in turns (of three, where a run takes
-long), on the same data, after their results were found equal. The ratio is theirs / ours: above 1 we are faster. Ratios carry over to other machines;
-rates do not.
+long), on the same data, after their results were found equal. The ratio is theirs / ours: above 1 we are faster. Ratios
+carry over to other machines; rates do not.
 
 | case | Twingrid | instead of | ratio | floor |
 |---|---|---|---|---|
