@@ -127,7 +127,7 @@ def _mapping(asked: FileAsked) -> dict[str, Any]:
 def _mapping_told(written: str) -> dict[str, Any]:
     try:
         told = orjson.loads(written) if written.lstrip().startswith("{") else tomllib.loads(written)
-    except (orjson.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+    except (orjson.JSONDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise invalid("mapping", "mapping-unreadable", file="mapping", reason=str(error)) from None
     found: dict[str, Any] = told
     return found

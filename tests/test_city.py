@@ -443,7 +443,7 @@ def test_kill_9_leaves_nothing_of_a_city_and_a_rerun_completes_it(
     rng, truth_file = random.Random(), tmp_path / "truth.json"
     stages = [rng.uniform(0, 0.6) for _ in range(KILLS - 3)] + [0.95] * 3
     for share in stages:
-        killed_load(empty_database, truth_file, share, rng.uniform(0, 2 if share < 0.95 else 12))
+        killed_load(empty_database, truth_file, share, rng.uniform(0, 2 if share < 0.95 else 5))
         left = {table.name: only(empty_database, f'SELECT count(*) FROM "{table.name}"') for table in TABLES}
         assert left == dict.fromkeys(left, 0), share
         assert only(empty_database, "SELECT count(*) FROM pg_inherits WHERE inhparent = 'incident'::regclass") == 0

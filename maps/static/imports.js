@@ -37,7 +37,7 @@
     for (const [name, isShown] of [[".of-grids", isGrids], [".of-rows", !isGrids]]) {
       for (const field of form.querySelectorAll(name)) {
         field.hidden = !isShown;
-        for (const input of field.querySelectorAll("input, textarea")) input.disabled = !isShown;
+        for (const input of field.querySelectorAll("input, select, textarea")) input.disabled = !isShown;
       }
     }
     form.elements.layer.required = isGrids;
