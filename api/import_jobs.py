@@ -24,7 +24,7 @@ from spatial.imports.grids.service import MAY_IMPORT, import_within
 from spatial.imports.mapping import mapping_from
 from spatial.imports.model import Options, RowFault, Subject
 from spatial.imports.read import read_file
-from spatial.imports.service import Import, take_rows
+from spatial.imports.service import PERSONAL_FAULTS, Import, take_rows
 from spatial.incidents.rules import oldest_kept
 from spatial.jobs import Progress
 from spatial.personal import is_personal_name
@@ -36,7 +36,7 @@ GRIDS = "grids"
 SHOWN = 200  # changes, faults, notes of a report; all faults are in its files
 ANNOTATED = 50_000  # rows, up to which a file without faults is copied with what becomes of them
 FAULTS_FILE = "faults.csv"
-PERSONAL = {"column-personal", "value-personal", "names-beside-addresses", "personal-data-in-text"}
+PERSONAL = {*PERSONAL_FAULTS, "personal-data-in-text"}
 
 
 class Order(BaseModel):

@@ -9,6 +9,7 @@ from sqlalchemy import Text, cast, func, insert, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
+from spatial.db import hold_domain
 from spatial.tables import Audit
 
 START = bytes(32)  # what the first row holds as the hash before it
@@ -16,7 +17,7 @@ START = bytes(32)  # what the first row holds as the hash before it
 
 def record(session: Session, actor: str, action: str, subject: str, detail: dict[str, Any]) -> None:
     """Add one row, in the caller's transaction; writers take turns, so that the chain has no branch."""
-    session.execute(select(func.pg_advisory_xact_lock(func.domain_lock("audit"))))
+    hold_domain(session, "audit")
     last = session.execute(select(Audit.id, Audit.hash).order_by(Audit.id.desc()).limit(1)).one_or_none()
     number, before = (last.id + 1, last.hash) if last else (1, START)
     stored = cast(literal(detail, JSONB), Text)  # as PostgreSQL will give it back: 1e16 becomes 10000000000000000

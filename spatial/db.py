@@ -138,6 +138,11 @@ class Database:
                     )
 
 
+def hold_domain(session: Session, domain: str) -> None:
+    """Take a domain's lock until the transaction ends, so that what is read cannot change before it is written."""
+    session.execute(select(func.pg_advisory_xact_lock(func.domain_lock(domain))))
+
+
 def open_version(session: Session, domain: str) -> datetime:
     """Take the domain's lock and return the instant to stamp on every row this transaction writes in it.
 

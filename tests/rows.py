@@ -20,11 +20,18 @@ from spatial.imports.model import Options, Outcome
 from spatial.imports.read import Chunk, Source
 from spatial.imports.service import take_rows
 from spatial.imports.subjects import SUBJECTS
+from tests.build import World
 
 ACTOR = operator("test")
 ZONE = ZoneInfo("Asia/Shanghai")
 AT = datetime(2025, 3, 5, 4, tzinfo=UTC)  # noon of the Wednesday of the town's week
 Columns = Maps[str, Sequence[Any]]
+
+
+def one_officer(world: World) -> None:
+    """Make a station with an officer."""
+    world.deployment()
+    world.officer("001", world.unit("S1"))
 
 
 def source_of(columns: Columns, shapes: Sequence[Any] | None = None, crs: str | None = "EPSG:4490") -> Source:

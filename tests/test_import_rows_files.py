@@ -18,8 +18,8 @@ from spatial.imports.mapping import Mapping, read_mapping, write_mapping
 from spatial.imports.model import Options, Outcome
 from spatial.imports.subjects import SUBJECTS
 from spatial.imports.write import FORMATS, format_of
-from tests.build import World, build
-from tests.rows import ACTOR, AT, ZONE, counts, faults
+from tests.build import build
+from tests.rows import ACTOR, AT, ZONE, counts, faults, one_officer
 from tests.test_import_laws import twingrid
 
 SHAPELESS = ("csv", "xlsx", "parquet", "gpkg", "geojson")
@@ -37,12 +37,7 @@ def take_file(database: Database, subject: str, path: Path, mapping: Mapping | N
 @pytest.fixture
 def small(empty_database: Database) -> Database:
     """Return a database with a station and an officer."""
-
-    def fill(world: World) -> None:
-        world.deployment()
-        world.officer("001", world.unit("S1"))
-
-    build(empty_database, fill)
+    build(empty_database, one_officer)
     return empty_database
 
 

@@ -11,8 +11,8 @@ from spatial.db import Database
 from spatial.imports.files import Asked, import_file, subject_named
 from spatial.imports.mapping import Mapping
 from spatial.imports.model import Options
-from tests.build import World, build
-from tests.rows import ACTOR, AT, ZONE, counts, faults, refused, take
+from tests.build import build
+from tests.rows import ACTOR, AT, ZONE, counts, faults, one_officer, refused, take
 
 MAY = datetime(2025, 5, 1, tzinfo=UTC)
 IDENTITY = "11010519491231002X"  # the example of GB 11643
@@ -22,12 +22,7 @@ MOBILE = "13800138000"
 @pytest.fixture
 def small(empty_database: Database) -> Database:
     """Return a database with a station and an officer."""
-
-    def fill(world: World) -> None:
-        world.deployment()
-        world.officer("001", world.unit("S1"))
-
-    build(empty_database, fill)
+    build(empty_database, one_officer)
     return empty_database
 
 

@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 import shapely
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from spatial.history import Moment
 from spatial.imports.model import Field, Subject
 from spatial.imports.read import Chunk
-from spatial.imports.stored import Known, quoted, relation, shown
+from spatial.imports.stored import Known, bound, quoted, relation, shown
 
 ROWS_A_CHUNK = 50_000
 
@@ -24,11 +23,8 @@ def stored_chunks(session: Session, subject: Subject, moment: Moment) -> Iterato
     columns, joins = shown(subject, relation(subject, known, extra=during), "x.moment", known)
     shape = ", ST_AsBinary(x.geom) AS geom" if subject.shape else ""
     keys = ", ".join(quoted(one.name) for one in subject.fields if one.name in subject.key) or "1"
-    made = text(f"SELECT {columns}{shape} {joins} ORDER BY {keys}")
-    bound = {"at": moment.at, "known_at": moment.known_at}
-    rows = session.execute(
-        made.bindparams(**{name: bound[name] for name in made._bindparams}).execution_options(yield_per=ROWS_A_CHUNK)
-    )
+    made = bound(f"SELECT {columns}{shape} {joins} ORDER BY {keys}", {"at": moment.at, "known_at": moment.known_at})
+    rows = session.execute(made.execution_options(yield_per=ROWS_A_CHUNK))
     first = 1
     for part in rows.partitions(ROWS_A_CHUNK):
         values = list(zip(*part, strict=True))

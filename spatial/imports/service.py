@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from spatial import audit
 from spatial.access import Actor
-from spatial.db import open_version
+from spatial.db import hold_domain, open_version
 from spatial.errors import Fault, InputError
 from spatial.grids import about
 from spatial.grids.queries import extent
@@ -30,7 +30,7 @@ from spatial.imports.mapping import Mapping, Matched, matched
 from spatial.imports.model import CHANGES, MOST_FAULTS, Change, Options, Outcome, RowChange, RowFault, Subject
 from spatial.imports.read import Source, unconfirmed
 from spatial.imports.refused import change_faults, marking
-from spatial.imports.stored import key_fields, quoted, shown
+from spatial.imports.stored import bound, key_fields, quoted, shown
 from spatial.personal import personal_headers, unsaid
 
 Progress = Callable[[float, str], None]
@@ -76,7 +76,7 @@ class Import:
 
     def lock(self) -> None:
         """Hold the lock of the domain, so that what is found cannot change before it is written."""
-        self._do("SELECT pg_advisory_xact_lock(domain_lock(:domain))", domain=self.subject.domain)
+        hold_domain(self.session, self.subject.domain)
 
     def compare(self) -> None:
         """Say of each staged row what becomes of it, and find everything that may not be."""
@@ -242,9 +242,8 @@ class Import:
             cursor.copy_expert(f"COPY {into} FROM STDIN", StringIO(lines))
 
     def _do(self, statement: str, **values: Any) -> Result[Any]:
-        made = text(statement)
-        bound = {"at": self.options.effective, "oldest": self.options.oldest, **values}
-        return self.session.execute(made, {name: bound[name] for name in made._bindparams})
+        known = {"at": self.options.effective, "oldest": self.options.oldest, **values}
+        return self.session.execute(bound(statement, known))
 
 
 def no_progress(_share: float, _what: str) -> None:

@@ -4,7 +4,10 @@ SQL is put together from the specifications of subjects, which are ours; what a 
 """
 # ruff: noqa: S608  # every name in these statements is one of our own specifications
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import TextClause, text
 
 from spatial.imports.model import Field, Kind, Subject
 from spatial.imports.references import REFERENCES
@@ -36,6 +39,12 @@ class Known:
 
 
 NOW = Known()
+
+
+def bound(statement: str, values: Mapping[str, Any]) -> TextClause:
+    """Return a statement with the values that it names; it need not name all of them."""
+    made = text(statement)
+    return made.bindparams(**{name: values[name] for name in made.compile().params})
 
 
 def quoted(name: str) -> str:

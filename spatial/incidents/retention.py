@@ -7,7 +7,7 @@ from sqlalchemy import CursorResult, func, select, text
 from sqlalchemy.orm import Session
 
 from spatial import audit
-from spatial.db import open_version
+from spatial.db import hold_domain, open_version
 from spatial.tables import Incident
 
 DROP_WITHIN = "10s"  # a month is dropped under a lock that others queue behind: rather tried again than waited for
@@ -24,7 +24,7 @@ _KEYS = text(f"DELETE FROM incident_key AS key WHERE key.{_GONE}")  # noqa: S608
 
 def retire(session: Session, *, actor: str, oldest: datetime) -> dict[str, Any]:
     """Delete the versions of incidents reported before an instant, keys of which none is left, and empty months."""
-    session.execute(select(func.pg_advisory_xact_lock(func.domain_lock("incidents"))))
+    hold_domain(session, "incidents")
     done = {"oldest": oldest.isoformat(), "versions": 0, "incidents": 0, "events": 0, "months": 0}
     if session.scalar(select(Incident.id).where(Incident.at < oldest).limit(1)) is not None:
         open_version(session, "incidents")

@@ -11,6 +11,7 @@ import numpy as np
 
 from spatial import crs as systems
 from spatial.errors import Fault, InputError
+from spatial.geometry import DEGREE_DECIMALS
 from spatial.incidents.model import Report, Told
 from spatial.personal import is_personal
 from spatial.tables import Span
@@ -18,7 +19,6 @@ from spatial.time import parse_instant, since
 
 MAY_TELL = ("dispatcher", "duty_officer", "system_admin")
 LONGEST_ID, LONGEST_TEXT = 200, 500  # characters; of a source's own number, and of what is said in words
-DEGREE_DECIMALS = 9
 EARLIEST_REPORT = datetime(1980, 1, 1, tzinfo=UTC)  # before, it is an empty cell of some program
 CLOCKS_DIFFER = timedelta(hours=1)  # how far the clock of a source may be ahead
 LEAST_PRECISE_M = 100_000.0

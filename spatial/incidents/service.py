@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from spatial import audit
 from spatial.access import Actor
 from spatial.crs import Bounds
-from spatial.db import open_version
+from spatial.db import hold_domain, open_version
 from spatial.errors import Fault, InputError
 from spatial.grids import queries as grids
 from spatial.incidents import staged
@@ -43,7 +43,7 @@ def take(
     # decided under the lock of the domain, so that what it rests on cannot change before it is written; a large file
     # holds it for long, and requests that waited for it would leave no thread to the readers
     session.execute(text(f"SET LOCAL lock_timeout = '{WAITS}'"))
-    session.execute(select(func.pg_advisory_xact_lock(func.domain_lock("incidents"))))
+    hold_domain(session, "incidents")
     if heard is not None and session.scalar(select(Source.id).where(Source.code == heard)) is None:
         raise InputError([Fault("source", "unknown-source", {"source": heard})])
     staged.open_stage(session)

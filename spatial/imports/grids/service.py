@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from spatial import audit
 from spatial.access import Actor
-from spatial.db import Database, open_version
+from spatial.db import Database, hold_domain, open_version
 from spatial.errors import Fault, InputError, invalid
 from spatial.grids import about, queries
 from spatial.grids.listing import layer_named
@@ -64,7 +63,7 @@ def import_within(
     actor.require(*MAY_IMPORT)
     require_confirmed(table.encoding)  # before anything waits for the lock
     # decided under the lock of the domain, so that what it rests on cannot change before it is written
-    session.execute(select(func.pg_advisory_xact_lock(func.domain_lock("areas"))))
+    hold_domain(session, "areas")
     plan = dry_run(session, table, request, settings)
     if found := refusals(plan):
         raise InputError(found)
