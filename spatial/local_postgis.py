@@ -33,9 +33,10 @@ import psycopg2
 from psycopg2 import sql
 
 from spatial.errors import SetupError
-from spatial.postgresql import Binaries, find_binaries, run_as, system_user
+from spatial.postgresql import API, WORKER, Binaries, find_binaries, run_as, system_user
 
 ROLE = DATABASE = "twingrid"
+LOGINS = (ROLE, API, WORKER)
 PORT = 5432  # only a part of the socket's name: nothing listens on the network
 ELSEWHERE = Path("/var/lib/twingrid")
 LOG_LINES = 12
@@ -238,8 +239,7 @@ class LocalPostgis:
 
     def _create(self) -> None:
         """Make the cluster and its database in a folder of its own, then put it in place by one rename."""
-        for half in self.home.glob("new-*"):
-            shutil.rmtree(half, ignore_errors=True)
+        self._clear_halves()
         self._notice("postgis-creating", folder=str(self.cluster), major=self.binaries.major)
         new = Path(tempfile.mkdtemp(prefix="new-", dir=self.home))
         self._give(new)
@@ -251,7 +251,12 @@ class LocalPostgis:
             self._run("postgres", *single_user, stdin=f"CREATE DATABASE {DATABASE} TEMPLATE template0;\n")
             new.rename(self.cluster)
         finally:
-            shutil.rmtree(new, ignore_errors=True)
+            self._clear_halves()
+
+    def _clear_halves(self) -> None:
+        """Remove what was made half: also after making our own, since a killed maker's `initdb` may have gone on."""
+        for half in self.home.glob("new-*"):
+            shutil.rmtree(half, ignore_errors=True)
 
     def _postmaster(self) -> int | None:
         """Return the process of the running server; the number in its file alone may by now be anybody's."""
@@ -289,8 +294,8 @@ class LocalPostgis:
         names = sorted({self.user.pw_name, pwd.getpwuid(0).pw_name, pwd.getpwuid(os.geteuid()).pw_name})
         files = {
             "postgresql.conf": settings if self.durable else settings + NOT_DURABLE,
-            "pg_hba.conf": f"local all {ROLE} peer map={ROLE}\n",
-            "pg_ident.conf": "".join(f'{ROLE} "{name}" {ROLE}\n' for name in names),
+            "pg_hba.conf": f"local all {','.join(LOGINS)} peer map={ROLE}\n",
+            "pg_ident.conf": "".join(f'{ROLE} "{name}" {login}\n' for name in names for login in LOGINS),
         }
         with self._file_faults():
             for name, text in files.items():
