@@ -1,6 +1,7 @@
 """The HTTP service: every slice's routes, one error mapping, one rule for what is asked, one for what is answered."""
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.routing import APIRoute
 
 from api import (
     demo,
@@ -14,18 +15,35 @@ from api import (
     incidents_in,
     jobs,
     lookup,
+    pages,
     sources,
     units,
 )
 from api.answering import Answering
 from api.asking import refuse_malformed
-from api.pages import mount_static
-from api.pages import router as pages
+from api.deps import permission_of
+from spatial.access import Gate
 from spatial.db import Database
 from spatial.settings import Settings
 
 VERSION = "0.1.0"
 DESCRIPTION = "Spatial grid management for cities: whose is a place, who is on duty there, where is cover missing."
+
+SLICES = (
+    lookup,
+    grids,
+    units,
+    duty,
+    incidents_in,
+    incidents,
+    sources,
+    imports_page,
+    imports_http,
+    jobs,
+    demo,
+    health,
+    pages,
+)
 
 
 def create_app(database: Database, settings: Settings) -> FastAPI:
@@ -40,24 +58,19 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
         dependencies=[Depends(refuse_malformed)],
     )
     app.state.database = database
+    app.state.gate = Gate(database)
     app.state.settings = settings
     errors.install(app)
     app.add_middleware(Answering)
-    for slice_ in (
-        lookup,
-        grids,
-        units,
-        duty,
-        incidents_in,
-        incidents,
-        sources,
-        imports_page,
-        imports_http,
-        jobs,
-        demo,
-        health,
-    ):
+    for slice_ in SLICES:
+        require_permissions(slice_.router)
         app.include_router(slice_.router)
-    app.include_router(pages)
-    mount_static(app)
+    pages.mount_static(app)
     return app
+
+
+def require_permissions(router: APIRouter) -> None:
+    """Refuse to serve a route that does not say what permission it asks for."""
+    silent = [route.path for route in router.routes if isinstance(route, APIRoute) and permission_of(route) is None]
+    if silent:
+        raise LookupError(f"no permission declared: {', '.join(silent)}")

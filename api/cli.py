@@ -94,13 +94,14 @@ def worker() -> None:
     """Run jobs alone, until Ctrl-C or SIGTERM."""
     from api.runtime import open_database
     from api.worker import work
+    from spatial.postgresql import WORKER
 
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with open_database(settings(), notice, keep=True) as database:
         notice("worker-started")
-        work(database, stop)
+        work(database.as_login(WORKER), stop)
 
 
 @db.command()

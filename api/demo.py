@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel
 
 from api.asking import PlainText
-from api.deps import DEMO_COOKIE, Actor, AppSettings, Language, ReadSession, may_demo
+from api.deps import DEMO_COOKIE, Actor, AppSettings, Language, ReadSession, may_demo, needs
 from api.errors import problem_responses
 from spatial import access
 from spatial.errors import Denied, NotFound
@@ -24,7 +24,12 @@ class PrincipalOut(BaseModel):
     current: bool
 
 
-@router.get("/demo/principals", summary="Who the demo lets you be", responses=problem_responses(403))
+@router.get(
+    "/demo/principals",
+    summary="Who the demo lets you be",
+    responses=problem_responses(403),
+    dependencies=[needs("signed-in")],
+)
 def principals(
     request: Request, session: ReadSession, config: AppSettings, actor: Actor, lang: Language
 ) -> list[PrincipalOut]:
@@ -36,7 +41,12 @@ def principals(
     ]
 
 
-@router.post("/demo/switch", summary="Be another of the demo's principals", responses=problem_responses(403, 404))
+@router.post(
+    "/demo/switch",
+    summary="Be another of the demo's principals",
+    responses=problem_responses(403, 404),
+    dependencies=[needs("open")],
+)
 def switch(
     request: Request,
     session: ReadSession,

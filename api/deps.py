@@ -1,14 +1,15 @@
-"""What routes ask for, by name: a session, the actor, the language, the instants, a page."""
+"""What routes ask for, by name: a permission, a session, the actor, the language, the instants, a page."""
 
 import base64
 import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import Cookie, Depends, Header, Query, Request
+from fastapi.routing import APIRoute
 from pydantic import WithJsonSchema
 from sqlalchemy.orm import Session
 
@@ -16,7 +17,9 @@ from api.faults import text_fault
 from maps.texts import LANGUAGES, negotiate
 from spatial import access
 from spatial.access import Actor as Actor_
+from spatial.access import Gate
 from spatial.db import Database as Database_
+from spatial.db import Reach
 from spatial.errors import Fault, InputError, Unauthenticated, invalid
 from spatial.history import Moment
 from spatial.paging import Page as Page_
@@ -49,20 +52,6 @@ Database = Annotated[Database_, Depends(get_database)]
 AppSettings = Annotated[Settings, Depends(get_settings)]
 
 
-def _read(database: Database) -> Iterator[Session]:
-    with database.read() as session:
-        yield session
-
-
-def _write(database: Database) -> Iterator[Session]:
-    with database.write() as session:
-        yield session
-
-
-ReadSession = Annotated[Session, Depends(_read, scope="function")]
-WriteSession = Annotated[Session, Depends(_write, scope="function")]
-
-
 def get_language(
     config: AppSettings,
     lang: Annotated[LangText | None, Query(description="else by Accept-Language")] = None,
@@ -77,27 +66,112 @@ def get_language(
 Language = Annotated[str, Depends(get_language)]
 
 
-def get_actor(
+def get_gate(request: Request) -> Gate:
+    """Return who knows who is asking."""
+    gate: Gate = request.app.state.gate
+    return gate
+
+
+TheGate = Annotated[Gate, Depends(get_gate)]
+
+
+def identify(
     request: Request,
-    database: Database,
+    gate: TheGate,
     config: AppSettings,
     authorization: Annotated[str | None, Header(description="Bearer token", include_in_schema=False)] = None,
     twingrid_demo: Annotated[str | None, Cookie(include_in_schema=False)] = None,
-) -> Actor_:
-    """Return who is asking: the holder of a bearer token, or on loopback one of the demo's principals."""
-    with database.read() as session:
-        if authorization is not None:
-            scheme, _, token = authorization.partition(" ")
-            actor = access.actor_of_token(session, token.strip(), now()) if scheme.lower() == "bearer" else None
-            if actor is None:
-                raise Unauthenticated("token-refused")
-            return actor
-        if may_demo(request, config):
-            name = twingrid_demo or f"demo-{access.DEFAULT_DEMO_ROLE}"
-            actor = access.actor_named(session, name, demo_only=True)
-            if actor is not None:
-                return actor
-    raise Unauthenticated("token-missing")
+) -> Actor_ | None:
+    """Return who is asking: the holder of a bearer token, or on loopback one of the demo's principals; none: nobody."""
+    if authorization is not None:
+        scheme, _, token = authorization.partition(" ")
+        actor = gate.of_token(token.strip(), now()) if scheme.lower() == "bearer" else None
+        if actor is None:
+            raise Unauthenticated("token-refused")
+        return actor
+    return gate.of_demo(twingrid_demo or f"demo-{access.DEFAULT_DEMO_ROLE}") if may_demo(request, config) else None
+
+
+MaybeActor = Annotated[Actor_ | None, Depends(identify)]
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Who asks a route for what, and how far they reach there."""
+
+    actor: Actor_
+    permission: str
+    reach: Reach | None
+
+
+class Needs:
+    """The permission that a route asks for; each route declares one, which `create_app` sees to."""
+
+    def __init__(self, permission: str) -> None:
+        self.permission = permission
+
+    def __call__(
+        self,
+        request: Request,
+        gate: TheGate,
+        actor: MaybeActor,
+    ) -> Asking:
+        """Return who is asking, or refuse; the sessions of the request reach no further."""
+        if actor is None:
+            raise Unauthenticated("token-missing")
+        asking = Asking(actor, self.permission, gate.reach(actor, self.permission))
+        request.state.asking = asking
+        return asking
+
+
+class Open(Needs):
+    """What anybody may ask for; with the rights of the service itself, which are to find out who is asking."""
+
+    def __call__(self) -> None:  # type: ignore[override]  # it asks for nothing
+        """Let everybody in."""
+
+
+def needs(permission: str) -> Any:
+    """Declare the permission that a route, or all routes of a router, ask for."""
+    return Depends(Open(permission) if permission == access.OPEN else Needs(permission))
+
+
+def permission_of(route: APIRoute) -> str | None:
+    """Return the permission that a route asks for: the last one declared; none: it declares none."""
+    declared = [one.call.permission for one in route.dependant.dependencies if isinstance(one.call, Needs)]
+    return declared[-1] if declared else None
+
+
+def get_asking(request: Request) -> Asking:
+    """Return who is asking, as the route's declaration found."""
+    found: Asking = request.state.asking
+    return found
+
+
+def get_actor(asking: Annotated[Asking, Depends(get_asking)]) -> Actor_:
+    """Return who is asking."""
+    return asking.actor
+
+
+def _reach(request: Request) -> Reach | None:
+    asking: Asking | None = getattr(request.state, "asking", None)
+    return asking.reach if asking else None
+
+
+def _read(request: Request, database: Database) -> Iterator[Session]:
+    with database.read(_reach(request)) as session:
+        yield session
+
+
+def _write(request: Request, database: Database) -> Iterator[Session]:
+    with database.write(_reach(request)) as session:
+        yield session
+
+
+ReadSession = Annotated[Session, Depends(_read, scope="function")]
+WriteSession = Annotated[Session, Depends(_write, scope="function")]
+Actor = Annotated[Actor_, Depends(get_actor)]
+AskedBy = Annotated[Asking, Depends(get_asking)]
 
 
 def may_demo(request: Request, config: Settings) -> bool:
@@ -117,17 +191,13 @@ def _host_name(request: Request) -> str | None:
         return None
 
 
-SignedIn = Depends(get_actor)
-Actor = Annotated[Actor_, SignedIn]
-
-
 @dataclass(frozen=True)
 class PhoneBook:
     """Whether this request may show duty phones; asked for once everything is read."""
 
     session: Session
     database: Database_
-    actor: Actor_
+    asking: Asking
 
     def opened(self, subject: str) -> bool:
         """Put the showing on record, and return whether it may be; the reading is finished first.
@@ -135,12 +205,13 @@ class PhoneBook:
         A request that held two connections at once could wait for itself when all of them are taken.
         """
         self.session.close()
-        return self.actor.sees_phones and access.show_phones(self.database, self.actor, subject)
+        actor = self.asking.actor
+        return actor.sees_phones(self.asking.permission) and access.show_phones(self.database, actor, subject)
 
 
-def get_phones(session: ReadSession, database: Database, actor: Actor) -> PhoneBook:
+def get_phones(session: ReadSession, database: Database, asking: AskedBy) -> PhoneBook:
     """Return the rule on duty phones for whoever is asking."""
-    return PhoneBook(session, database, actor)
+    return PhoneBook(session, database, asking)
 
 
 Phones = Annotated[PhoneBook, Depends(get_phones)]

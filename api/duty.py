@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from api.deps import AskedMoment, InstantText, Page, Phones, ReadSession, SignedIn
+from api.deps import AskedMoment, InstantText, Page, Phones, ReadSession, needs
 from api.errors import problem_responses
 from api.shapes import Listing, SpanOut, listing, span_out
 from spatial import paging
@@ -15,7 +15,7 @@ from spatial.errors import NotFound, invalid
 from spatial.roster.listing import assignment_rows, officer_rows, shift_rows, team_rows
 from spatial.time import parse_instant
 
-router = APIRouter(tags=["duty"], dependencies=[SignedIn])
+router = APIRouter(tags=["duty"], dependencies=[needs("duty.read")])
 LONGEST_WINDOW = timedelta(days=31)
 
 

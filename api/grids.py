@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from api.deps import Actor, AskedMoment, Language, Page, ReadSession, SignedIn, WriteSession
+from api.deps import Actor, AskedMoment, Language, Page, ReadSession, WriteSession, needs
 from api.errors import problem_responses
 from api.jobs import JobOut, job_out
 from api.shapes import Feature, FeatureCollection, SpanOut, features, shape_geojson, span_out
@@ -15,7 +15,7 @@ from spatial.grids import listing
 from spatial.paging import Paged
 from spatial.time import now
 
-router = APIRouter(tags=["grids"], dependencies=[SignedIn])
+router = APIRouter(tags=["grids"], dependencies=[needs("areas.read")])
 LayerCode = Annotated[str, Path(max_length=100, description="code of a layer", examples=["police"])]
 GridCode = Annotated[str, Path(max_length=100, description="code of a grid")]
 
@@ -76,10 +76,10 @@ def layers(session: ReadSession, moment: AskedMoment, lang: Language) -> list[La
     summary="Look for faults in a layer, as a job",
     status_code=202,
     responses=problem_responses(403, 404),
+    dependencies=[needs("tilings.check")],
 )
 def check(session: WriteSession, actor: Actor, response: Response, layer: LayerCode) -> JobOut:
     """Queue a check of the layer's tiling as it is in force; what it finds is listed by `/findings`."""
-    actor.require("planner", "system_admin")
     listing.layer_named(session, layer)
     job_id = jobs.enqueue(
         session, "check-tiling", {"layer": layer, "asked_by": actor.name}, actor=actor.name, now=now()

@@ -4,11 +4,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 import migrations
-from api.deps import Database
+from api.deps import Database, needs
 from api.errors import problem_responses
 from spatial.errors import Busy
 
-router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], dependencies=[needs("open")])
 
 
 class HealthOut(BaseModel):

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from fastapi.responses import FileResponse
 from sqlalchemy.orm import Session
 
-from api.deps import Actor, AppSettings, Database, Language, ReadSession, SignedIn, WriteSession
+from api.deps import Actor, AppSettings, AskedBy, Database, Language, ReadSession, WriteSession, needs
 from api.errors import problem_responses
 from api.import_jobs import FAULTS_FILE, GRIDS, Order, annotated_suffix, roles_for
 from api.imports_form import BODY, FIELDS, order_of
@@ -21,7 +21,7 @@ from spatial.tables import Job
 from spatial.time import now
 from spatial.uploads import Incoming, Uploads
 
-router = APIRouter(tags=["imports"], dependencies=[SignedIn])
+router = APIRouter(tags=["imports"], dependencies=[needs("imports")])
 TRY, COMMIT = "import", "import-commit"
 ImportId = Annotated[uuid.UUID, Path(description="name of an import, as its `Location` gave it")]
 SubjectName = Annotated[
@@ -85,6 +85,7 @@ async def receive(request: Request, config: AppSettings, _importer: Importer) ->
 def send(
     subject: SubjectName,
     actor: Importer,
+    asking: AskedBy,
     database: Database,
     lang: Language,
     response: Response,
@@ -102,7 +103,7 @@ def send(
         received.drop()
         raise
     try:
-        with database.write() as session:  # only now: what is queued is there
+        with database.write(asking.reach) as session:  # only now: what is queued is there
             out = _queued(session, order, lang, bytes=received.incoming.bytes)
     except BaseException:
         received.uploads.drop(received.id)
@@ -111,10 +112,10 @@ def send(
     return out
 
 
-def may_ask_again(import_id: ImportId, database: Database, actor: Actor) -> Order:
+def may_ask_again(import_id: ImportId, database: Database, asking: AskedBy) -> Order:
     """Return what was asked of a file that the actor sent, before anything of the body is read."""
-    with database.read() as session:  # given back at once: a body may take its time
-        return Order.model_validate(_sent(session, import_id, actor).params)
+    with database.read(asking.reach) as session:  # given back at once: a body may take its time
+        return Order.model_validate(_sent(session, import_id, asking.actor).params)
 
 
 Before = Annotated[Order, Depends(may_ask_again)]

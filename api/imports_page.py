@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
-from api.deps import Actor, AppSettings, Language, ReadSession, SignedIn
+from api.deps import Actor, AppSettings, Language, ReadSession, needs
 from api.errors import problem_responses
 from api.import_jobs import GRIDS, roles_for
 from api.imports_http import COMMIT, TRY, report
@@ -17,7 +17,7 @@ from spatial.access import Actor as Actor_
 from spatial.grids.about import synthetic_label
 from spatial.imports.subjects import SUBJECTS
 
-router = APIRouter(tags=["pages"], dependencies=[SignedIn], default_response_class=HTMLResponse)
+router = APIRouter(tags=["pages"], dependencies=[needs("imports")], default_response_class=HTMLResponse)
 MOST_SENT = 30
 
 

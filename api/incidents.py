@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
-from api.deps import AskedMoment, InstantText, Page, ReadSession, SignedIn
+from api.deps import AskedMoment, InstantText, Page, ReadSession, needs
 from api.duty import window
 from api.errors import problem_responses
 from api.shapes import Feature, FeatureCollection, SpanOut, feature, features, span_out
@@ -15,7 +15,7 @@ from spatial.errors import invalid
 from spatial.incidents.listing import Wanted, incident_as_known, incident_rows, incident_versions
 from spatial.incidents.rules import LONGEST_ID
 
-router = APIRouter(tags=["incidents"], dependencies=[SignedIn])
+router = APIRouter(tags=["incidents"], dependencies=[needs("incidents.read")])
 SourceCode = Annotated[str, Path(max_length=100, description="code of a source", examples=["110"])]
 ExternalId = Annotated[str, Path(max_length=LONGEST_ID, description="the source's own number of the incident")]
 

@@ -12,7 +12,7 @@ from fastapi.exceptions import HTTPException
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from api.asking import PlainText
-from api.deps import Actor, AppSettings, InstantText, Language, SignedIn, WriteSession
+from api.deps import Actor, AppSettings, InstantText, Language, WriteSession, needs
 from api.errors import FaultOut, problem_responses
 from api.faults import refused
 from maps.texts import say
@@ -22,7 +22,7 @@ from spatial.incidents.rules import LONGEST_ID, LONGEST_TEXT, oldest_kept
 from spatial.incidents.service import take
 from spatial.time import now
 
-router = APIRouter(tags=["incidents"], dependencies=[SignedIn])
+router = APIRouter(tags=["incidents"], dependencies=[needs("incidents.tell")])
 MOST_ITEMS = 10_000
 MOST_BYTES = 16 * 2**20
 LINES = {"application/x-ndjson", "application/ndjson", "application/jsonl"}

@@ -4,14 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.deps import AskedMoment, Language, Phones, ReadSession
+from api.deps import AskedMoment, Language, Phones, ReadSession, needs
 from api.errors import problem_responses
 from api.lookup_out import AnswerOut, answer_out
 from api.places import read_place
 from spatial.lookup.ask import ask
 from spatial.lookup.model import Question
 
-router = APIRouter(tags=["look-up"])
+router = APIRouter(tags=["look-up"], dependencies=[needs("look-up")])
 
 
 @router.get(

@@ -93,7 +93,7 @@ class LayerOut(BaseModel):
 
     layer: str
     title: str
-    status: str = Field(description="owned, overlap, gap, outside or empty")
+    status: str = Field(description="owned, overlap, gap, outside, empty or hidden")
     grid: GridOut | None
     units: list[UnitOut] = Field(description="the grid's unit, then those above it")
     serving: list[UnitOut] = Field(description="units of other trees that serve one of them")
@@ -102,7 +102,7 @@ class LayerOut(BaseModel):
     edge_m: float | None
     beyond: list[BeyondOut]
     responsible: list[ResponsibleOut]
-    on_duty: bool = Field(description="whether anybody covers the grid now")
+    on_duty: bool | None = Field(description="whether anybody covers the grid now; null: not shown to whoever asks")
     responds_now: str | None = Field(description="the step of the chain to call first")
     chain: list[StepOut]
     warnings: list[str] = Field(description="what must not be overlooked, as sentences")
@@ -162,7 +162,11 @@ def _layer(one: LayerAnswer, lang: str, phones: bool) -> LayerOut:
 
 
 def _warnings(one: LayerAnswer, lang: str) -> list[str]:
+    if one.status == "hidden":
+        return [say("lookup.hidden", lang)]
     found = []
+    if one.is_neighbours:
+        found.append(say("lookup.neighbours", lang, unit=one.units[0].name if one.units else "—"))
     if one.status in {"gap", "overlap", "outside", "empty"}:
         others = [other.grid.code for other in one.beyond if one.status != "overlap" or other.overlaps]
         nearest = one.beyond[0].distance_m if one.beyond else one.edge_m

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.orm import Session
 
-from api.deps import DEMO_COOKIE, AppSettings, AskedMoment, Language, ReadSession, SignedIn, may_demo
+from api.deps import AppSettings, AskedMoment, Language, MaybeActor, ReadSession, TheGate, may_demo, needs
 from api.errors import problem_responses
 from maps.grids import grid_map
 from maps.home import Figure, Person, docs_page, home_page
@@ -16,6 +16,7 @@ from maps.networks import Flaw
 from maps.offline import NODE_MODULES, STATIC, OfflineMap
 from maps.texts import say
 from spatial import access
+from spatial.access import Actor, Gate
 from spatial.grids.about import example_place, synthetic_label
 from spatial.grids.listing import finding_rows, layer_rows
 from spatial.history import Moment
@@ -29,31 +30,39 @@ router = APIRouter(tags=["pages"], default_response_class=HTMLResponse)
 MOST_FLAWS = 1000
 
 
-@router.get("/", summary="The home page", responses=problem_responses())
-def home(request: Request, session: ReadSession, config: AppSettings, lang: Language) -> HTMLResponse:
-    """Return the page; figures and the switch of roles are for those whom the demo lets in."""
+@router.get("/", summary="The home page", responses=problem_responses(), dependencies=[needs(access.OPEN)])
+def home(
+    request: Request,
+    session: ReadSession,
+    gate: TheGate,
+    actor: MaybeActor,
+    config: AppSettings,
+    lang: Language,
+) -> HTMLResponse:
+    """Return the page; figures are for those who may read the roster, the switch of roles for the demo's visitors."""
+    people: list[Person] = []
+    if may_demo(request, config):
+        found = access.demo_principals(session)
+        people = [Person(one.name, one.title[lang], actor is not None and one.name == actor.name) for one in found]
     synthetic = synthetic_label(session, lang)
-    if not may_demo(request, config):
-        return _page(home_page(lang=lang, zone=config.zone, synthetic=synthetic), lang)
-    moment = Moment(now())
-    current = request.cookies.get(DEMO_COOKIE, f"demo-{access.DEFAULT_DEMO_ROLE}")
-    people = [Person(one.name, one.title[lang], one.name == current) for one in access.demo_principals(session)]
-    html = home_page(
-        lang=lang,
-        zone=config.zone,
-        figures=_figures(session, moment, lang),
-        people=people,
-        synthetic=synthetic,
-        example=example_place(session, moment),
-    )
+    session.close()  # before another connection is asked for
+    figures, example = _at_home(gate, actor, lang) if actor and actor.may("duty.read") else ([], None)
+    html = home_page(lang=lang, zone=config.zone, figures=figures, people=people, synthetic=synthetic, example=example)
     return _page(html, lang)
+
+
+def _at_home(gate: Gate, actor: Actor, lang: str) -> tuple[list[Figure], tuple[float, float] | None]:
+    """Return the figures of the home page, and a place to ask about."""
+    moment = Moment(now())
+    with gate.database.read(gate.reach(actor, "duty.read")) as session:
+        return _figures(session, moment, lang), example_place(session, moment)
 
 
 @router.get(
     "/maps/grids",
     summary="The map of the grids, with the state of duty",
     responses=problem_responses(404),
-    dependencies=[SignedIn],
+    dependencies=[needs("duty.read")],
 )
 def grids(
     request: Request,
@@ -69,7 +78,12 @@ def grids(
     return _page(page.html(), lang)
 
 
-@router.get("/docs", summary="The documentation of the HTTP interface", responses=problem_responses())
+@router.get(
+    "/docs",
+    summary="The documentation of the HTTP interface",
+    responses=problem_responses(),
+    dependencies=[needs(access.OPEN)],
+)
 def docs(lang: Language) -> HTMLResponse:
     """Return the documentation, drawn without the internet."""
     return _page(docs_page(lang), lang)

@@ -20,6 +20,7 @@ from spatial.grids.about import example_place
 from spatial.grids.listing import is_empty
 from spatial.history import Moment
 from spatial.local_postgis import Notice
+from spatial.postgresql import API, WORKER
 from spatial.settings import Settings
 from spatial.time import now
 
@@ -69,9 +70,9 @@ def load_demo(
 
 
 def run(database: Database, settings: Settings, notice: Notice, *, worker: bool) -> None:
-    """Serve until Ctrl-C or SIGTERM."""
+    """Serve until Ctrl-C or SIGTERM, with no more rights in the database than serving and working need."""
     listening = _listen(settings)
-    app = create_app(database, settings)
+    app = create_app(database.as_login(API), settings)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=5, server_header=False
     )
@@ -80,7 +81,7 @@ def run(database: Database, settings: Settings, notice: Notice, *, worker: bool)
     for name, path in (*LINKS, *_example(database)):
         notice(f"link-{name}", url=f"http://{host}:{port}{path}")
     stop = threading.Event()
-    helper = threading.Thread(target=work, args=(database, stop), name="worker", daemon=True)
+    helper = threading.Thread(target=work, args=(database.as_login(WORKER), stop), name="worker", daemon=True)
     with contextlib.suppress(KeyboardInterrupt), listening:
         if worker:
             helper.start()

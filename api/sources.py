@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from api.asking import PlainText
-from api.deps import Actor, Language, ReadSession, SignedIn, WriteSession
+from api.deps import Actor, Language, ReadSession, WriteSession, needs
 from api.errors import problem_responses
 from api.shapes import Listing
 from spatial.incidents.rules import State, freshness
@@ -15,7 +15,7 @@ from spatial.incidents.sources import aliases_of, replace_aliases, source_rows
 from spatial.tables import Source
 from spatial.time import now
 
-router = APIRouter(tags=["incidents"], dependencies=[SignedIn])
+router = APIRouter(tags=["incidents"], dependencies=[needs("sources.read")])
 SourceCode = Annotated[str, Path(max_length=100, description="code of a source", examples=["110"])]
 Code = Annotated[PlainText, Field(min_length=1, max_length=100)]
 
@@ -55,6 +55,7 @@ def categories(session: ReadSession, source: SourceCode) -> dict[str, str]:
     "/sources/{source}/categories",
     summary="Map a source's codes to our categories",
     responses=problem_responses(403, 404),
+    dependencies=[needs("sources.map")],
 )
 def map_categories(
     session: WriteSession, actor: Actor, source: SourceCode, mapping: dict[Code, Code]

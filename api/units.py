@@ -5,14 +5,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 
-from api.deps import AskedMoment, Page, ReadSession, SignedIn
+from api.deps import AskedMoment, Page, ReadSession, needs
 from api.errors import problem_responses
 from api.shapes import Feature, FeatureCollection, SpanOut, features, shape_geojson, span_out
 from spatial import paging
 from spatial.errors import NotFound
 from spatial.grids.units import UnitRow, unit_rows
 
-router = APIRouter(tags=["units"], dependencies=[SignedIn])
+router = APIRouter(tags=["units"], dependencies=[needs("areas.read")])
 
 
 class UnitDetails(BaseModel):

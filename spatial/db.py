@@ -1,24 +1,56 @@
 """The database: engines, sessions, versions, and the only `commit()` of the product."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import orjson
-from sqlalchemy import Engine, create_engine, event, func, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from spatial.errors import Busy, Conflict, SetupError, invalid
+from spatial.errors import Busy, Conflict, Denied, SetupError, invalid
 from spatial.settings import settings
 from spatial.tables import DOMAINS, DatasetVersion
 
 OLDEST_POSTGRESQL = 14
+
+
+@dataclass(frozen=True)
+class Reach:
+    """As which role of the database a transaction runs, and the rows of whose units and layers it sees there.
+
+    None of `units` or `layers` stands for all. The rules are in the migrations (0001_roles.sql).
+    """
+
+    role: str
+    actor: str = ""
+    units: tuple[int, ...] | None = None
+    named: tuple[int, ...] = ()  # units that may be named: these, the ones above and beside them
+    rim: tuple[int, ...] = ()  # grids that touch or overlap theirs
+    layers: tuple[int, ...] | None = None
+
+    @cached_property
+    def said(self) -> dict[str, str]:
+        """What the database is told for a transaction, by the name of the setting."""
+        return {
+            "role": self.role,
+            "twingrid.actor": self.actor,
+            "twingrid.everywhere": "on" if self.units is None else "",
+            "twingrid.units": _listed(self.units or ()),
+            "twingrid.named": _listed(self.named),
+            "twingrid.rim": _listed(self.rim),
+            "twingrid.layers": "*" if self.layers is None else _listed(self.layers),
+        }
+
+
+def _listed(ids: Iterable[int]) -> str:
+    return ",".join(map(str, ids))
 
 
 def driver_url(url: str) -> str:
@@ -29,8 +61,12 @@ def driver_url(url: str) -> str:
     return parsed.render_as_string(hide_password=False)
 
 
-def make_engine(url: str) -> Engine:
-    """Return an engine whose sessions speak UTC and whose statements are bounded in time."""
+def make_engine(url: str, *, role: str | None = None) -> Engine:
+    """Return an engine whose sessions speak UTC and whose statements are bounded in time.
+
+    With a `role` its sessions have the rights of that role from the start, and whoever logs in must be a member of it.
+    """
+    options = f"-c timezone=UTC -c statement_timeout={settings().statement_timeout_s}s -c jit=off"
     engine = create_engine(
         driver_url(url),
         pool_size=20,
@@ -42,7 +78,7 @@ def make_engine(url: str) -> Engine:
         connect_args={
             "application_name": "twingrid",
             "connect_timeout": 10,
-            "options": f"-c timezone=UTC -c statement_timeout={settings().statement_timeout_s}s -c jit=off",
+            "options": f"{options} -c role={role}" if role else options,
         },
     )
     event.listen(engine, "handle_error", _translate)
@@ -58,6 +94,8 @@ def _translate(context: object) -> None:
         raise Conflict("stored-state-forbids", rule=constraint) from error
     if code == "23514":  # a check
         raise Conflict("stored-rule-forbids", rule=constraint) from error
+    if code == "42501":  # no right to the table, or a row beyond somebody's reach: the code above forgot to ask
+        raise Denied("beyond-reach") from error
     if code in {"22021", "22P05"}:  # a text that cannot be stored, such as one with NUL
         raise invalid("text", "text-cannot-be-stored") from error
     if code is not None and code.startswith("22"):  # out of range, malformed: a value that no check of ours looked at
@@ -94,16 +132,29 @@ class Database:
     def __post_init__(self) -> None:
         self.reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
+    def as_login(self, role: str) -> "Database":
+        """Return the same database as another role sees it, with connections of its own.
+
+        Where we come in without a password, over the socket of an embedded cluster, we log in as that role; else we log
+        in as before and take the role on, unless it is the one already.
+        """
+        url = self.engine.url
+        if url.username == role:
+            return Database(make_engine(url.render_as_string(hide_password=False)))
+        if url.password is None and str(url.query.get("host", "")).startswith("/"):
+            return Database(make_engine(url.set(username=role).render_as_string(hide_password=False)))
+        return Database(make_engine(url.render_as_string(hide_password=False), role=role))
+
     @contextmanager
-    def read(self) -> Iterator[Session]:
-        """Yield a session that sees one state of the database and cannot change it."""
-        with _patience(), Session(self.reader) as session:
+    def read(self, reach: Reach | None = None) -> Iterator[Session]:
+        """Yield a session that sees one state of the database, as far as somebody reaches, and cannot change it."""
+        with _patience(), Session(self.reader, info={"reach": reach}) as session:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """Yield a session whose work is committed at the end, or not at all."""
-        with _patience(), Session(self.engine) as session:
+    def write(self, reach: Reach | None = None) -> Iterator[Session]:
+        """Yield a session whose work, as far as somebody reaches, is committed at the end, or not at all."""
+        with _patience(), Session(self.engine, info={"reach": reach}) as session:
             yield session
             self.finish(session)
 
@@ -136,6 +187,22 @@ class Database:
                     connection.execute(
                         text("SELECT pg_advisory_unlock_shared(domain_lock(:domain))"), {"domain": domain}
                     )
+
+
+def reach_in(session: Session) -> Reach | None:
+    """Return how far the transactions of a session reach; none: as far as whoever logged in."""
+    found: Reach | None = session.info.get("reach")
+    return found
+
+
+@event.listens_for(Session, "after_begin")
+def _say_reach(session: Session, _transaction: object, connection: Connection) -> None:
+    """Tell the database at the beginning of each transaction how far it may reach; until its end, and no longer."""
+    reach = reach_in(session)
+    if reach is not None:
+        settings_ = ", ".join(f"set_config('{name}', :v{n}, true)" for n, name in enumerate(reach.said))
+        told = {f"v{n}": value for n, value in enumerate(reach.said.values())}
+        connection.execute(text(f"SELECT {settings_}"), told)
 
 
 def hold_domain(session: Session, domain: str) -> None:

@@ -1,4 +1,4 @@
-"""The programs of PostgreSQL on this machine, and the system user they run as."""
+"""PostgreSQL: the roles that log in, its programs on this machine, and the system user they run as."""
 
 import os
 import pwd
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from spatial.errors import SetupError
 
+API, WORKER = "twingrid_api", "twingrid_worker"  # as which the service and the worker log in; see 0001_roles.sql
 SYSTEM_USERS = ("postgres", "twingrid", "_postgres", "_postgresql")
 
 

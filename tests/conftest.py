@@ -18,6 +18,7 @@ from fastapi.testclient import TestClient
 import migrations
 from spatial.db import Database, make_engine
 from spatial.local_postgis import LocalPostgis
+from spatial.postgresql import API
 from spatial.settings import ROOT, Settings
 from spatial.tables import SRID
 
@@ -181,18 +182,20 @@ ClientAs = Callable[..., TestClient]
 @pytest.fixture
 def client_as() -> Iterator[Callable[[Database, str], TestClient]]:
     """Return a maker of clients: `client_as(database, role)` asks as the demo's principal of that role."""
-    opened: list[TestClient] = []
+    opened: list[tuple[TestClient, Database]] = []
 
     def make(database: Database, role: str = "dispatcher") -> TestClient:
         from api.app import create_app
 
-        app = create_app(database, Settings(language="en"))
+        served = database.as_login(API)
+        app = create_app(served, Settings(language="en"))
         here = ("127.0.0.1", 50000)
         client = TestClient(app, "http://127.0.0.1:8000", client=here, raise_server_exceptions=False)
         client.cookies.set("twingrid_demo", f"demo-{role}")
-        opened.append(client)
+        opened.append((client, served))
         return client
 
     yield make
-    for client in opened:
+    for client, served in opened:
         client.close()
+        served.engine.dispose()

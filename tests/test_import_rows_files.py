@@ -9,7 +9,7 @@ from openpyxl import Workbook, load_workbook
 from sqlalchemy import text
 
 from api.imports_rows_text import teller
-from spatial.access import DUTY_PHONE, Actor
+from spatial.access import DUTY_PHONE, Actor, Grant
 from spatial.db import Database
 from spatial.errors import InputError
 from spatial.history import Moment
@@ -167,7 +167,7 @@ def test_a_real_city_of_roads(empty_database: Database, realdata: Path) -> None:
 
 def test_duty_phones_are_exported_for_those_only_who_may_see_them(small: Database, tmp_path: Path) -> None:
     """Others get the officers without their phones, and an import of that leaves the phones as they are."""
-    dispatcher = Actor("d", {}, frozenset({"viewer"}), frozenset({DUTY_PHONE}))
+    dispatcher = Actor("d", {}, (Grant("viewer", fields=frozenset({DUTY_PHONE})),))
     for actor, shown in ((ACTOR, False), (dispatcher, True)):
         path = tmp_path / "out.geojson"
         export_file(small, actor, SUBJECTS["officers"], Moment(AT), path, "geojson")

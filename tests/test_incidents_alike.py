@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from spatial.access import PERMISSIONS
 from spatial.db import Database
 from spatial.errors import InputError
 from spatial.imports.subjects import SUBJECTS
 from spatial.incidents.model import Told
-from spatial.incidents.rules import LONGEST_ID, LONGEST_TEXT, MAY_TELL
+from spatial.incidents.rules import LONGEST_ID, LONGEST_TEXT
 from spatial.incidents.service import take as tell
 from spatial.time import now
 from tests import rows
@@ -86,4 +87,4 @@ def test_what_is_too_old_to_keep_is_not_taken_in_either_way(database: Database) 
 
 def test_who_may_tell_events_may_send_them_as_a_file() -> None:
     """The same roles."""
-    assert set(SUBJECTS["incidents"].roles) == set(MAY_TELL)
+    assert set(SUBJECTS["incidents"].roles) == set(PERMISSIONS["incidents.tell"].roles)

@@ -166,7 +166,7 @@ def test_a_guess_is_shown_and_then_confirmed(client: TestClient, database: Datab
 def test_the_page_says_what_the_report_says(client: TestClient, database: Database) -> None:
     """Form, report and list, in both languages; what a file holds is text on it."""
     found = tried(client, database, SOURCES + "<b>x</b>,<i>y</i>,soon\n", name="<b>.csv")
-    for lang, words in (("zh-CN", ("试运行：完成", "警情与事件", "错误")), ("en", ("Dry run: done", "Incidents"))):
+    for lang, words in (("zh-CN", ("试运行：完成", "来源", "错误")), ("en", ("Dry run: done", "Sources"))):
         page = client.get("/imports", params={"id": found["id"], "lang": lang})
         assert (page.status_code, page.headers["content-language"]) == (200, lang)
         assert all(word in page.text for word in words)

@@ -1,4 +1,13 @@
--- Everything that 0001 made, taken away again; the extensions stay, for others may use them.
+-- Everything that 0001 made, taken away again; the extensions and the roles stay, for others may use them.
+
+DO $$
+DECLARE
+    rule record;
+BEGIN
+    FOR rule IN SELECT policyname, tablename FROM pg_policies WHERE schemaname = 'public' LOOP
+        EXECUTE format('DROP POLICY %I ON %I', rule.policyname, rule.tablename);
+    END LOOP;
+END $$;
 
 DROP VIEW gis_grids, gis_units, gis_places, gis_incidents, gis_findings, gis_roads, gis_barriers;
 
@@ -37,6 +46,7 @@ DROP TABLE team;
 DROP TABLE category_alias;
 DROP TABLE source;
 DROP TABLE road_node;
+DROP TABLE gis_login;
 DROP TABLE principal;
 DROP TABLE place;
 DROP TABLE officer;
@@ -50,5 +60,6 @@ DROP TABLE barrier;
 DROP TABLE audit;
 DROP TABLE address;
 
+DROP FUNCTION gis_scope, hidden_layers, scope_lent, scope_area, scope_of, scope_layers, scope_everywhere, scope_ids, scope_text, public_layers;
 DROP FUNCTION drop_incident_months, ensure_incident_months, cover_within_shift, whole_outlives_parts, part_within_shift,
     watch_incidents, no_current_incident, one_current_incident, append_only, history_stays, open_version, domain_lock;

@@ -211,6 +211,13 @@ CREATE TABLE finding (
 CREATE INDEX ix_finding_geom ON finding USING gist (geom) WHERE upper_inf(recorded);
 CREATE INDEX ix_finding_layer_id ON finding (layer_id);
 
+CREATE TABLE gis_login (
+    name TEXT COLLATE "C" NOT NULL,
+    principal_id BIGINT NOT NULL,
+    CONSTRAINT pk_gis_login PRIMARY KEY (name),
+    CONSTRAINT fk_gis_login_principal_id FOREIGN KEY(principal_id) REFERENCES principal (id)
+);
+
 CREATE TABLE grid (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     layer_id BIGINT NOT NULL,

@@ -117,8 +117,8 @@ def export_file(
     The file only appears once the audit holds who took it. Phones of officers are left out of it unless the actor may
     see them, and then that is on record.
     """
-    actor.require("viewer")
-    phones = actor.sees_phones and access.show_phones(database, actor, f"export/{subject.name}")
+    actor.granted("exports")
+    phones = actor.sees_phones("duty.read") and access.show_phones(database, actor, f"export/{subject.name}")
     kinds = {one.name: WRITTEN_AS[one.kind] for one in subject.fields if phones or not one.is_phone}
     if moment.known_at is not None:
         database.settle(moment.known_at)

@@ -17,7 +17,6 @@ from spatial.personal import is_personal
 from spatial.tables import Span
 from spatial.time import parse_instant, since
 
-MAY_TELL = ("dispatcher", "duty_officer", "system_admin")
 LONGEST_ID, LONGEST_TEXT = 200, 500  # characters; of a source's own number, and of what is said in words
 EARLIEST_REPORT = datetime(1980, 1, 1, tzinfo=UTC)  # before, it is an empty cell of some program
 CLOCKS_DIFFER = timedelta(hours=1)  # how far the clock of a source may be ahead

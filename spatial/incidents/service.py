@@ -15,7 +15,7 @@ from spatial.errors import Fault, InputError
 from spatial.grids import queries as grids
 from spatial.incidents import staged
 from spatial.incidents.model import Change, Note, Refused, Report, Taken, Told
-from spatial.incidents.rules import MAY_TELL, is_far, read_reports
+from spatial.incidents.rules import is_far, read_reports
 from spatial.tables import Source
 
 WAITS = "5s"  # for other writers; then the caller is to tell it again
@@ -38,7 +38,7 @@ def take(
     version. Of several that are told of one incident at once, the last counts. If any cannot be taken in, none is, and
     all faults are told at once with the places of their incidents; with `partial` the others are.
     """
-    actor.require(*MAY_TELL)
+    actor.granted("incidents.tell")
     given, faults = _read(told, crs, now, oldest)
     # decided under the lock of the domain, so that what it rests on cannot change before it is written; a large file
     # holds it for long, and requests that waited for it would leave no thread to the readers

@@ -11,8 +11,6 @@ from spatial.db import open_version
 from spatial.errors import Fault, InputError, NotFound
 from spatial.tables import Category, CategoryAlias, Source
 
-MAY_MAP = ("system_admin", "planner")
-
 
 def source_rows(session: Session) -> Sequence[Source]:
     """Return all sources, by code."""
@@ -32,7 +30,7 @@ def aliases_of(session: Session, source: str) -> dict[str, str]:
 
 def replace_aliases(session: Session, actor: Actor, source: str, mapping: Mapping[str, str]) -> None:
     """Map a source's codes to our categories, instead of what was mapped before; all must be of ours."""
-    actor.require(*MAY_MAP)
+    actor.granted("sources.map")
     source_id = _id_of(session, source)
     ids = {row.code: row.id for row in session.execute(select(Category.code, Category.id))}
     faults = [

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -37,6 +37,7 @@ class _Placed:
     edge_m: float | None
     beyond: tuple[Beyond, ...]
     finding: Finding | None
+    is_own: bool = True
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,17 @@ def ask(session: Session, question: Question) -> Answer:
     touching: dict[int, list[Candidate]] = defaultdict(list)
     for candidate in queries.containing(session, question):
         touching[candidate.layer_id].append(candidate)
-    faults = queries.faults_at(session, question)
-    placed = [_place(session, question, layer, touching[layer.id], faults.get(layer.id), plane) for layer in layers]
-    owners = [one.candidate for one in placed if one.candidate]
-    duty = _duty(session, owners, Moment(question.at, question.known_at))
+    faults, hidden = queries.faults_at(session, question), queries.hidden_layers(session, question)
+    placed = [
+        _Placed(layer, "hidden", None, False, None, (), None)
+        if layer.id in hidden
+        else _place(session, question, layer, touching[layer.id], faults.get(layer.id), plane)
+        for layer in layers
+    ]
+    placed = [replace(one, is_own=_is_own(session, one)) for one in placed]
+    owners = [one.candidate for one in placed if one.candidate and one.is_own]
+    beside = {one.candidate.unit_id for one in placed if one.candidate and not one.is_own}
+    duty = _duty(session, owners, Moment(question.at, question.known_at), beside)
     radius_m = max([question.accuracy_m, 1.0, *(one.edge_m or 0.0 for one in placed)])
     about = queries.Surroundings(
         subjects=duty.subjects,
@@ -80,10 +88,11 @@ def ask(session: Session, question: Question) -> Answer:
 def states(
     session: Session, at: datetime, known_at: datetime | None = None, layers: Collection[str] | None = None
 ) -> list[GridState]:
-    """Return every grid with its shape and its duty state at an instant, by layer and code."""
+    """Return every grid whose people are seen, with its shape and its duty state at an instant, by layer and code."""
     chosen = _layers(session, layers)
     moment = Moment(at, known_at)
-    grids = queries.grids_in_force(session, [layer.id for layer in chosen], moment)
+    found = queries.grids_in_force(session, [layer.id for layer in chosen], moment)
+    grids = [one for one in found if queries.is_own(session, one.unit_id)]
     duty = _duty(session, grids, moment)
     codes = {layer.id: layer.code for layer in chosen}
     return [
@@ -97,6 +106,10 @@ def states(
         )
         for one in grids
     ]
+
+
+def _is_own(session: Session, placed: _Placed) -> bool:
+    return placed.candidate is None or queries.is_own(session, placed.candidate.unit_id)
 
 
 def _layers(session: Session, codes: Collection[str] | None) -> list[Layer]:
@@ -146,10 +159,11 @@ def _place_outside(session: Session, question: Question, layer: Layer, fault: Fi
     )
 
 
-def _duty(session: Session, grids: Sequence[Candidate], moment: Moment) -> _Duty:
-    """Read the roster for some grids at once, and follow each grid's chain of response."""
+def _duty(session: Session, grids: Sequence[Candidate], moment: Moment, beside: Collection[int | None] = ()) -> _Duty:
+    """Read the roster for some grids at once, and follow each grid's chain of response; name the units beside them."""
     chains = roster.steps(session, moment)
-    tree = unit_tree(session, {one.unit_id for one in grids if one.unit_id}, moment.at, moment.known_at)
+    named = {unit for unit in (*(one.unit_id for one in grids), *beside) if unit}
+    tree = unit_tree(session, named, moment.at, moment.known_at)
     grid_ids = {one.grid.id for one in grids}
     asked = {one.grid.id for one in grids if _asks_neighbours(chains.get(one.layer_id, ()))}
     neighbours = queries.neighbours(session, asked, moment) if asked else {}
@@ -178,7 +192,7 @@ def _asks_neighbours(chain: Sequence[Step]) -> bool:
 
 
 def _layer_answer(placed: _Placed, duty: _Duty, accuracy_m: float) -> LayerAnswer:
-    candidate, finding = placed.candidate, placed.finding
+    candidate, finding, own = placed.candidate, placed.finding, placed.is_own
     units = duty.tree.chain(candidate.unit_id) if candidate else ()
     return LayerAnswer(
         layer=placed.layer.code,
@@ -191,7 +205,8 @@ def _layer_answer(placed: _Placed, duty: _Duty, accuracy_m: float) -> LayerAnswe
         near_border=placed.edge_m is not None and placed.edge_m <= accuracy_m,
         edge_m=placed.edge_m,
         beyond=placed.beyond,
-        responsible=tuple(duty.assigned.get(candidate.grid.id, ())) if candidate else (),
-        response=duty.responses[candidate.grid.id] if candidate else None,
+        responsible=tuple(duty.assigned.get(candidate.grid.id, ())) if candidate and own else (),
+        response=duty.responses[candidate.grid.id] if candidate and own else None,
         finding={"kind": finding.kind, "area_m2": finding.area_m2, "grids": finding.grids} if finding else None,
+        is_neighbours=not own,
     )

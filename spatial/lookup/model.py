@@ -58,7 +58,9 @@ class LayerAnswer:
     """What one layer says of a place.
 
     `status`: `owned`, `overlap` (inside several grids; the smallest code owns it), `gap` (a hole inside the tiling, for
-    which the nearest grid answers), `outside` (`beyond` names the nearest grid), or `empty` (no grids then).
+    which the nearest grid answers), `outside` (`beyond` names the nearest grid), `empty` (no grids then), or `hidden`
+    (in a grid that whoever asks does not see). Of a neighbour's grid the desk is told and not who is on duty: then
+    there is no response, and `is_neighbours`.
     `edge_m` is the distance to the nearest border of the owner or, without one, to the nearest grid; `beyond` lists
     the grids within the accuracy asked for, and those on the other side of that border.
     """
@@ -76,10 +78,13 @@ class LayerAnswer:
     responsible: tuple[Assigned, ...]
     response: Response | None
     finding: Mapping[str, object] | None  # the recorded fault of the tiling, for a gap or an overlap
+    is_neighbours: bool = False
 
     @property
-    def on_duty(self) -> bool:
-        """Whether anybody covers the grid now."""
+    def on_duty(self) -> bool | None:
+        """Whether anybody covers the grid now; none: whoever asks is not shown."""
+        if self.is_neighbours or self.status == "hidden":
+            return None
         return self.response is not None and self.response.covering is not None
 
 

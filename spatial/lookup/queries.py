@@ -12,6 +12,7 @@ import shapely
 from sqlalchemy import ColumnElement, Select, func, select, text
 from sqlalchemy.orm import Session, aliased
 
+from spatial.db import reach_in
 from spatial.history import Moment, in_force, known
 from spatial.lookup.model import Candidate, GridRef, Question
 from spatial.roster.queries import Subjects
@@ -88,6 +89,21 @@ def faults_at(session: Session, question: Question) -> dict[int, Finding]:
         func.ST_Intersects(Finding.geom, _point(question)),
     )
     return {finding.layer_id: finding for finding in session.scalars(wanted) if finding.layer_id is not None}
+
+
+def hidden_layers(session: Session, question: Question) -> frozenset[int]:
+    """Return the layers in which the place lies in a grid that whoever asks does not see."""
+    reach = reach_in(session)
+    if reach is None or reach.units is None:
+        return frozenset()
+    hidden = func.hidden_layers(_point(question), question.at, question.known_at)
+    return frozenset(session.scalars(select(hidden)))
+
+
+def is_own(session: Session, unit_id: int | None) -> bool:
+    """Return whether whoever asks sees the people of a unit: of neighbours only the grids are seen."""
+    reach = reach_in(session)
+    return reach is None or reach.units is None or unit_id in reach.units
 
 
 def grids_in_force(session: Session, layer_ids: Sequence[int], moment: Moment) -> list[Candidate]:

@@ -1,6 +1,6 @@
 """The tables, one module for each group of dataset domains."""
 
-from .access import DOMAINS, ROLES, Audit, DatasetVersion, Job, Principal, RoleGrant, Token
+from .access import DOMAINS, ROLES, Audit, DatasetVersion, GisLogin, Job, Principal, RoleGrant, Token
 from .areas import (
     Address,
     Barrier,
@@ -69,6 +69,7 @@ __all__ = [
     "Deployment",
     "DutyEvent",
     "Finding",
+    "GisLogin",
     "Grid",
     "GridCell",
     "GridVersion",

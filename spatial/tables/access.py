@@ -43,6 +43,14 @@ class RoleGrant(Base):
     revoked_at: Mapped[Instant | None]
 
 
+class GisLogin(Base):
+    """A login of the database that reads the views `gis_*`, and the principal that it stands for."""
+
+    __tablename__ = "gis_login"
+    name: Mapped[Code] = mapped_column(primary_key=True)
+    principal_id: Mapped[int] = mapped_column(ForeignKey("principal.id"))
+
+
 class Token(Base):
     """A bearer token, stored as its SHA-256."""
 

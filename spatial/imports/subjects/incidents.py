@@ -1,6 +1,7 @@
 """Incidents and the sources that send them."""
 # ruff: noqa: S608  # every name in these statements is one of our own specifications
 
+from spatial.access import PERMISSIONS
 from spatial.imports.model import Check, Field, Subject, Thing
 from spatial.imports.subjects.areas import ADMIN, CODE, TITLE, TITLE_EN, TITLES
 from spatial.incidents.rules import (
@@ -9,7 +10,6 @@ from spatial.incidents.rules import (
     LEAST_PRECISE_M,
     LONGEST_ID,
     LONGEST_TEXT,
-    MAY_TELL,
 )
 
 STEPS = ("at", "dispatched_at", "arrived_at", "closed_at")
@@ -30,7 +30,7 @@ OURS = """CASE WHEN EXISTS (SELECT FROM category_alias) THEN coalesce(
     ELSE s.category END"""
 
 incidents = Subject(
-    "incidents", "incidents", MAY_TELL,
+    "incidents", "incidents", PERMISSIONS["incidents.tell"].roles,
     (
         Field("source", "code", ("来源", "数据来源"), required=True, refers="source", column=None, read="t.source_id"),
         Field("external_id", "text", ("警情编号", "事件编号", "接警编号", "编号", "id"), required=True, column=None,

@@ -1,47 +1,25 @@
-"""Who is asking, and what they may see and do."""
+"""Principals: found by token or name, added, given roles and tokens."""
 
 import hashlib
 import secrets
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from spatial import audit
+from spatial.access.rules import DUTY_PHONE, Actor, Grant
 from spatial.db import Database, open_version
-from spatial.errors import Busy, Denied, NotFound, invalid
+from spatial.errors import Busy, NotFound, invalid
 from spatial.tables import ROLES, Principal, RoleGrant, Token
 
-DUTY_PHONE = "duty_phone"
 DEFAULT_DEMO_ROLE = "dispatcher"
-
-
-@dataclass(frozen=True)
-class Actor:
-    """A principal with the roles and fields granted at the moment of asking."""
-
-    name: str
-    title: dict[str, str]
-    roles: frozenset[str]
-    fields: frozenset[str]
-
-    def require(self, *roles: str) -> None:
-        """Raise `Denied` unless the actor holds one of the roles."""
-        if self.roles.isdisjoint(roles):
-            raise Denied("role-missing", needed=sorted(roles))
-
-    @property
-    def sees_phones(self) -> bool:
-        """Whether duty phones may be shown to this actor."""
-        return DUTY_PHONE in self.fields
 
 
 def operator(user: str) -> Actor:
     """Return whoever has a shell on the machine of the service: the command line's actor."""
     title = {"zh-CN": "本机操作员", "en": "local operator"}
-    roles = frozenset({"system_admin", "planner", "duty_officer", "dispatcher", "viewer"})
-    return Actor(f"local:{user}", title, roles, frozenset())
+    return Actor(f"local:{user}", title, tuple(Grant(role) for role in ROLES))
 
 
 def actor_named(session: Session, name: str, *, demo_only: bool = False) -> Actor | None:
@@ -107,9 +85,13 @@ def show_phones(database: Database, actor: Actor, subject: str) -> bool:
 
 def _with_grants(session: Session, principal: Principal) -> Actor:
     held = (RoleGrant.principal_id == principal.id, RoleGrant.revoked_at.is_(None))
-    grants = session.scalars(select(RoleGrant).where(*held)).all()
-    fields = {field for grant in grants for field in grant.fields}
-    return Actor(principal.name, principal.title, frozenset(grant.role for grant in grants), frozenset(fields))
+    grants = session.scalars(select(RoleGrant).where(*held).order_by(RoleGrant.id))
+    return Actor(principal.name, principal.title, tuple(_grant(one) for one in grants))
+
+
+def _grant(stored: RoleGrant) -> Grant:
+    layers = None if stored.layers is None else tuple(stored.layers)
+    return Grant(stored.role, stored.unit_id, layers, frozenset(stored.fields))
 
 
 def _digest(token: str) -> bytes:

@@ -1,0 +1,34 @@
+"""Who is asking, and what they may see and do."""
+
+from spatial.access.gate import Gate
+from spatial.access.principals import (
+    DEFAULT_DEMO_ROLE,
+    actor_named,
+    actor_of_token,
+    add_principal,
+    demo_principals,
+    issue_token,
+    operator,
+    show_phones,
+)
+from spatial.access.rules import DUTY_PHONE, OPEN, PERMISSIONS, SIGNED_IN, Actor, Grant
+from spatial.access.scopes import reach_of
+
+__all__ = [
+    "DEFAULT_DEMO_ROLE",
+    "DUTY_PHONE",
+    "OPEN",
+    "PERMISSIONS",
+    "SIGNED_IN",
+    "Actor",
+    "Gate",
+    "Grant",
+    "actor_named",
+    "actor_of_token",
+    "add_principal",
+    "demo_principals",
+    "issue_token",
+    "operator",
+    "reach_of",
+    "show_phones",
+]

@@ -1,0 +1,30 @@
+"""How far a principal reaches, as the database is told for each transaction."""
+
+from sqlalchemy import BigInteger, cast, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, array
+from sqlalchemy.orm import Session
+
+from spatial.access.rules import OPEN, SCOPED, SIGNED_IN, Actor, common_layers, database_role
+from spatial.db import Reach
+from spatial.tables import Layer
+
+
+def reach_of(session: Session, actor: Actor, permission: str) -> Reach | None:
+    """Return how far an actor reaches with a permission, or raise `Denied`; none for what asks for no role.
+
+    Units are those below the granted ones at this moment, with what they serve (`scope_of` in 0001_roles.sql).
+    """
+    if permission in (OPEN, SIGNED_IN):
+        return None
+    grants = actor.granted(permission)
+    role = database_role(grants)
+    if role != SCOPED:
+        return Reach(role, actor.name)
+    codes = common_layers(grants)
+    layers = None if codes is None else tuple(session.scalars(select(Layer.id).where(Layer.code.in_(codes))))
+    if any(grant.unit_id is None for grant in grants):
+        return Reach(role, actor.name, layers=layers)
+    roots = cast(array([grant.unit_id for grant in grants]), ARRAY(BigInteger))
+    found = func.scope_of(roots).table_valued("units", "named", "rim")
+    units, named, rim = session.execute(select(found.c.units, found.c.named, found.c.rim)).one()
+    return Reach(role, actor.name, tuple(units), tuple(named), tuple(rim), layers)

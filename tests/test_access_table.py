@@ -1,0 +1,99 @@
+"""Who may do what: the tables of docs/access.md, cell by cell, for grants over everything and for limited ones."""
+
+import re
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from fastapi.routing import APIRoute
+from fastapi.testclient import TestClient
+
+from api.app import SLICES, create_app
+from spatial import jobs
+from spatial.db import Database
+from spatial.postgresql import API
+from spatial.settings import ROOT, Settings
+from spatial.tables import ROLES
+from spatial.time import now
+from tests.access_world import SCOPES, Precinct, build_precinct
+from tests.build import LAT, LON
+
+TABLES = (ROOT / "docs" / "access.md").read_text(encoding="utf-8")
+EVENT = {"source": "110", "external_id": "new", "category": "theft", "reported_at": "2025-03-03T08:30:00+08:00"}
+BODIES = {
+    "POST /demo/switch": {"data": {"name": "demo-viewer"}},
+    "POST /incidents": {"json": {**EVENT, "lon": LON, "lat": LAT}},
+    "POST /incidents/batch": {"json": []},
+    "PUT /sources/{source}/categories": {"json": {}},
+    "POST /imports/{subject}": {"files": {"file": ("a.csv", b"a\n1\n")}},
+    "GET /lookup": {"params": {"lon": LON, "lat": LAT}},
+}
+NAMES = {
+    "layer": "police", "code": "A", "number": "001", "source": "110", "external_id": "in-A",
+    "import_id": str(uuid.UUID(int=1)), "subject": "grids",
+}  # fmt: skip
+
+
+def rows(section: str) -> list[tuple[str, dict[str, str]]]:
+    """Return the rows of a section's table: what is asked for, and the cell of each role."""
+    lines = re.search(rf"^## {section}\n\n(.*?)(?=\n## |\Z)", TABLES, re.MULTILINE | re.DOTALL)
+    assert lines
+    found = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1].splitlines() if "|" in line]
+    roles = found[0][1:]
+    assert tuple(roles) == ROLES
+    return [(row[0], dict(zip(roles, row[1:], strict=True))) for row in found[2:]]
+
+
+@pytest.fixture
+def precinct(empty_database: Database) -> Precinct:
+    """Return two stations with principals of every role and scope."""
+    return build_precinct(empty_database)
+
+
+@pytest.fixture
+def client(precinct: Precinct) -> Iterator[TestClient]:
+    """Yield a client of the service, which logs in with the service's rights."""
+    served = precinct.database.as_login(API)
+    here = ("127.0.0.1", 50000)
+    app = create_app(served, Settings(language="en"))
+    with TestClient(app, "http://127.0.0.1:8000", client=here, raise_server_exceptions=False) as client:
+        yield client
+    served.engine.dispose()
+
+
+def test_every_route_stands_in_the_table() -> None:
+    """The table of requests names every route of the service, and no other."""
+    routes = {
+        f"{verb} {route.path}"
+        for slice_ in SLICES
+        for route in slice_.router.routes
+        if isinstance(route, APIRoute)
+        for verb in route.methods
+    }
+    assert {re.sub(r"`| \(.*\)", "", asked) for asked, _ in rows("HTTP")} == routes
+
+
+def test_each_role_may_do_just_what_the_table_says(precinct: Precinct, client: TestClient) -> None:
+    """Every request, asked by every role with every kind of grant, is allowed or refused as its cell says."""
+    wrong = []
+    for asked, cells in rows("HTTP"):
+        for role, cell in cells.items():
+            for scope in SCOPES:
+                is_limited = scope != "whole" and not role.endswith("_admin")
+                allowed = cell in {"yes", "own"} or (cell == "whole" and not is_limited)
+                status = ask(precinct, client, asked, f"{role}-{scope}")
+                if (status == 403) == allowed or status >= 500:
+                    wrong.append(f"{asked} {role} {scope}: {cell}, but {status}")
+    assert not wrong, "\n".join(wrong)
+
+
+def ask(precinct: Precinct, client: TestClient, asked: str, name: str) -> int:
+    """Ask as a principal for a row of the table, and return the status."""
+    route, subject = re.fullmatch(r"`([^`]+)`(?: \((.*)\))?", asked).groups()  # type: ignore[union-attr]
+    verb, path = route.split(" ")
+    with precinct.database.write() as session:
+        own = jobs.enqueue(session, "nothing", {}, actor=name, now=now())
+    names = {**NAMES, "subject": subject or NAMES["subject"], "job_id": str(own)}
+    path = re.sub(r"\{(\w+)[^}]*\}", lambda match: names[match[1]], path)
+    headers = {"Authorization": f"Bearer {precinct.tokens[name]}"}
+    return client.request(verb, path, headers=headers, **BODIES.get(route, {})).status_code  # type: ignore[arg-type]
