@@ -29,6 +29,7 @@ LATER = {
     "import": ("api.imports_rows", "app_import"),
     "export": ("api.imports_rows", "app_export"),
     "map": ("api.map_cli", "app_map"),
+    "gis": ("api.gis_cli", "app_gis"),
 }
 
 
@@ -55,6 +56,7 @@ app.add_typer(demo, name="demo")
 app.add_typer(token, name="token")
 app.add_typer(typer.Typer(help="Files in."), name="import")
 app.add_typer(typer.Typer(help="Files out."), name="export")
+app.add_typer(typer.Typer(help="Logins of the database for a GIS."), name="gis")
 app.add_typer(typer.Typer(help="Maps as files that need nothing but a browser."), name="map")
 
 console = Console(stderr=True)
@@ -172,10 +174,10 @@ def lookup(
     as_json: Annotated[bool, typer.Option("--json", help="the body that GET /lookup sends")] = False,
 ) -> None:
     """Say whose a place is, who is responsible, who responds now, and how far the border is."""
+    from api.acting import calling
     from api.lookup_out import answer_out
     from api.lookup_text import show
     from api.places import read_place
-    from api.runtime import open_database
     from spatial.lookup.ask import ask
     from spatial.lookup.model import Question
 
@@ -186,10 +188,10 @@ def lookup(
     if known is not None and known > now():
         raise invalid("known_at", "known-at-in-future")
     question = Question(*place, instant, known, accuracy_m, tuple(layer) if layer else None)
-    with open_database(settings(), notice) as database:
+    with calling("look-up", notice) as caller:
         if known is not None:
-            database.settle(known)
-        with database.read() as session:
+            caller.database.settle(known)
+        with caller.read() as session:
             out = answer_out(ask(session, question), lang, phones=False)
     if as_json:
         typer.echo(orjson.dumps(out.model_dump(mode="json"), option=orjson.OPT_INDENT_2).decode())
@@ -203,12 +205,12 @@ def sources(
     as_json: Annotated[bool, typer.Option("--json", help="the body that GET /sources sends")] = False,
 ) -> None:
     """Say which sources of events are late or silent."""
-    from api.runtime import open_database
+    from api.acting import calling
     from api.sources import source_out
     from api.sources_text import show_sources
     from spatial.incidents.sources import source_rows
 
-    with open_database(settings(), notice) as database, database.read() as session:
+    with calling("sources.read", notice) as caller, caller.read() as session:
         found = [source_out(row, now(), lang) for row in source_rows(session)]
     if as_json:
         body = {"items": [one.model_dump(mode="json") for one in found], "next": None}

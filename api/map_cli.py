@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
+from api.acting import calling
 from api.options import DEFAULT_LANGUAGE, Lang
 from api.pages import draw_grids
-from api.runtime import open_database
 from maps.texts import say
 from spatial.errors import invalid
 from spatial.history import Moment
@@ -33,7 +33,7 @@ def grids(
 ) -> None:
     """Write the map of the grids with the state of duty."""
     moment = Moment(parse_instant(at, "at") if at else now())
-    with open_database(settings()) as database, database.read() as session:
+    with calling("duty.read") as caller, caller.read() as session:
         page = draw_grids(session, moment, layer, lang, settings())
     try:
         size = output.write_text(page.html(), "utf-8")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     database_url: str | None = Field(None, description="an external PostgreSQL ≥ 14 with PostGIS ≥ 3.3")
     size: Literal["none", "town", "city"] = Field("town", description="demo data loaded by `up`; none starts empty")
     seed: int = Field(1, ge=0, description="seed of the generated demo data")
+    token: SecretStr | None = Field(None, description="bearer token of the principal as whom the command line asks")
     timezone: str = Field("Asia/Shanghai", description="IANA zone of the deployment")
     language: Literal["zh-CN", "en"] = Field("zh-CN", description="language where a request names none")
     base_map_url: str | None = Field(None, description="tile URL of a base map; none by default")

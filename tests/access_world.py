@@ -5,11 +5,28 @@ from datetime import timedelta
 from typing import Any
 
 from geoalchemy2.shape import from_shape
+from shapely import LineString, MultiLineString
 from sqlalchemy import insert, text, update
 
 from spatial.access import DUTY_PHONE, add_principal, issue_token, operator
 from spatial.db import Database
-from spatial.tables import ROLES, SRID, Address, Category, Incident, IncidentKey, Layer, RoleGrant, Source
+from spatial.tables import (
+    ROLES,
+    SRID,
+    Address,
+    Barrier,
+    Category,
+    Finding,
+    Incident,
+    IncidentKey,
+    Layer,
+    Place,
+    PlaceVersion,
+    RoadEdge,
+    RoadNode,
+    RoleGrant,
+    Source,
+)
 from spatial.time import now
 from tests.build import HOUR, T0, World, build, cell, middle, point
 
@@ -41,8 +58,8 @@ def _fill(world: World, made: Precinct) -> None:
     world.session.execute(update(Layer).values(visibility="internal"))
     world.step(ids["police"], 1, "own", "grid_shift", shift_kinds=["grid"])
     ids["bureau"] = world.unit("B", kind="bureau")
-    for station in STATIONS:
-        ids[station] = world.unit(station)
+    for column, station in ((0, "S1"), (2, "S2"), (9, "S3")):
+        ids[station] = world.unit(station, geom=from_shape(cell(column, 0), srid=SRID))
         world.link(ids[station], ids["bureau"], "command")
     for code, station, column in (("A", "S1", 0), ("B", "S1", 1), ("C", "S2", 2), ("D", "S2", 3), ("E", "S3", 9)):
         ids[code] = world.grid(ids["police"], code, cell(column, 0), ids[station])
@@ -78,6 +95,23 @@ def _report(world: World, made: Precinct) -> None:
         told = {"at": T0 + HOUR, "incident_key_id": session.execute(key).scalar_one(), "category_id": category}
         session.execute(insert(Incident).values(point=place, recorded=recorded, **told))
         session.execute(insert(Address).values(code=f"H-{code}", text=f"house {code}", point=place, dwellings=1))
+        post = session.execute(insert(Place).values(code=f"P-{code}").returning(Place.id)).scalar_one()
+        times = {"valid": world.valid, "recorded": world._recorded("areas")}
+        session.execute(insert(PlaceVersion).values(place_id=post, name=code, klass="post", point=place, **times))
+        flaw = {"kind": "gap", "severity": "fault", "geom": place, "grids": [code], "layer_id": made.ids["police"]}
+        session.execute(insert(Finding).values(**flaw, **times))
+    _lay_out(world)
+
+
+def _lay_out(world: World) -> None:
+    """Lay a road and a river across all of it."""
+    session, line = world.session, LineString([middle(0, 0), middle(9, 0)])
+    nodes = insert(RoadNode).returning(RoadNode.id)
+    ends = [session.execute(nodes.values(point=from_shape(point(*at), srid=SRID))).scalar_one() for at in line.coords]
+    road = {"code": "R", "from_node_id": ends[0], "to_node_id": ends[1], "klass": "street"}
+    session.execute(insert(RoadEdge).values(**road, geom=from_shape(line, srid=SRID)))
+    river = from_shape(MultiLineString([line]), srid=SRID)
+    session.execute(insert(Barrier).values(code="W", kind="river", geom=river))
 
 
 def _admit(world: World, made: Precinct) -> None:

@@ -3,14 +3,20 @@
 import re
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from api.app import SLICES, create_app
 from spatial import jobs
+from spatial.access import operator
+from spatial.access.gis import add_gis_login, drop_gis_login
 from spatial.db import Database
+from spatial.errors import Denied
 from spatial.postgresql import API
 from spatial.settings import ROOT, Settings
 from spatial.tables import ROLES
@@ -85,6 +91,51 @@ def test_each_role_may_do_just_what_the_table_says(precinct: Precinct, client: T
                 if (status == 403) == allowed or status >= 500:
                     wrong.append(f"{asked} {role} {scope}: {cell}, but {status}")
     assert not wrong, "\n".join(wrong)
+
+
+VIEWED = {  # by view and kind of grant: codes, or how many
+    ("gis_grids", "whole"): {"A", "B", "C", "D", "E", "X"},
+    ("gis_grids", "unit"): {"A", "B", "C", "X"},
+    ("gis_grids", "layer"): {"A", "B", "C", "D", "E"},
+    ("gis_units", "whole"): {"S1", "S2", "S3"},
+    ("gis_units", "unit"): {"S1", "S2"},
+    ("gis_units", "layer"): {"S1", "S2", "S3"},
+    **{
+        (f"gis_{what}", scope): 1 if scope == "unit" else 3
+        for what in ("places", "incidents", "findings")
+        for scope in SCOPES
+    },
+    **{(f"gis_{what}", scope): 1 for what in ("roads", "barriers") for scope in SCOPES},
+}
+
+
+def test_a_gis_shows_each_login_just_what_the_table_says(precinct: Precinct) -> None:
+    """A login reads through the views what its principal reaches: all, its own, a layer; administrators nothing."""
+    for role in ROLES:
+        for scope in SCOPES:
+            name = f"t_{uuid.uuid4().hex[:12]}"
+            with precinct.database.write() as session:
+                add_gis_login(session, operator("test"), name, f"{role}-{scope}")
+            try:
+                with precinct.database.read() as session:
+                    session.execute(text(f"SET SESSION AUTHORIZATION gis_{name}"))
+                    for asked, cells in rows("Views for QGIS"):
+                        view = asked.strip("`")
+                        nothing: Any = set() if isinstance(VIEWED[view, scope], set) else 0
+                        expected = VIEWED[view, scope] if cells[role] == "own" else nothing
+                        assert viewed(session, view) == expected, (role, scope, view)
+                    with pytest.raises(Denied):
+                        session.execute(text("SELECT FROM officer"))
+            finally:
+                with precinct.database.write() as session:
+                    drop_gis_login(session, operator("test"), name)
+
+
+def viewed(session: Session, view: str) -> Any:
+    """Return the codes that a view shows; of what has none, how many."""
+    if view in {"gis_grids", "gis_units"}:
+        return set(session.scalars(text(f"SELECT code FROM {view}")))
+    return session.scalar(text(f"SELECT count(*) FROM {view}"))
 
 
 def ask(precinct: Precinct, client: TestClient, asked: str, name: str) -> int:

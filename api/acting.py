@@ -1,0 +1,51 @@
+"""Who asks at the command line: whoever has a shell on this machine, or the principal of `TWINGRID_TOKEN`."""
+
+import getpass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.orm import Session
+
+from api.runtime import open_database, quiet
+from spatial import access
+from spatial.access import Actor
+from spatial.db import Database, Reach
+from spatial.errors import Unauthenticated
+from spatial.local_postgis import Notice
+from spatial.settings import settings
+from spatial.time import now
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks for what, of which database, and how far they reach there."""
+
+    database: Database
+    actor: Actor
+    reach: Reach | None
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Yield a session that shows what the caller reaches."""
+        with self.database.read(self.reach) as session:
+            yield session
+
+
+@contextmanager
+def calling(permission: str, notice: Notice = quiet) -> Iterator[Caller]:
+    """Yield who asks for something that a permission is needed for; `Denied` where they do not hold it."""
+    with open_database(settings(), notice) as database:
+        yield caller_of(database, permission)
+
+
+def caller_of(database: Database, permission: str) -> Caller:
+    """Return who asks: without a token the local operator, who could as well ask PostgreSQL itself."""
+    token = settings().token
+    if token is None:
+        return Caller(database, access.operator(getpass.getuser()), None)
+    with database.read() as session:
+        actor = access.actor_of_token(session, token.get_secret_value(), now())
+        if actor is None:
+            raise Unauthenticated("token-refused")
+        return Caller(database, actor, access.reach_of(session, actor, permission))
