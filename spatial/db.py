@@ -33,6 +33,7 @@ class Reach:
     units: tuple[int, ...] | None = None
     named: tuple[int, ...] = ()  # units that may be named: these, the ones above and beside them
     rim: tuple[int, ...] = ()  # grids that touch or overlap theirs
+    lent: tuple[int, ...] = ()  # officers of other units who serve with theirs
     layers: tuple[int, ...] | None = None
 
     @cached_property
@@ -41,10 +42,10 @@ class Reach:
         return {
             "role": self.role,
             "twingrid.actor": self.actor,
-            "twingrid.everywhere": "on" if self.units is None else "",
             "twingrid.units": _listed(self.units or ()),
             "twingrid.named": _listed(self.named),
             "twingrid.rim": _listed(self.rim),
+            "twingrid.lent": _listed(self.lent),
             "twingrid.layers": "*" if self.layers is None else _listed(self.layers),
         }
 

@@ -54,7 +54,7 @@ APART: Mapping[str, str] = {
     "security_admin": "twingrid_security",
     "audit_admin": "twingrid_audit",
 }
-WHOLE, SCOPED = "twingrid_whole", "twingrid_scoped"
+WHOLE, LAYERED, SCOPED = "twingrid_whole", "twingrid_layered", "twingrid_scoped"
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,9 @@ def database_role(grants: Iterable[Grant]) -> str:
     operating = [grant for grant in held if grant.role not in APART]
     if not operating:
         return APART[held[0].role]
-    return WHOLE if any(grant.is_whole for grant in operating) else SCOPED
+    if any(grant.is_whole for grant in operating):
+        return WHOLE
+    return LAYERED if any(grant.unit_id is None for grant in operating) else SCOPED
 
 
 def common_layers(grants: Iterable[Grant]) -> frozenset[str] | None:

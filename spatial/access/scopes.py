@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, cast, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.orm import Session
 
-from spatial.access.rules import OPEN, SCOPED, SIGNED_IN, Actor, common_layers, database_role
+from spatial.access.rules import LAYERED, OPEN, SCOPED, SIGNED_IN, Actor, common_layers, database_role
 from spatial.db import Reach
 from spatial.tables import Layer
 
@@ -18,13 +18,14 @@ def reach_of(session: Session, actor: Actor, permission: str) -> Reach | None:
         return None
     grants = actor.granted(permission)
     role = database_role(grants)
-    if role != SCOPED:
+    if role not in (SCOPED, LAYERED):
         return Reach(role, actor.name)
     codes = common_layers(grants)
     layers = None if codes is None else tuple(session.scalars(select(Layer.id).where(Layer.code.in_(codes))))
-    if any(grant.unit_id is None for grant in grants):
+    if role == LAYERED:
         return Reach(role, actor.name, layers=layers)
     roots = cast(array([grant.unit_id for grant in grants]), ARRAY(BigInteger))
-    found = func.scope_of(roots).table_valued("units", "named", "rim")
-    units, named, rim = session.execute(select(found.c.units, found.c.named, found.c.rim)).one()
-    return Reach(role, actor.name, tuple(units), tuple(named), tuple(rim), layers)
+    found = func.scope_of(roots).table_valued("units", "named", "rim", "lent")
+    row = session.execute(select(found.c.units, found.c.named, found.c.rim, found.c.lent)).one()
+    units, named, rim, lent = map(tuple, row)
+    return Reach(role, actor.name, units, named, rim, lent, layers)
