@@ -3,32 +3,29 @@
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from api.imports_asked import FileAsked
 from maps.texts import LANGUAGES, known, say
-from spatial.errors import invalid
-from spatial.imports.grids.model import Chain, Columns, NewLayer, NewUnits, Request, UnitTree
+from spatial.errors import Fault, InputError, invalid
+from spatial.imports.grids.model import FIELDS, Chain, Columns, NewLayer, NewUnits, Request, UnitTree
 from spatial.imports.grids.schemes import is_layer_code
+from spatial.imports.mapping import Mapping
 
 USUAL_KINDS: dict[UnitTree, str] = {"police": "station", "governance": "community", "agency": "agency"}
 SEEN_BY: dict[bool, Literal["public", "internal"]] = {True: "public", False: "internal"}
 
 
-class GridsAsked(BaseModel):
+class GridsAsked(FileAsked):
     """Into which layer, from when, and which column says what; a layer and units may be made with it."""
 
-    model_config = ConfigDict(extra="forbid")
-
     layer: str = Field(description="code of the layer")
-    code: str = Field("code", description="column with the code of each grid")
+    code: str | None = Field(None, description="column with the code of each grid; default: code")
     name: str | None = Field(None, description="column with its name; default: the code")
     unit: str | None = Field(None, description="column with the code of its unit")
     unit_name: str | None = Field(None, description="column with the unit's name, for `create_units`")
     grid_kind: str | None = Field(None, description="column with regular, dedicated or micro")
-    keep: list[str] = Field([], description="further columns to keep; others are left out")
-    complete: bool = Field(False, description="grids that the file lacks end")
-    source_crs: str | None = Field(None, description="EPSG code, WKT, PROJ string, gcj02 or bd09")
-    as_is: bool = Field(False, description="the shapes are right, though they look displaced")
+    keep: list[str] = Field([], description="further column to keep; others are left out")
     create_layer: bool = Field(False, description="make the layer")
     kind: Literal["tiling", "free"] = Field("tiling", description="of a layer that is made; free: grids may overlap")
     title: str | None = Field(None, description="title of a layer that is made")
@@ -43,20 +40,32 @@ class GridsAsked(BaseModel):
     unit_kind: str | None = Field(None, description="kind of units that are made")
     unit_tree: UnitTree | None = Field(None, description="their tree; default: that of the layer")
 
-    def request(self, effective: datetime) -> Request:
-        """Return what the domain is asked, from an instant on."""
+    def request(self, effective: datetime, mapping: Mapping) -> Request:
+        """Return what the domain is asked, from an instant on, with a mapping over which the fields go."""
         made = NewLayer(self._titles(), self.kind, SEEN_BY[self.public], self.code_scheme, self._chain())
         return Request(
             layer=self.layer,
-            columns=Columns(self.code, self.name, self.unit, self.unit_name, self.grid_kind, tuple(self.keep)),
+            columns=self._columns(mapping),
             effective=effective,
-            source_crs=self.source_crs,
+            source_crs=mapping.source_crs,
             complete=self.complete,
             as_is=self.as_is,
             within=self.within,
             new_layer=made if self.create_layer else None,
             new_units=self._new_units() if self.create_units else None,
         )
+
+    def _columns(self, mapping: Mapping) -> Columns:
+        """Return what says what of a grid: the columns that are asked for, else as a mapping says."""
+        told = (*mapping.columns, *mapping.constants, *mapping.values)
+        if unknown := [name for name in dict.fromkeys(told) if name not in FIELDS]:
+            raise InputError([Fault(f"mapping {name}", "field-unknown", {"known": list(FIELDS)}) for name in unknown])
+        asked = {name: getattr(self, name) or mapping.columns.get(name) for name in FIELDS}
+        columns = {name: column for name, column in asked.items() if column is not None}
+        constants = {name: value for name, value in mapping.constants.items() if name not in columns}
+        if "code" not in constants:
+            columns.setdefault("code", "code")
+        return Columns(columns, tuple(self.keep), mapping.values, constants)
 
     def _titles(self) -> dict[str, str]:
         """Return the titles of a layer that is made: as asked, else as its code is known, else its code."""

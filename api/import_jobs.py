@@ -1,42 +1,31 @@
 """Imports as jobs: what a file that was sent would do, and doing it once somebody has looked."""
 
 import uuid
-from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-import orjson
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy.orm import Session
 
 from api.grids_asked import GridsAsked
-from api.imports_rows_text import teller
-from api.imports_text import plan_out
+from api.import_reports import SHOWN, fault_out, grids_report, keep_copy, keep_faults, rows_report
+from api.imports_asked import RowsAsked
 from spatial import access
 from spatial.access import Actor
 from spatial.errors import Conflict, Denied, Fault, InputError
-from spatial.imports.annotated import write_annotated, write_faults
-from spatial.imports.columns import fault_of
-from spatial.imports.digest import outcome_digest, plan_digest
+from spatial.imports.columns import in_order
 from spatial.imports.files import Asked, opened, subject_named, unbounded, with_mapping
-from spatial.imports.grids.model import CHANGES, Plan
-from spatial.imports.grids.service import MAY_IMPORT, import_within
-from spatial.imports.mapping import mapping_from
-from spatial.imports.model import Options, RowFault, Subject
-from spatial.imports.read import read_file
-from spatial.imports.service import PERSONAL_FAULTS, Import, take_rows
-from spatial.incidents.rules import oldest_kept
+from spatial.imports.grids.became import Became
+from spatial.imports.grids.service import MAY_IMPORT, take_grids
+from spatial.imports.mapping import Mapping, mapping_from
+from spatial.imports.read import Source, open_source, read_whole
+from spatial.imports.service import READING, Import, take_rows
 from spatial.jobs import Progress
-from spatial.personal import is_personal_name
 from spatial.settings import settings
-from spatial.time import now
 from spatial.uploads import Uploads
 
 GRIDS = "grids"
-SHOWN = 200  # changes, faults, notes of a report; all faults are in its files
 ANNOTATED = 50_000  # rows, up to which a file without faults is copied with what becomes of them
-FAULTS_FILE = "faults.csv"
-PERSONAL = {*PERSONAL_FAULTS, "personal-data-in-text"}
 
 
 class Order(BaseModel):
@@ -50,17 +39,8 @@ class Order(BaseModel):
     asked_by: str
     lang: str
     effective: datetime
-    complete: bool = False
-    end_most: bool = False
-    as_is: bool = False
-    source_crs: str | None = None
-    source_layer: str | None = None
-    geometry: str | None = None
-    encoding: str | None = None
-    dates: Literal["dmy", "mdy", "ymd"] | None = None
-    timezone: str | None = None
     mapping: dict[str, Any] = {}
-    grids: GridsAsked | None = None
+    asked: RowsAsked | GridsAsked
     digest: str | None = None  # of what the dry run found; the import is refused if it would do something else
 
 
@@ -73,26 +53,23 @@ def try_import(session: Session, params: dict[str, Any], progress: Progress) -> 
     """Find out what an import would do, write its report, and leave nothing else."""
     order = Order.model_validate(params)
     actor = _actor(session, order)
+    uploads = Uploads(settings().data_dir)
     with session.begin_nested() as trial:
         try:
-            report = _taken(session, actor, order, progress)
-        except InputError as error:
-            found, uploads = error.faults, Uploads(settings().data_dir)
-            report = {"faults": list(map(_fault, found[:SHOWN])), "fault_count": len(found), "writes": False}
-            if any(map(_is_of_people, found)):
-                report["notes"] = [_forgotten(uploads, order)]
-            else:
-                with uploads.reporting(order.import_id, FAULTS_FILE) as faults:
-                    write_faults(faults, map(fault_of, found), teller(order.lang))
+            return _tried(session, actor, order, uploads, progress)
+        except InputError as error:  # of a file that cannot be read
+            found = in_order(error.faults)
+            keep_faults(uploads, order.import_id, found, order.lang)
+            return {"writes": False, "fault_count": len(found), "faults": [fault_out(one) for one in found[:SHOWN]]}
         finally:
             trial.rollback()
-    return report
 
 
 def commit_import(session: Session, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Do an import, unless it would no longer do what its dry run has shown."""
     order = Order.model_validate(params)
-    report = _taken(session, _actor(session, order), order, progress)
+    one, _source = _taken(session, _actor(session, order), order, progress, commit=True)
+    report = _report(session, one)
     if report["fault_count"] or report["digest"] != order.digest:
         raise Conflict("import-differs")
     return report
@@ -107,126 +84,58 @@ def _actor(session: Session, order: Order) -> Actor:
     return actor
 
 
-def _taken(session: Session, actor: Actor, order: Order, progress: Progress) -> dict[str, Any]:
-    uploads = Uploads(settings().data_dir)
-    if order.grids is not None:
-        return _grids_taken(session, actor, order, order.grids, uploads, progress)
-    return _rows_taken(session, actor, order, subject_named(order.subject), uploads, progress)
-
-
-def _rows_taken(
-    session: Session, actor: Actor, order: Order, subject: Subject, uploads: Uploads, progress: Progress
-) -> dict[str, Any]:
-    mapping = replace(
-        mapping_from(order.mapping), **_said(encoding=order.encoding, dates=order.dates, timezone=order.timezone)
-    )
-    options = Options(
-        order.effective,
-        settings().zone,
-        complete=order.complete,
-        may_end_most=order.end_most,
-        as_is=order.as_is,
-        source_crs=order.source_crs,
-        repair_limit=settings().repair_limit,
-        oldest=oldest_kept(now(), settings().incident_retention_days, settings().zone),
-        shown=SHOWN,
-    )
-    path = uploads.file(order.import_id)
-    source = opened(subject, path, mapping, Asked(source_layer=order.source_layer, geometry=order.geometry))
-    unbounded(session)
-    trying = order.digest is None
-    options = with_mapping(options, mapping)
-    one = take_rows(session, actor, subject, source, mapping, options, commit=not trying, progress=progress)
-    report = _rows_report(session, one)
-    if trying:  # the files of the dry run stay
-        with uploads.reporting(order.import_id, FAULTS_FILE) as faults:
-            write_faults(faults, one.faults(), teller(order.lang))
-        if one.fault_kinds & PERSONAL:
-            report["notes"] = [_forgotten(uploads, order), *report["notes"]]
-        elif one.rows <= ANNOTATED or report["fault_count"]:
-            with uploads.reporting(order.import_id, f"annotated{annotated_suffix(path.suffix)}") as copy:
-                write_annotated(copy, one, source, teller(order.lang))
+def _tried(session: Session, actor: Actor, order: Order, uploads: Uploads, progress: Progress) -> dict[str, Any]:
+    """Return the report of a dry run; a file that tells of single people is deleted, and there is no copy of it."""
+    one, source = _taken(session, actor, order, progress, commit=False)
+    report = _report(session, one)
+    keep_faults(uploads, order.import_id, one.faults(), order.lang)
+    if one.tells_of_people:
+        uploads.drop(order.import_id)
+        report["notes"].insert(0, fault_out(Fault("file", "upload-deleted")))
+    elif report["rows"] <= ANNOTATED or report["fault_count"]:
+        suffix = uploads.file(order.import_id).suffix
+        keep_copy(uploads, order.import_id, one, source, suffix, order.lang)
     return report
 
 
-def _said(**options: str | None) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
+def _report(session: Session, one: Import | Became) -> dict[str, Any]:
+    return rows_report(session, one) if isinstance(one, Import) else grids_report(one)
 
 
-def _rows_report(session: Session, one: Import) -> dict[str, Any]:
-    outcome = one.outcome()
-    return {
-        "rows": outcome.rows,
-        "counts": dict(outcome.counts),
-        "writes": outcome.writes,
-        "fault_count": outcome.fault_count,
-        "faults": [_fault(fault) for fault in outcome.faults[:SHOWN]],
-        "notes": [_fault(note) for note in outcome.notes[:SHOWN]],
-        "changes": [asdict(change) for change in outcome.changes[:SHOWN]],
-        "columns": dict(outcome.columns),
-        "dropped": list(outcome.dropped),
-        "digest": outcome_digest(session, one.comparison),
-    }
-
-
-def _is_of_people(fault: Fault) -> bool:
-    """Return whether a fault is what tells of single people, or a column that is named for that and unknown besides."""
-    return fault.text in PERSONAL or (fault.text == "column-unknown" and is_personal_name(fault.where))
-
-
-def _forgotten(uploads: Uploads, order: Order) -> dict[str, Any]:
-    """Delete a file that tells of single people, and return the note that says so."""
-    uploads.drop(order.import_id)
-    return _fault(Fault("file", "upload-deleted"))
-
-
-def annotated_suffix(suffix: str) -> str:
-    """Return of which kind the annotated copy of a file is: tables as Excel or CSV, shapes as GeoPackage."""
-    match suffix.lower():
-        case ".xlsx" | ".xlsm":
-            return ".xlsx"
-        case ".csv" | ".tsv" | ".txt" | ".dbf" | ".parquet" | ".geoparquet":
-            return ".csv"
-    return ".gpkg"
+def _taken(
+    session: Session, actor: Actor, order: Order, progress: Progress, *, commit: bool
+) -> tuple[Import | Became, Source]:
+    """Return what an import does, and its file."""
+    mapping = mapping_from(order.mapping)
+    if isinstance(order.asked, GridsAsked):
+        return _grids_taken(session, actor, order, order.asked, mapping, progress, commit=commit)
+    path, subject = Uploads(settings().data_dir).file(order.import_id), subject_named(order.subject)
+    source = opened(subject, path, mapping, Asked(source_layer=order.asked.source_layer, geometry=order.asked.geometry))
+    unbounded(session)
+    options = with_mapping(order.asked.options(order.effective, settings(), shown=SHOWN), mapping)
+    return take_rows(session, actor, subject, source, mapping, options, commit=commit, progress=progress), source
 
 
 def _grids_taken(
-    session: Session, actor: Actor, order: Order, asked: GridsAsked, uploads: Uploads, progress: Progress
-) -> dict[str, Any]:
+    session: Session,
+    actor: Actor,
+    order: Order,
+    asked: GridsAsked,
+    mapping: Mapping,
+    progress: Progress,
+    *,
+    commit: bool,
+) -> tuple[Became, Source]:
     progress(0.0, "reading")
-    mapping = mapping_from(order.mapping)
-    path = uploads.file(order.import_id)
-    table = read_file(
-        path, source_layer=order.source_layer, encoding=order.encoding, geometry=order.geometry, drop=mapping.drop
+    path = Uploads(settings().data_dir).file(order.import_id)
+    source = open_source(
+        path,
+        source_layer=asked.source_layer,
+        encoding=mapping.encoding,
+        geometry=asked.geometry,
+        drop=mapping.drop,
     )
-    progress(0.3, "comparing")
-    plan = import_within(session, actor, table, asked.request(order.effective), settings())
-    return _grids_report(plan)
-
-
-def _grids_report(plan: Plan) -> dict[str, Any]:
-    told: dict[str, Any] = orjson.loads(orjson.dumps(plan_out(plan, committed=False)))
-    changed = plan.of("new", "changed", "adjusted", "ended")
-    return {
-        "rows": plan.features,
-        "counts": {change: len(plan.of(change)) for change in CHANGES},
-        "writes": plan.writes,
-        "fault_count": 0,
-        "faults": [],
-        "notes": [_fault(note) for note in plan.notes],
-        "changes": [
-            {"row": None, "change": one.change, "key": [one.code], "differs": list(one.differs)}
-            for one in changed[:SHOWN]
-        ],
-        "columns": plan.request.columns.named,
-        "dropped": [*plan.unused_columns, *plan.dropped_columns],
-        "findings": told["findings"][:SHOWN],
-        "repairs": told["repairs"][:SHOWN],
-        "digest": plan_digest(plan),
-    }
-
-
-def _fault(one: Fault | RowFault) -> dict[str, Any]:
-    if isinstance(one, RowFault):
-        return {"row": one.row, "column": one.column, "where": one.fault.where, "text": one.text, "values": one.values}
-    return {"row": None, "column": None, "where": one.where, "text": one.text, "values": one.values}
+    table = read_whole(source, mapping.drop)
+    progress(READING, "comparing")
+    request = asked.request(order.effective, mapping)
+    return take_grids(session, actor, table, request, settings(), commit=commit), source

@@ -3,48 +3,27 @@
 import tomllib
 import uuid
 from dataclasses import asdict
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from api.faults import refused, text_fault
 from api.grids_asked import GridsAsked
 from api.import_jobs import GRIDS, Order
+from api.imports_asked import RowsAsked
 from spatial.access import Actor
 from spatial.errors import Fault, InputError, invalid
-from spatial.imports.mapping import mapping_from
-from spatial.time import now, parse_instant, zone_named
+from spatial.imports.mapping import Mapping, mapping_from
+from spatial.time import zone_named
 
-
-class FileAsked(BaseModel):
-    """How a file is to be read, and from when what it says holds."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    effective: str | None = Field(None, description="RFC 3339 instant from which it holds; default now")
-    source_layer: str | None = Field(None, description="layer, sheet or member, where the file has several")
-    geometry: str | None = Field(None, description="column with shapes as WKT or hexadecimal WKB")
-    encoding: str | None = Field(None, description="of text where the file does not say it: utf-8, gb18030")
-    drop: list[str] = Field([], description="columns to leave out")
-
-
-class RowsAsked(FileAsked):
-    """What an import of rows is asked."""
-
-    complete: bool = Field(False, description="what the file lacks ends")
-    end_most: bool = Field(False, description="even if that is most of all there is")
-    as_is: bool = Field(False, description="the places are right, though they look displaced or far away")
-    source_crs: str | None = Field(None, description="EPSG code, WKT, PROJ string, gcj02 or bd09")
-    dates: Literal["dmy", "mdy", "ymd"] | None = Field(None, description="order of 03/04/2025")
-    timezone: str | None = Field(None, description="IANA zone of local times; default: the deployment's")
-    drop_others: bool = Field(False, description="leave out all columns that are not known")
-    mapping: str | None = Field(None, description="saved mapping, as TOML or JSON: columns, values, constants")
-
-
-Asked_ = TypeVar("Asked_", bound=BaseModel)
 LISTS = ("drop", "keep")
-FIELDS = {**RowsAsked.model_json_schema()["properties"], **GridsAsked.model_json_schema()["properties"]}
+MAPPING = {"type": "string", "description": "saved mapping, as TOML or JSON: columns, values, constants"}
+FIELDS = {
+    **RowsAsked.model_json_schema()["properties"],
+    **GridsAsked.model_json_schema()["properties"],
+    "mapping": MAPPING,
+}
 BODY = {
     "required": True,
     "content": {
@@ -68,25 +47,19 @@ def order_of(
 ) -> Order:
     """Return what a form asks; every fault of its fields at once."""
     given, faults_ = _fields(fields)
-    shape, grids = (FileAsked, GridsAsked) if subject == GRIDS else (RowsAsked, None)
-    own = {name: value for name, value in given.items() if grids is None or name not in grids.model_fields}
-    asked = _read(shape, own, faults_)
-    of_grids = (
-        _read(grids, {name: value for name, value in given.items() if name not in own}, faults_) if grids else None
-    )
+    written = given.pop("mapping", None)
+    asked = _read(subject, given, faults_)
     if faults_ or asked is None:
         raise InputError(faults_)
-    effective = parse_instant(asked.effective, "effective") if asked.effective else now()
-    if of_grids is not None:
-        of_grids.request(effective)  # which refuses what makes no sense together
-    told = asked.model_dump(exclude={"effective", "mapping", "drop", "drop_others"})
-    mapping = _mapping(asked)
-    for where, zone in (("timezone", told.get("timezone")), ("mapping timezone", mapping.get("timezone"))):
-        if zone is not None:
-            zone_named(zone, where)
+    mapping = asked.over(Mapping() if written is None else mapping_from(_mapping_told(written)))
+    if mapping.timezone is not None:
+        zone_named(mapping.timezone, "timezone" if "timezone" in given else "mapping timezone")
+    effective = asked.since()
+    if isinstance(asked, GridsAsked):
+        asked.request(effective, mapping)  # which refuses what makes no sense together
     return Order(
         import_id=import_id, subject=subject, file=file, asked_by=actor.name, lang=lang, effective=effective,
-        mapping=mapping, grids=of_grids, **told,
+        mapping=asdict(mapping), asked=asked,
     )  # fmt: skip
 
 
@@ -106,22 +79,12 @@ def _fields(fields: list[tuple[str, str]]) -> tuple[dict[str, Any], list[Fault]]
     return given, faults_
 
 
-def _read(shape: type[Asked_], given: dict[str, Any], faults_: list[Fault]) -> Asked_ | None:
+def _read(subject: str, given: dict[str, Any], faults_: list[Fault]) -> RowsAsked | GridsAsked | None:
     try:
-        return shape.model_validate(given)
+        return GridsAsked.model_validate(given) if subject == GRIDS else RowsAsked.model_validate(given)
     except ValidationError as error:
         faults_ += [refused(dict(one), ".".join(str(part) for part in one["loc"])) for one in error.errors()]
         return None
-
-
-def _mapping(asked: FileAsked) -> dict[str, Any]:
-    """Return the mapping that a form holds, with the columns it leaves out."""
-    told: dict[str, Any] = {}
-    if isinstance(asked, RowsAsked):
-        told = {"drop_others": True} if asked.drop_others else {}
-        if asked.mapping is not None:
-            told = {**_mapping_told(asked.mapping), **told}
-    return asdict(mapping_from({**told, "drop": [*told.get("drop", []), *asked.drop]}))
 
 
 def _mapping_told(written: str) -> dict[str, Any]:

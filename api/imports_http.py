@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from api.deps import Actor, AppSettings, AskedBy, Database, Language, ReadSession, WriteSession, needs
 from api.errors import problem_responses
-from api.import_jobs import FAULTS_FILE, GRIDS, Order, annotated_suffix, roles_for
+from api.import_jobs import GRIDS, Order, roles_for
+from api.import_reports import FAULTS_FILE, annotated_suffix
 from api.imports_form import BODY, FIELDS, order_of
 from api.imports_out import ImportOut, import_out
 from api.multipart import Form, read_form

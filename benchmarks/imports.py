@@ -29,7 +29,9 @@ CELL_M = 150.0
 JITTER_M = 40.0
 AT = datetime(2025, 1, 1, tzinfo=UTC)
 ACTOR = operator("bench")
-REQUEST = Request("police", Columns("code", name="name"), AT, new_layer=NewLayer({"zh-CN": "警格", "en": "Grids"}))
+REQUEST = Request(
+    "police", Columns({"code": "code", "name": "name"}), AT, new_layer=NewLayer({"zh-CN": "警格", "en": "Grids"})
+)
 PLAIN = "CREATE TABLE plain (code text PRIMARY KEY, name text, geom geometry(MultiPolygon, 4490))"
 INDEX = "CREATE INDEX ON plain USING gist (geom)"
 INSERT = "INSERT INTO plain VALUES (%s, %s, ST_Multi(ST_GeomFromWKB(%s, 4490)))"

@@ -57,6 +57,7 @@ NOT_A_PERSON = (  # villages and streets are often called after families
 STREET = "[路街道巷弄村里苑庄园城区坊].{0,12}[0-9０-９一二三四五六七八九十]+.{0,4}[号栋幢室组楼]"
 ADDRESS = f"{STREET}|[号栋幢].{{0,6}}[0-9]+ ?室|单元"
 ADDRESS_NAME = re.compile("地址|住址|住所|address|addr", re.IGNORECASE)
+PERSONAL_FAULTS = frozenset({"column-personal", "value-personal", "names-beside-addresses", "personal-data-in-text"})
 UNSAID = "•••"
 MOSTLY = 0.6
 FEWEST = 3
@@ -157,6 +158,21 @@ def personal_headers(names: Iterable[str], *, contact: Collection[str] = ()) -> 
         Fault(f"column {name}", "column-personal", {"column": name})
         for name in names
         if name not in contact and is_personal_name(name)
+    ]
+
+
+def personal_mapping(
+    constants: Mapping[str, str], values: Mapping[str, Mapping[str, str]], tells: Callable[[str, str], bool]
+) -> list[Fault]:
+    """Return a fault for each field of which a mapping says something of a single person in place of cells.
+
+    `tells` says whether the text of a field does.
+    """
+    said = [*((name, [value]) for name, value in constants.items()), *((n, v.values()) for n, v in values.items())]
+    return [
+        Fault(name, "value-personal", {"column": name})
+        for name, texts in said
+        if any(tells(name, text) for text in texts)
     ]
 
 

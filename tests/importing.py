@@ -15,7 +15,7 @@ from spatial.db import Database
 from spatial.errors import Fault, InputError
 from spatial.geometry import Geometries
 from spatial.grids import queries
-from spatial.imports.grids.model import CHANGES, Columns, NewLayer, Plan, Request
+from spatial.imports.grids.model import CHANGES, FIELDS, Columns, NewLayer, Plan, Request
 from spatial.imports.grids.service import commit_import, dry_run
 from spatial.imports.read import read_file
 from spatial.settings import Settings
@@ -64,8 +64,9 @@ def take(database: Database, file: Path, layer: str = "police", code: str = "cod
 
 def request_of(layer: str, code: str, how: dict[str, Any]) -> Request:
     """Return a request for an import, of which `how` says what is not usual."""
-    said = {key: how.pop(key) for key in ("name", "unit", "unit_name", "kind", "keep") if key in how}
-    return Request(layer, Columns(code, **said), **{"effective": START, "new_layer": TILING, **how})
+    named = {"code": code} | {key: how.pop(key) for key in FIELDS if key in how}
+    said = {key: how.pop(key) for key in ("keep", "values", "constants") if key in how}
+    return Request(layer, Columns(named, **said), **{"effective": START, "new_layer": TILING, **how})
 
 
 def counts(plan: Plan) -> dict[str, int]:

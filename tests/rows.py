@@ -12,7 +12,6 @@ from sqlalchemy import text
 
 from spatial.access import operator
 from spatial.db import Database
-from spatial.errors import InputError
 from spatial.history import Moment
 from spatial.imports.exported import stored_chunks
 from spatial.imports.mapping import Mapping
@@ -68,15 +67,6 @@ def counts(outcome: Outcome) -> dict[str, int]:
 def faults(outcome: Outcome) -> list[tuple[int | None, str | None, str]]:
     """Return row, column and kind of every fault told."""
     return [(fault.row, fault.column, fault.text) for fault in outcome.faults]
-
-
-def refused(database: Database, subject: str, source: Source | Columns, **how: Any) -> list[tuple[str, str]]:
-    """Return place and kind of the faults of a file that is refused before its rows are read."""
-    try:
-        take(database, subject, source, **how)
-    except InputError as error:
-        return [(fault.where, fault.text) for fault in error.faults]
-    raise AssertionError("the file was not refused")
 
 
 def stored(database: Database, subject: str, at: datetime = AT, known_at: datetime | None = None) -> Source:

@@ -82,7 +82,7 @@ def test_import_of_export(empty_database: Database, write: Write, fmt: str, seed
     target = source.parent / f"x{FORMATS[fmt][0]}"
     chosen = "EPSG:4490" if fmt == "geojson" else crs
     export_layer(empty_database, ACTOR, layer, Moment(SUMMER), target, fmt, crs=chosen, settings=SETTINGS)
-    how: dict[str, Any] = {"name": "name", "unit": "unit", "kind": "kind"}
+    how: dict[str, Any] = {"name": "name", "unit": "unit", "grid_kind": "kind"}
     if fmt in {"csv", "xlsx"}:  # which say neither where the shapes are nor in which system
         how |= {"geometry": "geometry", "source_crs": chosen}
     plan = take(empty_database, target, layer=layer, effective=SUMMER, **how)
@@ -202,7 +202,7 @@ from spatial.imports.read import read_file
 from spatial.imports.grids.service import commit_import
 from spatial.settings import Settings
 layer = NewLayer({"zh-CN": "a", "en": "a"})
-request = Request("police", Columns("code"), datetime(2025, 1, 1, tzinfo=UTC), new_layer=layer)
+request = Request("police", Columns({"code": "code"}), datetime(2025, 1, 1, tzinfo=UTC), new_layer=layer)
 commit_import(Database(make_engine(sys.argv[1])), operator("test"), read_file(Path(sys.argv[2])), request, Settings())
 """
 

@@ -8,7 +8,7 @@ from shapely import LineString
 
 from spatial.db import Database
 from tests.build import World, build, cell
-from tests.rows import counts, faults, refused, rows, source_of, stored, take, versions_of
+from tests.rows import counts, faults, rows, source_of, stored, take, versions_of
 
 MAY, JUNE, JULY, AUGUST = (datetime(2025, month, 1, tzinfo=UTC) for month in (5, 6, 7, 8))
 
@@ -54,7 +54,9 @@ def test_what_is_listed_since_long_ago_does_not_end(small: Database) -> None:
 def test_a_complete_file_has_rows(small: Database) -> None:
     """A head alone is a mistake, not the end of everybody."""
     empty: dict[str, Any] = {name: [] for name in officers()}
-    assert refused(small, "officers", source_of(empty), complete=True) == [("complete", "complete-without-rows")]
+    assert faults(take(small, "officers", source_of(empty), complete=True)) == [
+        (None, "complete", "complete-without-rows"),
+    ]
 
 
 def test_the_end_of_most_is_confirmed(small: Database) -> None:

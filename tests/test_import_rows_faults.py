@@ -16,7 +16,9 @@ from spatial.imports.mapping import Mapping
 from spatial.imports.subjects import SUBJECTS
 from spatial.shifted import to_gcj02
 from tests.build import World, build, cell
-from tests.rows import ZONE, counts, faults, refused, source_of, take, versions_of
+from tests.rows import ZONE, counts, faults, source_of, take, versions_of
+
+IDENTITY = "11010519491231002X"  # the example of GB 11643
 
 
 @pytest.fixture
@@ -80,11 +82,11 @@ def test_columns_are_known_in_both_languages_and_unknown_ones_are_told(small: Da
     assert counts(take(small, "officers", chinese)) == {"new": 1}
     assert counts(take(small, "officers", officers(number=["201"], name=["李娜"], kind=["社区民警"]))) == {"same": 1}
     strange = {**chinese, "血型": ["A"], "工号": ["9"]}
-    assert refused(small, "officers", strange) == [
-        ("column 工号", "field-meant-twice"),
-        ("column 血型", "column-unknown"),
+    assert faults(take(small, "officers", strange)) == [
+        (None, "工号", "field-meant-twice"),
+        (None, "血型", "column-unknown"),
     ]
-    assert refused(small, "officers", {"姓名": ["李娜"]}) == [("number", "key-column-missing")]
+    assert faults(take(small, "officers", {"姓名": ["李娜"]})) == [(None, "number", "key-column-missing")]
     dropped = Mapping(drop=("血型", "工号"))
     assert counts(take(small, "officers", strange, mapping=dropped)) == {"same": 1}
 
@@ -95,9 +97,9 @@ def test_values_and_columns_are_mapped_and_constants_set(small: Database) -> Non
     told = {"no.": ["301"], "name": ["王芳"], "kind": ["PC"]}
     assert counts(take(small, "officers", told, mapping=mapping)) == {"new": 1}
     wrong = Mapping({"rank": "x", "name": "y"})
-    assert refused(small, "officers", told, mapping=wrong)[:2] == [
-        ("rank", "field-unknown"),
-        ("rank", "column-missing"),
+    assert [fault for fault in faults(take(small, "officers", told, mapping=wrong)) if fault[1] == "rank"] == [
+        (None, "rank", "column-missing"),
+        (None, "rank", "field-unknown"),
     ]
 
 
@@ -229,7 +231,11 @@ def test_places_must_lie_somewhere_sensible(small: Database) -> None:
         (6, "lon", "far-from-deployment"),
         (7, "lon", "cell-not-a-number"),
     ]
-    assert refused(small, "places", source_of(places, crs=None)) == [("source-crs", "crs-undeclared")]
+    assert faults(take(small, "places", source_of(places, crs=None))) == [
+        (None, "source-crs", "crs-undeclared"),
+        (3, "lon", "coordinate-alone"),
+        (7, "lon", "cell-not-a-number"),
+    ]
     bowtie = Polygon([(120, 30), (120.01, 30.01), (120.01, 30), (120, 30.01)])
     areas = [MultiPolygon([bowtie]), Point(120, 30), LineString([(120, 30), (120.1, 30)])]
     outlines = {"code": ["S1"] * 1 + ["S2", "S3"], "name": ["a"] * 3, "kind": ["station"] * 3, "tree": ["police"] * 3}
@@ -238,6 +244,15 @@ def test_places_must_lie_somewhere_sensible(small: Database) -> None:
         "shape-of-another-kind",
         "shape-of-another-kind",
     ]
+
+
+def test_a_file_that_does_not_say_where_leaves_things_where_they_are(small: Database) -> None:
+    """What is known gets its new name and stays where it is; what is new needs a place."""
+    post = {"code": ["a"], "name": ["岗亭"], "class": ["post"]}
+    take(small, "places", source_of(post | {"lon": [120.27], "lat": [30.3]}), as_is=True)
+    outcome = take(small, "places", {"code": ["a"], "name": ["警务站"]})
+    assert [(one.change, one.differs) for one in outcome.changes] == [("changed", ("name",))]
+    assert faults(take(small, "places", post | {"code": ["b"]})) == [(None, None, "shapes-needed")]
 
 
 def test_places_lie_about_the_grids(small: Database) -> None:
@@ -276,10 +291,39 @@ def test_places_that_have_moved_as_gcj02_does_are_told(small: Database) -> None:
 
 def test_columns_about_people_are_refused_but_for_those_on_duty(small: Database) -> None:
     """Names and phones of officers are duty; identity numbers, plates and phones of others are refused by column."""
-    personal = officers(number=["401"], 身份证号=["11010519491231002X"])
-    assert refused(small, "officers", personal, mapping=Mapping(drop_others=False))[0][1] == "column-unknown"
+    personal = officers(number=["401"], 身份证号=[IDENTITY])
+    assert faults(take(small, "officers", personal)) == [(None, "身份证号", "column-personal")]
     places = {"code": ["p1", "p2"], "name": ["岗亭", "联系13800138000"], "class": ["post"] * 2, "lon": [120.27] * 2}
     assert faults(take(small, "places", source_of(places | {"lat": [30.3] * 2}))) == [(3, "name", "value-personal")]
+
+
+def test_faults_of_columns_do_not_hide_those_of_rows(small: Database) -> None:
+    """What is wrong with a column, a constant or the system is told with all that is wrong in the other cells."""
+    strange = officers(
+        number=["101", "102"], kind=["wizard", "辅警"], unit=["S1", "S9"], 身份证号=[IDENTITY] * 2, 血型=["A", "B"]
+    )
+    outcome = take(small, "officers", strange, mapping=Mapping({"name": "名字"}, constants={"duty_phone": "1" * 300}))
+    assert faults(outcome) == [
+        (None, "columns", "columns-unknown"),
+        (None, "duty_phone", "text-too-long"),
+        (None, "name", "column-missing"),
+        (None, "身份证号", "column-personal"),
+        (2, "kind", "not-one-of"),
+        (3, "unit", "unit-not-known"),
+    ]
+    assert IDENTITY not in repr(outcome)
+    unnamed = {"姓名": ["李娜"], "人员类别": ["巫师"]}
+    assert faults(take(small, "officers", unnamed)) == [
+        (None, "number", "key-column-missing"),
+        (2, "人员类别", "not-one-of"),
+    ]
+    swapped = source_of(
+        {"code": ["a", "b"], "name": ["甲", "乙"], "class": ["post", "castle"]}, [Point(30, 120), Point(30, 120)]
+    )
+    assert faults(take(small, "places", swapped)) == [
+        (None, "geometry", "axes-swapped"),
+        (3, "class", "not-one-of"),
+    ]
 
 
 def test_of_very_many_faults_all_are_counted(small: Database) -> None:

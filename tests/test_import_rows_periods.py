@@ -7,7 +7,7 @@ import pytest
 
 from spatial.db import Database
 from tests.build import World, build, cell
-from tests.rows import counts, faults, refused, rows, stored, take
+from tests.rows import counts, faults, rows, stored, take
 
 MAY, JUNE, JULY, AUGUST, SEPTEMBER = (datetime(2025, month, 1, tzinfo=UTC) for month in (5, 6, 7, 8, 9))
 
@@ -97,7 +97,7 @@ def test_the_members_of_a_team_hold_from_one_instant(small: Database) -> None:
         "unit": ["S1"],
         "from": ["2025-06-01"],
     }
-    assert refused(small, "teams", team, at=MAY) == [("column from", "column-unknown")]
+    assert faults(take(small, "teams", team, at=MAY)) == [(None, "from", "column-unknown")]
 
 
 def test_a_cancelled_shift_is_not_meant_where_another_one_stands(small: Database) -> None:

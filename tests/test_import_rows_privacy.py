@@ -12,7 +12,7 @@ from spatial.imports.files import Asked, import_file, subject_named
 from spatial.imports.mapping import Mapping
 from spatial.imports.model import Options
 from tests.build import build
-from tests.rows import ACTOR, AT, ZONE, counts, faults, one_officer, refused, take
+from tests.rows import ACTOR, AT, ZONE, counts, faults, one_officer, take
 
 MAY = datetime(2025, 5, 1, tzinfo=UTC)
 IDENTITY = "11010519491231002X"  # the example of GB 11643
@@ -49,13 +49,13 @@ def test_of_a_column_about_people_nothing_else_is_told(small: Database) -> None:
 def test_what_is_set_or_mapped_is_looked_at_too(small: Database) -> None:
     """A phone does not come in as a constant or as a mapped value, in wide digits neither."""
     rest = {name: values for name, values in address().items() if name != "text"}
-    told = [("text", "value-personal")]
-    assert refused(small, "addresses", rest, mapping=Mapping(constants={"text": f"张三 {MOBILE}"})) == told
+    told = [(None, "text", "value-personal")]
+    assert faults(take(small, "addresses", rest, mapping=Mapping(constants={"text": f"张三 {MOBILE}"}))) == told
     mapped = Mapping(values={"text": {"路1号": "１３８００１３８０００"}})
-    assert refused(small, "addresses", address(), mapping=mapped) == told
+    assert faults(take(small, "addresses", address(), mapping=mapped)) == told
     officer = {"number": ["009"], "kind": ["duty_police"], "unit": ["S1"]}
-    assert refused(small, "officers", officer, mapping=Mapping(constants={"name": IDENTITY})) == [
-        ("name", "value-personal")
+    assert faults(take(small, "officers", officer, mapping=Mapping(constants={"name": IDENTITY}))) == [
+        (None, "name", "value-personal"),
     ]
     phone = Mapping(constants={"name": "甲", "duty_phone": MOBILE})
     assert counts(take(small, "officers", officer, mapping=phone)) == {"new": 1}

@@ -282,7 +282,7 @@ def test_every_fault_at_once(empty_database: Database, write: Write) -> None:
         kind=["regular", "micro", "huge", None],
         unit=["U", None, None, None],
     )
-    assert told(lambda: take(empty_database, file, kind="kind", unit="unit")) == [
+    assert told(lambda: take(empty_database, file, grid_kind="kind", unit="unit")) == [
         ("row 2, column code", "code-empty"),
         ("row 3, column code", "text-too-long"),
         ("row 3, column kind", "grid-kind-unknown"),

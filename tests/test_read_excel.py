@@ -91,7 +91,7 @@ def test_codes_whose_last_digits_are_lost(tmp_path: Path, code: float) -> None:
     assert text_of(said[3][0]) == "101"
     with pytest.raises(FaultyCell, match="digits-lost"):
         text_of(said[2][0])
-    found, wrong = entries(read_file(path, geometry="geometry"), Columns("code"), "free")
+    found, wrong = entries(read_file(path, geometry="geometry"), Columns({"code": "code"}), "free")
     assert [one.code for one in found] == ["101"]
     assert [(fault.where, fault.text) for fault in wrong] == [("row 2, column code", "digits-lost")]
 

@@ -135,7 +135,7 @@ def test_round_trip_through_every_format(empty_database: Database, bring: Bring,
             write = partial(export_layer, empty_database, ACTOR, layer, Moment(SUMMER), tmp_path / name, fmt)
             write(crs="EPSG:4490", settings=SETTINGS)
             before = everything(empty_database)
-            again = take(empty_database, tmp_path / name, layer=layer, name="name", kind="kind", effective=SUMMER)
+            again = take(empty_database, tmp_path / name, layer=layer, name="name", grid_kind="kind", effective=SUMMER)
             assert counts(again) == {"same": TILINGS[layer][2]}
             assert everything(empty_database) == before
         assert counts(bring(layer, effective=SUMMER)) == {"same": TILINGS[layer][2]}

@@ -1,11 +1,11 @@
 """What became of a file, beside it: all of its faults as a table, and a copy with two columns more."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import shapely
@@ -17,9 +17,8 @@ from openpyxl.styles import PatternFill
 
 from spatial import crs as systems
 from spatial.geometry import DEGREE_DECIMALS, Geometries
-from spatial.imports.model import Change, RowFault
+from spatial.imports.model import Change, RowChange, RowFault
 from spatial.imports.read import Chunk, Source
-from spatial.imports.service import Import
 from spatial.imports.write import Table, format_of, write_rows
 from spatial.imports.write.model import as_text
 from spatial.imports.write.plain import harmless
@@ -56,20 +55,44 @@ class Row:
 LEFT_OUT = Row(None, ())
 
 
-def write_annotated(path: Path, one: Import, source: Source, tell: Tell) -> None:
+class Told(Protocol):
+    """An import of any kind, as a copy of its file tells it."""
+
+    @property
+    def columns_read(self) -> Collection[str]:
+        """The columns that were taken; all others are left out of the copy too."""
+
+    @property
+    def crs(self) -> str | None:
+        """The system of the file's shapes; None where it is not known."""
+
+    @property
+    def tells_of_people(self) -> bool:
+        """Whether something was refused because it tells of single people."""
+
+    def faults(self) -> Iterator[RowFault]:
+        """Yield what is wrong, in the order of the rows."""
+
+    def changes(self, *, but_same: bool = True) -> Iterator[RowChange]:
+        """Yield what becomes of the rows, in their order."""
+
+
+def write_annotated(path: Path, one: Told, source: Source, tell: Tell) -> None:
     """Write a copy of the columns that were read, that says of each row what becomes of it and what is wrong with it.
 
-    In Excel, cells with faults are coloured and say why in a comment. Shapes are written in stored degrees.
+    In Excel, cells with faults are coloured and say why in a comment. Shapes are written in stored degrees. Of a file
+    that tells of single people there is no copy.
     """
-    read = set(one.matched.columns.values())
-    source = replace(source, columns=tuple(name for name in source.columns if name in read))
+    if one.tells_of_people:
+        return
+    source = replace(source, columns=tuple(name for name in source.columns if name in one.columns_read))
     fmt = format_of(path, None)
     heads = (tell.head("annotation.change"), tell.head("annotation.faults"))
     rows = _Rows(one)
     if fmt == "xlsx":
         _write_excel(path, source, rows, heads, tell)
         return
-    crs = one.options.source_crs or source.crs
+    crs = one.crs
     shape = "Unknown" if source.has_shapes and crs and fmt not in ("csv", "parquet") else None
     names = dict.fromkeys([*source.columns, *heads], "text")
     chunks = (
@@ -84,7 +107,7 @@ def write_annotated(path: Path, one: Import, source: Source, tell: Tell) -> None
         pass
 
 
-def _rows(one: Import) -> Iterator[tuple[int, Row]]:
+def _rows(one: Told) -> Iterator[tuple[int, Row]]:
     """Yield the rows in their order, each with its change and its faults."""
     by_row = groupby((fault for fault in one.faults() if fault.row is not None), key=lambda fault: fault.row)
     number, found = next(by_row, (None, iter(())))
@@ -103,7 +126,7 @@ def _rows(one: Import) -> Iterator[tuple[int, Row]]:
 class _Rows:
     """What became of rows, asked for in their order; a row that was left out has nothing to say."""
 
-    def __init__(self, one: Import) -> None:
+    def __init__(self, one: Told) -> None:
         self.rest = _rows(one)
         self.next = next(self.rest, None)
 

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -90,6 +90,17 @@ def text_of(value: Any) -> str:
     if isinstance(value, float) and abs(value) >= LARGEST_EXACT:
         raise FaultyCell("digits-lost")
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def translated(value: Any, values: Mapping[str, str]) -> Any:
+    """Return a cell, or what a mapping of values has in its place."""
+    if not values or value is None or isinstance(value, list | dict):
+        return value
+    try:
+        key = str(value) if isinstance(value, bool) else text_of(value).strip()
+    except FaultyCell:
+        key = str(value)
+    return values.get(key, value)
 
 
 def escaped(text: str) -> str:

@@ -1,26 +1,32 @@
 """Chunks of a file as the lines that COPY stores, column by column, with all that is wrong in them. Pure."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any
+from itertools import chain
 
 import numpy as np
 import shapely
 
-from spatial.crs import STORED
-from spatial.errors import Fault, InputError
-from spatial.imports.cells import FaultyCell, Reading, reading, text_of
+from spatial.crs import STORED, axes_swapped
+from spatial.errors import Fault
+from spatial.geometry import Geometries
+from spatial.imports.cells import FaultyCell, reading, translated
 from spatial.imports.instants import reader
-from spatial.imports.located import Frame, Located, points, require_axes, shapes
+from spatial.imports.located import Frame, Located, points, shapes
 from spatial.imports.mapping import LAT, LON, Matched, fields_of
 from spatial.imports.model import Options, RowFault, Subject
 from spatial.imports.quick import NULL, plain_column
 from spatial.imports.read import Chunk, Source
-from spatial.personal import has_identity_number, is_personal, personal_columns
+from spatial.personal import (
+    has_identity_number,
+    is_personal,
+    personal_columns,
+    personal_headers,
+    personal_mapping,
+)
 
-PLACE = re.compile(r"(?:row (\d+)(?:, |$))?(?:column (.*)|(geometry))?", re.DOTALL)
+PLACE = re.compile(r"(?:rows? (\d+(?:, \d+)*)(?:, |$))?(?:column (.*)|(geometry))?", re.DOTALL)
 TYPED = ("instant", "number", "bool", "choice", "duration", "clock", "uuid")
 
 
@@ -34,21 +40,31 @@ class Read:
 
 
 class Reader:
-    """Reads the chunks of one file of one subject."""
+    """Reads the chunks of one file of one subject, as far as nothing is wrong with what its columns mean.
 
-    def __init__(self, subject: Subject, matched: Matched, options: Options, frame: Frame, *, has_shapes: bool):
-        self.subject, self.matched = subject, matched
+    `matched` is what is read, with the faults of what is not; `told_personal` are the columns that tell of people.
+    """
+
+    def __init__(self, subject: Subject, found: Matched, options: Options, frame: Frame, source: Source):
+        self.subject = subject
         self.fields = fields = fields_of(subject)
         instants = reader(options.zone, options.dates)
         self.readings = {name: reading(fields[name], instants) for name in fields}
-        self.names = [name for name in matched.asked if name not in (LON.name, LAT.name)]
+        self.duty = frozenset(found.columns[name] for name in found.columns if fields[name].is_duty)
+        headers = personal_headers((one for one in source.columns if one not in found.dropped), contact=self.duty)
+        self.told_personal: set[str] = {fault.values["column"] for fault in headers}
+        of_people = [name for name, column in found.columns.items() if column in self.told_personal]
+        mapped = personal_mapping(found.constants, found.values, self._is_personal)
+        found = found.without({*of_people, *(fault.where for fault in mapped)}, [*headers, *mapped])
+        self.constants, faulty = self._constants(found)
+        self.matched = found = found.without({fault.where for fault in faulty}, faulty)
+        self.names = [name for name in found.asked if name not in (LON.name, LAT.name)]
         # shapes are the places, unless columns are asked for by name; those are degrees then
-        told = matched.asked_for if has_shapes else matched.columns
+        told = found.asked_for if source.has_shapes else found.columns
         self.has_lonlat = {LON.name, LAT.name} <= set(told)
-        self.frame = replace(frame, crs=STORED) if self.has_lonlat and has_shapes else frame
+        self.says_places = subject.shape is not None and (source.has_shapes or self.has_lonlat)
+        self.frame = replace(frame, crs=STORED) if self.has_lonlat and source.has_shapes else frame
         self.axes_seen = False
-        self.told_personal: set[str] = set()
-        self.constants = self._constants()
 
     @property
     def columns(self) -> list[str]:
@@ -56,9 +72,15 @@ class Reader:
         place = ["geom", "is_left_out"] if self.subject.shape else []
         return ["row", *self.names, *place]
 
-    def has_places(self, source: Source) -> bool:
-        """Return whether the file says where its rows are."""
-        return self.subject.shape is not None and (source.has_shapes or self.has_lonlat)
+    @property
+    def has_places(self) -> bool:
+        """Whether the file says where its rows are, in a system that is known."""
+        return self.says_places and self.frame.crs is not None
+
+    @property
+    def unread(self) -> frozenset[str]:
+        """The fields of which something is said that cannot be read."""
+        return self.matched.unread | ({"shape"} if self.says_places and not self.has_places else set())
 
     def read(self, chunk: Chunk) -> Read:
         """Return the rows of a chunk."""
@@ -77,14 +99,6 @@ class Reader:
             made += [texts, ["t" if index in nothing else "f" for index in range(len(chunk))]]
         lines = "\n".join(map("\t".join, zip(*made, strict=True)))
         return Read(lines + "\n" if lines else "", faults, notes)
-
-    @cached_property
-    def duty(self) -> frozenset[str]:
-        """The columns that may tell of somebody on duty."""
-        fields = self.subject.by_name
-        return frozenset(
-            column for name, column in self.matched.columns.items() if name in fields and fields[name].is_duty
-        )
 
     def _personal(self, chunk: Chunk) -> list[RowFault]:
         """Return a fault for each column that tells of single people, once; of a value never more than its row.
@@ -105,26 +119,15 @@ class Reader:
         self.told_personal |= {one.column for one in found if one.column}
         return found
 
-    def _constants(self) -> dict[str, str]:
-        found, faults = {}, []
-        for name in self.names:
-            if name in self.matched.columns:
-                continue
-            if self._is_personal(name, self.matched.constants[name]):
-                faults.append(Fault(name, "value-personal", {"column": name}))
-                continue
+    def _constants(self, found: Matched) -> tuple[dict[str, str], list[Fault]]:
+        """Return what is said of all rows as COPY stores it, and what is wrong with it."""
+        made, faults = {}, []
+        for name, value in found.constants.items():
             try:
-                found[name] = self.readings[name](self.matched.constants[name]) or NULL
+                made[name] = self.readings[name](value) or NULL
             except FaultyCell as fault:
                 faults.append(Fault(name, fault.text, fault.values))
-        faults += [
-            Fault(name, "value-personal", {"column": name})
-            for name, values in self.matched.values.items()
-            if any(self._is_personal(name, value) for value in values.values())
-        ]
-        if faults:
-            raise InputError(faults)
-        return found
+        return made, faults
 
     def _is_personal(self, name: str, value: str) -> bool:
         """Return whether what a mapping says in place of cells tells of a person."""
@@ -136,9 +139,7 @@ class Reader:
             plain = plain_column(self.fields[name], chunk.columns[column])
             if plain is not None:
                 return plain
-        read: Callable[[Any], str | None] = self.readings[name]
-        if name in self.matched.values:
-            read = _translated(read, self.matched.values[name])
+        read, values = self.readings[name], self.matched.values.get(name, {})
         memo: dict[str, str] = {}
         made: list[str] = []
         for index, value in enumerate(chunk.columns[column]):
@@ -147,7 +148,7 @@ class Reader:
                 made.append(known)
                 continue
             try:
-                text = read(value) or NULL
+                text = read(translated(value, values)) or NULL
             except FaultyCell as fault:
                 faults.append(RowFault(chunk.numbers[index], column, fault.text, fault.values))
                 made.append(NULL)
@@ -166,9 +167,7 @@ class Reader:
             found = points(lon, lat, (self.readings["lon"], self.readings["lat"]), self.frame)
             told = columns[0]
         elif chunk.shapes is not None and kind is not None:
-            if not self.axes_seen:
-                require_axes(shapely.get_coordinates(chunk.shapes), self.frame.crs)
-                self.axes_seen = True
+            self._look_at_axes(chunk.shapes, faults)
             found = shapes(chunk.shapes, kind, self.frame)
             told = "geometry"
         else:
@@ -180,37 +179,41 @@ class Reader:
             for index, changed in found.mended.items()
         ]
         notes += [RowFault(chunk.numbers[index], told, "line-without-length") for index in sorted(found.nothing)]
-        if self.subject.shape_required:
+        if self.subject.shape_required and self.has_places:
             missing = np.flatnonzero(shapely.is_missing(found.shapes)).tolist()
             faults += [
                 RowFault(chunk.numbers[index], told, "shape-missing") for index in missing if index not in found.faults
             ]
         return [text or NULL for text in found.as_text()], found.nothing
 
-
-def _translated(read: Reading, values: Any) -> Reading:
-    """Return a reading that first looks a cell up in a mapping of values."""
-
-    def cell(value: Any) -> str | None:
-        if value is not None and not isinstance(value, list | dict):
-            key = str(value) if isinstance(value, bool) else _key(value)
-            value = values.get(key, value)
-        return read(value)
-
-    return cell
-
-
-def _key(value: Any) -> str:
-    try:
-        return text_of(value).strip()
-    except FaultyCell:
-        return str(value)
+    def _look_at_axes(self, shapes: Geometries, faults: list[RowFault]) -> None:
+        """Tell of the first shapes if they make sense with their axes swapped only; none is placed then."""
+        xy = shapely.get_coordinates(shapes)
+        if self.axes_seen or self.frame.crs is None or not len(xy):
+            return
+        self.axes_seen = True
+        if axes_swapped(xy, self.frame.crs):
+            first = {"x": float(xy[0, 0]), "y": float(xy[0, 1])}
+            faults.append(RowFault(None, "geometry", "axes-swapped", first))
+            self.frame = replace(self.frame, crs=None)
 
 
 def fault_of(fault: Fault) -> RowFault:
-    """Return a fault with the row and the column that its place names; any other place stands as a column."""
+    """Return a fault with the first row and the column that its place names; any other place stands as a column."""
+    return faults_of(fault)[0]
+
+
+def faults_of(fault: Fault) -> list[RowFault]:
+    """Return a fault of each row that its place names."""
     found = PLACE.fullmatch(fault.where)
     if found is None or not fault.where:
-        return RowFault(None, None if fault.where == "file" else fault.where, fault.text, fault.values)
-    row, column, shape = found.groups()
-    return RowFault(int(row) if row else None, column or shape, fault.text, fault.values)
+        return [RowFault(None, None if fault.where == "file" else fault.where, fault.text, fault.values)]
+    rows, column, shape = found.groups()
+    numbers = [int(row) for row in rows.split(", ")] if rows else [None]
+    return [RowFault(number, column or shape, fault.text, fault.values) for number in numbers]
+
+
+def in_order(faults: Iterable[Fault]) -> list[RowFault]:
+    """Return the faults of a file in the order of its rows, first what is wrong with the whole of it."""
+    told = chain.from_iterable(map(faults_of, faults))
+    return sorted(told, key=lambda fault: -1 if fault.row is None else fault.row)

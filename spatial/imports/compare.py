@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from spatial.imports.mapping import key_of
+from spatial.imports.mapping import key_faults, key_of
 from spatial.imports.model import Field, Subject
 from spatial.imports.stored import TYPES, key_sql, quoted, reference, relation, resolved_type
 
@@ -21,11 +21,12 @@ FAULTS = """CREATE TEMP TABLE IF NOT EXISTS import_faults
 
 @dataclass(frozen=True)
 class Comparison:
-    """The statements for one subject and what a file says of it: fields asked, shapes or none."""
+    """The statements for one subject and what a file says of it: fields asked, shapes or none, what is not readable."""
 
     subject: Subject
     asked: frozenset[str]
     has_shapes: bool
+    unread: frozenset[str] = frozenset()  # fields, or the shape: nothing more is said of what they lack
 
     @property
     def rows(self) -> str:
@@ -41,6 +42,11 @@ class Comparison:
     def key(self) -> tuple[str, ...]:
         """What names a row."""
         return key_of(self.subject, self.asked)
+
+    @property
+    def is_keyed(self) -> bool:
+        """Whether the file says what names its rows; else nothing can be said of what becomes of them."""
+        return not key_faults(self.subject, self.asked)
 
     @property
     def dates_versions(self) -> bool:

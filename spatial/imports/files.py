@@ -69,7 +69,7 @@ def import_file(
         one = take_rows(session, actor, subject, source, mapping, options, commit=asked.commit, progress=progress)
         if asked.faults_file:
             write_faults(asked.faults_file, one.faults(), tell)
-        if asked.annotated_file and not one.tells_of_people:
+        if asked.annotated_file:
             write_annotated(asked.annotated_file, one, source, tell)
         return one.outcome()
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from shapely import GeometryType
 
 from spatial import crs as systems
-from spatial.errors import invalid
+from spatial.errors import Fault, InputError
 from spatial.geometry import DEGREE_DECIMALS, Floats, Geometries, area_m2, round_degrees
 from spatial.grids.noding import only_areas
 from spatial.grids.tiling import canonical, rounded
@@ -19,6 +19,7 @@ from spatial.imports.model import ShapeKind
 from spatial.tables import SRID
 
 FARTHEST_DEGREES = 5.0  # from the deployment's meridian; no city is as wide
+MOST_LON, MOST_LAT = 180, 90
 FAR = 1.0  # degrees beyond the outermost grids: some 100 km
 KINDS: dict[ShapeKind, tuple[GeometryType, GeometryType]] = {
     "point": (GeometryType.POINT, GeometryType.MULTIPOINT),
@@ -30,16 +31,19 @@ KINDS: dict[ShapeKind, tuple[GeometryType, GeometryType]] = {
 
 @dataclass(frozen=True)
 class Frame:
-    """Where the rows may lie: the file's system, about the deployment's meridian and its grids where they are known."""
+    """Where the rows may lie: the file's system, about the deployment's meridian and its grids where they are known.
 
-    crs: str
+    Without a system nothing can be placed, and only that is looked at which needs none.
+    """
+
+    crs: str | None
     lon_0: float | None
     repair_limit: float
     grids: systems.Bounds | None = None
 
     def degrees(self, xy: Floats) -> Floats:
         """Return stored degrees, rounded; what the system cannot place is infinite."""
-        return np.round(systems.inbound(self.crs)(xy), DEGREE_DECIMALS)
+        return np.round(systems.inbound(self.crs or "")(xy), DEGREE_DECIMALS)
 
 
 @dataclass(frozen=True)
@@ -70,10 +74,12 @@ def points(lon: Sequence[Any], lat: Sequence[Any], read: tuple[Reading, Reading]
         faults.setdefault(index, FaultyCell("coordinate-alone"))
     usable = given.all(axis=1)
     shapes = np.full(len(xy), None, dtype=object)
+    if frame.crs is None:
+        return Located(shapes, faults, {})
     lonlat = frame.degrees(xy[usable])
     shapes[usable] = shapely.points(np.where(np.isfinite(lonlat), lonlat, 0))
     where = np.flatnonzero(usable)
-    for index, fault in _place_faults(lonlat, np.arange(len(lonlat)), xy[usable], frame).items():
+    for index, fault in place_faults(lonlat, np.arange(len(lonlat)), frame).items():
         faults.setdefault(int(where[index]), fault)
     return _without(shapes, faults, {})
 
@@ -92,9 +98,11 @@ def shapes(given: Geometries, kind: ShapeKind, frame: Frame) -> Located:
         for index in np.flatnonzero(several).tolist():
             faults[index] = FaultyCell("shape-in-parts", count=int(shapely.get_num_geometries(given[index])))
         given = np.where(types == multi, shapely.get_geometry(given, 0), given)
+    if frame.crs is None:
+        return Located(np.full(len(given), None, dtype=object), faults, {})
     xy, owner = shapely.get_coordinates(given, return_index=True)
     lonlat = frame.degrees(xy)
-    for index, fault in _place_faults(lonlat, owner, xy, frame).items():
+    for index, fault in place_faults(lonlat, owner, frame).items():
         faults.setdefault(index, fault)
     inside = np.isfinite(lonlat).all(axis=1, keepdims=True)
     placed = shapely.set_coordinates(given.copy(), np.where(inside, lonlat, 0))
@@ -105,12 +113,6 @@ def shapes(given: Geometries, kind: ShapeKind, frame: Frame) -> Located:
         short = np.asarray(shapely.length(placed)) == 0 if kind != "point" else np.zeros(len(placed), dtype=bool)
         return replace(_without(placed, faults, {}), nothing=frozenset(np.flatnonzero(short).tolist()))
     return _areas(placed, faults, frame)
-
-
-def require_axes(xy: Floats, crs: str) -> None:
-    """Raise an `InputError` where coordinates make sense with their axes swapped only."""
-    if len(xy) and systems.axes_swapped(xy, crs):
-        raise invalid("geometry", "axes-swapped", x=float(xy[0, 0]), y=float(xy[0, 1]))
 
 
 def _areas(placed: Geometries, faults: dict[int, FaultyCell], frame: Frame) -> Located:
@@ -144,31 +146,53 @@ def _as_lines(given: Geometries) -> Geometries:
     return made
 
 
-def _place_faults(lonlat: Floats, owner: NDArray[Any], xy: Floats, frame: Frame) -> dict[int, FaultyCell]:
-    """Return the first thing wrong with each row whose place is nowhere, off Earth, or far from the deployment."""
+def system_faults(crs: str | None) -> list[Fault]:
+    """Return what is wrong with the system that a file declares, or that is named for it."""
+    if not crs:
+        return [Fault("source-crs", "crs-undeclared")]
+    try:
+        systems.inbound(crs)
+    except InputError as error:
+        return list(error.faults)
+    return []
+
+
+def place_faults(lonlat: Floats, owner: NDArray[Any], frame: Frame) -> dict[int, FaultyCell]:
+    """Return the worst thing wrong with each row that lies nowhere, off Earth, or far from the deployment.
+
+    `owner` says of each place, in stored degrees, which row it is of.
+    """
+    lon, lat = lonlat.T
     lost = np.asarray(~np.isfinite(lonlat).all(axis=1))
-    off_lon, off_lat = np.abs(lonlat[:, 0]) > 180, np.abs(lonlat[:, 1]) > 90
-    far = np.zeros(len(lonlat), dtype=bool)
+    far, beyond = np.zeros((2, len(lonlat)), dtype=bool)
     if frame.lon_0 is not None:
-        far = np.abs(lonlat[:, 0] - frame.lon_0) > FARTHEST_DEGREES
-    beyond = np.zeros(len(lonlat), dtype=bool)
+        far = np.abs(lon - frame.lon_0) > FARTHEST_DEGREES
     if frame.grids is not None:
         west, south, east, north = frame.grids
         low, high = (west - FAR, south - FAR), (east + FAR, north + FAR)
         beyond = np.asarray(((lonlat < low) | (lonlat > high)).any(axis=1))
+    counts = np.bincount(owner[lost]) if lost.any() else ()
     faults: dict[int, FaultyCell] = {}
-    for at in np.flatnonzero(lost | off_lon | off_lat | far | beyond).tolist():
-        if lost[at]:
-            fault = FaultyCell("outside-crs", crs=frame.crs[:80], count=1)
-        elif off_lon[at]:
-            fault = FaultyCell("longitude-out-of-range", value=float(xy[at, 0]))
-        elif off_lat[at]:
-            fault = FaultyCell("latitude-out-of-range", value=float(xy[at, 1]))
-        elif far[at]:
-            fault = FaultyCell("far-from-deployment", lon=float(lonlat[at, 0]))
-        else:
-            fault = FaultyCell("far-from-grids", lon=float(lonlat[at, 0]), lat=float(lonlat[at, 1]))
-        faults.setdefault(int(owner[at]), fault)
+    for kind, wrong in (
+        ("outside-crs", lost),
+        ("longitude-out-of-range", np.abs(lon) > MOST_LON),
+        ("latitude-out-of-range", np.abs(lat) > MOST_LAT),
+        ("far-from-deployment", far),
+        ("far-from-grids", beyond),
+    ):
+        for at in np.flatnonzero(wrong).tolist():
+            row = int(owner[at])
+            if row in faults:
+                continue
+            match kind:
+                case "outside-crs":
+                    faults[row] = FaultyCell(kind, crs=(frame.crs or "")[:80], count=int(counts[row]))
+                case "longitude-out-of-range":
+                    faults[row] = FaultyCell(kind, value=float(lon[at]))
+                case "latitude-out-of-range":
+                    faults[row] = FaultyCell(kind, value=float(lat[at]))
+                case _:
+                    faults[row] = FaultyCell(kind, lon=float(lon[at]), lat=float(lat[at]))
     return faults
 
 

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Mapping as Maps
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +12,7 @@ import tomli_w
 
 from spatial.errors import Fault, InputError, invalid
 from spatial.imports.model import Field, Subject
+from spatial.personal import is_personal_name
 
 LON = Field("lon", "number", ("longitude", "经度", "lng", "x"), least=-1e8, most=1e8)
 LAT = Field("lat", "number", ("latitude", "纬度", "y"), least=-1e8, most=1e8)
@@ -46,11 +47,24 @@ class Matched:
     values: Maps[str, Maps[str, str]]
     dropped: tuple[str, ...]
     asked_for: Maps[str, str]  # of the columns, those that somebody named
+    unread: frozenset[str] = frozenset()  # fields of which something is said that cannot be read
+    faults: tuple[Fault, ...] = ()
 
     @property
     def asked(self) -> tuple[str, ...]:
         """The fields that are said."""
         return (*self.columns, *(name for name in self.constants if name not in self.columns))
+
+    def without(self, fields: Collection[str], faults: Iterable[Fault]) -> "Matched":
+        """Return the same without some fields, since faults were found in what is said of them."""
+        said = self.columns, self.constants, self.values, self.asked_for
+        columns, constants, values, asked_for = (_but(one, fields) for one in said)
+        unread, told = self.unread.union(fields), (*self.faults, *faults)
+        return Matched(columns, constants, values, self.dropped, asked_for, unread, told)
+
+
+def _but(said: Maps[str, Any], fields: Collection[str]) -> dict[str, Any]:
+    return {name: one for name, one in said.items() if name not in fields}
 
 
 def fields_of(subject: Subject) -> dict[str, Field]:
@@ -61,7 +75,7 @@ def fields_of(subject: Subject) -> dict[str, Field]:
 
 
 def matched(subject: Subject, names: Sequence[str], mapping: Mapping) -> Matched:
-    """Return which column says what; an `InputError` tells every column that is missing, unknown or meant twice.
+    """Return which column says what, and a fault for each column that is missing, unknown or meant twice.
 
     Columns to drop need not be among `names`: a file is read without them.
     """
@@ -70,11 +84,9 @@ def matched(subject: Subject, names: Sequence[str], mapping: Mapping) -> Matched
     faults = [
         Fault(name, "field-unknown", {"known": list(fields)}) for name in dict.fromkeys(asked) if name not in fields
     ]
-    faults += [
-        Fault(name, "column-missing", {"column": column, "known": ", ".join(names)})
-        for name, column in mapping.columns.items()
-        if column not in names
-    ]
+    missing = {name: column for name, column in mapping.columns.items() if column not in names}
+    known = ", ".join(names)
+    faults += [Fault(name, "column-missing", {"column": one, "known": known}) for name, one in missing.items()]
     said = {*mapping.columns.values(), *mapping.drop}
     columns = dict(mapping.columns)
     free = [column for column in names if column not in said]
@@ -89,12 +101,13 @@ def matched(subject: Subject, names: Sequence[str], mapping: Mapping) -> Matched
             columns[field_name] = column
         free.remove(column)
     dropped = [*mapping.drop, *(free if mapping.drop_others else ())]
-    if free and not mapping.drop_others:
-        faults.append(_unknown(free, list(fields)))
-    faults += _key_faults(subject, {*columns, *mapping.constants})
-    if faults:
-        raise InputError(faults)
-    return Matched(columns, dict(mapping.constants), mapping.values, tuple(dropped), mapping.columns)
+    unknown = [] if mapping.drop_others else [column for column in free if not is_personal_name(column)]
+    if unknown:
+        faults.append(_unknown(unknown, list(fields)))
+    faults += key_faults(subject, {*columns, *mapping.constants})
+    found = Matched(columns, mapping.constants, mapping.values, tuple(dropped), mapping.columns)
+    unread = {*missing, *(name for name in asked if name not in fields)}
+    return found.without(unread, faults)
 
 
 def _unknown(columns: Sequence[str], known: Sequence[str]) -> Fault:
@@ -121,7 +134,7 @@ def _bare(name: str) -> str:
     return BESIDE.sub("", name).lower()
 
 
-def _key_faults(subject: Subject, asked: set[str]) -> list[Fault]:
+def key_faults(subject: Subject, asked: Collection[str]) -> list[Fault]:
     """Return a fault for each field that names a row and that the file does not say."""
     plain = [name for name in key_of(subject, asked) if name not in subject.computed and subject.by_name[name].required]
     return [Fault(name, "key-column-missing", {"field": name}) for name in plain if name not in asked]

@@ -13,7 +13,7 @@ Kind = Literal[
     "text", "prose", "code", "int", "number", "bool", "instant", "duration", "clock", "choice", "list", "uuid"
 ]
 ShapeKind = Literal["point", "line", "lines", "area"]
-Change = Literal["new", "changed", "ended", "same", "faulty"]
+Change = Literal["new", "changed", "adjusted", "ended", "same", "kept", "faulty"]  # adjusted, kept: of grids alone
 CHANGES: tuple[Change, ...] = ("new", "changed", "ended", "same", "faulty")
 MOST_FAULTS = 10_000  # kept in memory; all are counted, and all are written to a file of faults
 

@@ -13,6 +13,11 @@ def marking(comparison: Comparison) -> str:
     return f"UPDATE {comparison.changes} d SET change = 'faulty' FROM import_faults f WHERE f.row = d.row"
 
 
+def marking_all(comparison: Comparison) -> str:
+    """Return the statement that marks every row, where nothing says which is which."""
+    return f"UPDATE {comparison.changes} SET change = 'faulty'"
+
+
 def change_faults(comparison: Comparison) -> Iterator[str]:
     """Yield the statements that find what may not be: keys given twice, rows without what new ones need, rivals.
 
@@ -26,13 +31,14 @@ def change_faults(comparison: Comparison) -> Iterator[str]:
         )
     yield _duplicates(comparison)
     for one in subject.fields:
-        if one.required and one.name not in comparison.asked and one.default is None and one.name not in comparison.key:
+        is_said = one.name in comparison.asked | comparison.unread or one.name in comparison.key
+        if one.required and one.default is None and not is_said:
             yield (
                 f"INSERT INTO import_faults SELECT NULL, '{one.name}', NULL, 'needed-for-new', "
                 f"jsonb_build_object('field', '{one.name}', 'count', count(*), 'row', min(row)) "
                 f"FROM {changes} d WHERE change = 'new' HAVING count(*) > 0"
             )
-    if subject.shape and subject.shape_required and not comparison.has_shapes:
+    if subject.shape and subject.shape_required and not comparison.has_shapes and "shape" not in comparison.unread:
         yield (
             f"INSERT INTO import_faults SELECT NULL, NULL, NULL, 'shapes-needed', "
             f"jsonb_build_object('count', count(*), 'row', min(row)) "

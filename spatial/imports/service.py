@@ -1,6 +1,7 @@
 """Imports of rows: what a file would do, and doing it in one transaction."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from io import StringIO
 from typing import Any, cast
@@ -25,18 +26,17 @@ from spatial.imports.compare import Comparison
 from spatial.imports.complete import comes_back, ending, ends_most, still_used
 from spatial.imports.displaced import displaced_pairs
 from spatial.imports.grids.service import displacement
-from spatial.imports.located import Frame
+from spatial.imports.located import Frame, system_faults
 from spatial.imports.mapping import Mapping, Matched, matched
 from spatial.imports.model import CHANGES, MOST_FAULTS, Change, Options, Outcome, RowChange, RowFault, Subject
 from spatial.imports.read import Source, unconfirmed
-from spatial.imports.refused import change_faults, marking
+from spatial.imports.refused import change_faults, marking, marking_all
 from spatial.imports.stored import bound, key_fields, quoted, shown
-from spatial.personal import personal_headers, unsaid
+from spatial.personal import PERSONAL_FAULTS, unsaid
 
 Progress = Callable[[float, str], None]
 ROWS_A_CHUNK = 50_000
 MOST_NOTES = 1000
-PERSONAL_FAULTS = ("column-personal", "value-personal", "names-beside-addresses")
 READING, WRITING = 0.3, 0.5  # share of the whole that is done after reading, and before writing
 
 
@@ -53,16 +53,16 @@ class Import:
 
     def stage(self, source: Source, mapping: Mapping, progress: Progress) -> None:
         """Read all rows of a file into the session's table of staged rows, and note all that is wrong with them."""
-        self.matched = matched(self.subject, source.columns, mapping)
-        frame = self._frame(source, self.matched)
-        self.reader = reader = Reader(self.subject, self.matched, self.options, frame, has_shapes=source.has_shapes)
+        found = matched(self.subject, source.columns, mapping)
+        frame, misplaced = self._frame(source, found)
+        self.reader = reader = Reader(self.subject, found, self.options, frame, source)
+        self.matched = reader.matched
         if source.has_shapes and not reader.has_lonlat and {"lon", "lat"} & set(self.matched.columns):
             self.notes.append(RowFault(None, None, "shapes-before-columns"))
-        kept = [name for name in source.columns if name not in self.matched.dropped]
-        if refused := personal_headers(kept, contact=reader.duty):
-            raise InputError(refused)
-        self.comparison = Comparison(self.subject, frozenset(self.matched.asked), reader.has_places(source))
+        asked = frozenset(self.matched.asked)
+        self.comparison = Comparison(self.subject, asked, reader.has_places, reader.unread)
         self._prepare()
+        self._note(map(fault_of, (*self.matched.faults, *misplaced)))
         columns = ", ".join(map(quoted, reader.columns))
         for chunk in source.chunks():
             read = reader.read(chunk)
@@ -71,6 +71,8 @@ class Import:
             self.notes += read.notes[: MOST_NOTES - len(self.notes)]
             self.rows += len(chunk)
             progress(READING * self.rows / source.count if source.count else 0.0, "reading")
+        # once shapes are seen, they may turn out to lie nowhere
+        self.comparison = replace(self.comparison, has_shapes=reader.has_places, unread=reader.unread)
         self._note([fault_of(fault) for fault in (*unconfirmed(source.encoding), *source.faults)])
         self.notes += [fault_of(note) for note in source.notes]
 
@@ -86,6 +88,10 @@ class Import:
         for statement in comparison.reference_faults():
             self._do(statement)
         self._do(comparison.comparing())
+        if not comparison.is_keyed:
+            self._do(marking_all(comparison))
+            self._hush()
+            return
         for statement in comparison.following():
             self._do(statement)
         if self.options.complete:
@@ -103,7 +109,7 @@ class Import:
         comparison = self.comparison
         ended = self._do(ending(comparison)).rowcount  # type: ignore[attr-defined]  # of an INSERT there is one
         if ended and not self.rows:
-            raise InputError([Fault("complete", "complete-without-rows")])
+            self._note([RowFault(None, "complete", "complete-without-rows")])
         for statement in still_used(comparison):
             self._do(statement)
         if not self.options.may_end_most:
@@ -152,15 +158,20 @@ class Import:
         """How many faults there are."""
         return int(self.session.scalar(text("SELECT count(*) FROM import_faults")) or 0)
 
-    @property
+    @cached_property
     def fault_kinds(self) -> set[str]:
         """What kinds of faults there are."""
         return set(self.session.scalars(text("SELECT DISTINCT text FROM import_faults")))
 
     @property
+    def columns_read(self) -> frozenset[str]:
+        """The columns that were taken."""
+        return frozenset(self.matched.columns.values())
+
+    @property
     def tells_of_people(self) -> bool:
-        """Whether a column was refused because it tells of single people."""
-        return bool(self.reader.told_personal)
+        """Whether something was refused because it tells of single people."""
+        return not self.fault_kinds.isdisjoint(PERSONAL_FAULTS)
 
     @property
     def writes(self) -> bool:
@@ -215,17 +226,16 @@ class Import:
         for table in (self.comparison.rows, self.comparison.changes, "import_faults"):
             self._do(f"DELETE FROM {table}")  # noqa: S608  our own names; of an import before in this transaction
 
-    def _frame(self, source: Source, found: Matched) -> Frame:
-        """Return where places may lie, in the system that must be told where there are places."""
-        limit = self.options.repair_limit
+    def _frame(self, source: Source, found: Matched) -> tuple[Frame, list[Fault]]:
+        """Return where places may lie, and what is wrong with their system, which must be told where there are any."""
+        limit, crs = self.options.repair_limit, self.options.source_crs or source.crs
+        faults = system_faults(crs)
+        self.crs = None if faults else crs
         if not (self.subject.shape and (source.has_shapes or "lon" in found.columns)):
-            return Frame("", None, limit)
-        crs = self.options.source_crs or source.crs
-        if crs is None:
-            raise InputError([Fault("source-crs", "crs-undeclared")])
+            return Frame(None, None, limit), []
         plane = about.plane(self.session)
         grids = None if self.options.as_is else extent(self.session, self.options.effective)
-        return Frame(crs, plane.lon_0 if plane else None, limit, grids)
+        return Frame(self.crs, plane.lon_0 if plane else None, limit, grids), faults
 
     def _note(self, faults: Iterable[RowFault]) -> None:
         lines = []

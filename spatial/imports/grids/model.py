@@ -1,6 +1,6 @@
 """What an import is asked to do, what it rests on, and what it would do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -14,39 +14,51 @@ from spatial.grids.queries import GridRecord, UnitRecord
 from spatial.grids.standing import Piece, Standing
 from spatial.grids.tiling import TilingFinding
 from spatial.imports.displaced import Displaced
+from spatial.imports.model import Change
 from spatial.imports.read import Encoding
 from spatial.tables import Span
 
 LayerKind = Literal["tiling", "free"]
 Chain = Literal["police", "governance"]
 UnitTree = Literal["police", "governance", "agency"]
-Change = Literal["new", "changed", "adjusted", "ended", "same", "kept"]
 CHANGES: tuple[Change, ...] = ("new", "changed", "adjusted", "ended", "same", "kept")
 GRID_KINDS = ("regular", "dedicated", "micro")
+FIELDS = ("code", "name", "unit", "unit_name", "grid_kind")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column of the file says what; columns that are not named are left out."""
+    """What a file says of grids: by field its column, the texts that stand for others, constants for what it lacks.
 
-    code: str
-    name: str | None = None
-    unit: str | None = None
-    unit_name: str | None = None
-    kind: str | None = None
+    Columns that are neither named nor kept are left out.
+    """
+
+    named: Mapping[str, str]
     keep: tuple[str, ...] = ()
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    constants: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def named(self) -> dict[str, str]:
-        """The columns that must be there, by what they say."""
-        said = {
-            "code": self.code,
-            "name": self.name,
-            "unit": self.unit,
-            "unit-name": self.unit_name,
-            "grid-kind": self.kind,
-        }
-        return {what: column for what, column in said.items() if column is not None}
+    def read(self) -> frozenset[str]:
+        """The columns that are taken."""
+        return frozenset((*self.named.values(), *self.keep))
+
+    def without(self, columns: Collection[str], fields: Collection[str]) -> "Columns":
+        """Return the same without some columns, and without some fields."""
+        return Columns(
+            {name: one for name, one in self.named.items() if one not in columns and name not in fields},
+            tuple(column for column in self.keep if column not in columns),
+            {name: values for name, values in self.values.items() if name not in fields},
+            {name: value for name, value in self.constants.items() if name not in fields},
+        )
+
+    def says(self, name: str) -> bool:
+        """Return whether anything is said of a field."""
+        return name in self.named or name in self.constants
+
+    def place(self, row: int, name: str) -> str:
+        """Return where a row says something of a field: its cell, or what is said of all rows."""
+        return f"row {row}, column {self.named[name]}" if name in self.named else name
 
 
 @dataclass(frozen=True)
@@ -151,6 +163,7 @@ class PlannedGrid:
     old: GridRecord | None = None
     differs: tuple[str, ...] = ()
     area_m2: float = 0.0
+    rows: tuple[int, ...] = ()  # of the file, as it shows them
 
 
 @dataclass(frozen=True)

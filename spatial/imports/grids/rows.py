@@ -6,31 +6,26 @@ from dataclasses import replace
 from typing import Any
 
 from spatial.errors import Fault
-from spatial.imports.cells import CONTROL_IN_PROSE, LONGEST_CODE, LONGEST_TEXT, FaultyCell, text_within
+from spatial.imports.cells import CONTROL_IN_PROSE, LONGEST_CODE, LONGEST_TEXT, FaultyCell, text_within, translated
 from spatial.imports.grids.model import GRID_KINDS, Columns, Entry
 from spatial.imports.grids.schemes import codes_outside
 from spatial.imports.read import SourceTable
-from spatial.personal import personal_columns
 
 
-def column_faults(table: SourceTable, columns: Columns) -> list[Fault]:
-    """Return a fault for each column asked for that the file does not have, and for each that tells of single people.
-
-    The latter are refused whether they are asked for or not: only those dropped in reading are nobody's business.
-    """
+def missing_columns(table: SourceTable, columns: Columns) -> list[Fault]:
+    """Return a fault for each column asked for that the file does not have."""
     known = ", ".join(table.columns)
     asked = [*columns.named.items(), *(("keep", column) for column in columns.keep)]
     return [
         Fault(option, "column-missing", {"column": column, "known": known})
         for option, column in asked
         if column not in table.columns
-    ] + personal_columns(table.columns, table.numbers)
+    ]
 
 
 def unused_columns(table: SourceTable, columns: Columns) -> tuple[str, ...]:
     """Return the columns that are left out."""
-    used = {*columns.named.values(), *columns.keep}
-    return tuple(name for name in table.columns if name not in used)
+    return tuple(name for name in table.columns if name not in columns.read)
 
 
 def entries(table: SourceTable, columns: Columns, code_scheme: str) -> tuple[list[Entry], list[Fault]]:
@@ -38,13 +33,13 @@ def entries(table: SourceTable, columns: Columns, code_scheme: str) -> tuple[lis
 
     Rows of one code must agree in all columns that are taken: then they are parts of one grid.
     """
-    faults: list[Fault] = []
+    constants, faults = _constants(columns)
     told: list[tuple[int, dict[str, Any]]] = []
     for row in range(len(table)):
-        said: dict[str, Any] = {}
-        for what, column, value in _cells(table, columns, row):
+        said = dict(constants)
+        for name, column, value in _cells(table, columns, row):
             try:
-                said[what] = _read(what, value)
+                said[name] = _read(name, value)
             except FaultyCell as fault:
                 faults.append(Fault(f"row {table.numbers[row]}, column {column}", fault.text, fault.values))
         if "code" in said:
@@ -55,7 +50,7 @@ def entries(table: SourceTable, columns: Columns, code_scheme: str) -> tuple[lis
         number, code = table.numbers[row], said["code"]
         if code in outside:
             differs = {"code": code, "scheme": code_scheme}
-            faults.append(Fault(f"row {number}, column {columns.code}", "code-scheme-differs", differs))
+            faults.append(Fault(columns.place(number, "code"), "code-scheme-differs", differs))
         else:
             by_code[code].append(_entry(number, row, said, columns))
     merged = []
@@ -71,11 +66,25 @@ def entries(table: SourceTable, columns: Columns, code_scheme: str) -> tuple[lis
     return merged, faults
 
 
+def _constants(columns: Columns) -> tuple[dict[str, Any], list[Fault]]:
+    """Return what is said of all rows, and what is wrong with it."""
+    found, faults = {}, []
+    for name, value in columns.constants.items():
+        try:
+            found[name] = _read(name, value)
+        except FaultyCell as fault:
+            faults.append(Fault(name, fault.text, fault.values))
+    return found, faults
+
+
 def _cells(table: SourceTable, columns: Columns, row: int) -> Iterator[tuple[str, str, Any]]:
-    for what, column in columns.named.items():
-        yield what, column, table.columns[column][row]
+    """Yield what a row says: the field, its column, and the cell or what a mapping has in its place."""
+    for name, column in columns.named.items():
+        if column in table.columns:
+            yield name, column, translated(table.columns[column][row], columns.values.get(name, {}))
     for column in columns.keep:
-        yield f"keep {column}", column, table.columns[column][row]
+        if column in table.columns:
+            yield f"keep {column}", column, table.columns[column][row]
 
 
 def _read(what: str, value: Any) -> Any:
@@ -85,7 +94,7 @@ def _read(what: str, value: Any) -> Any:
     text = _text(value)
     if what == "code":
         return _code(text)
-    if what == "grid-kind" and text is not None and text not in GRID_KINDS:
+    if what == "grid_kind" and text is not None and text not in GRID_KINDS:
         raise FaultyCell("grid-kind-unknown", value=text, known=", ".join(GRID_KINDS))
     return text
 
@@ -121,15 +130,15 @@ def _entry(number: int, index: int, said: Mapping[str, Any], columns: Columns) -
         code=said["code"],
         name=said.get("name"),
         unit=said.get("unit"),
-        unit_name=said.get("unit-name"),
-        kind=said.get("grid-kind"),
+        unit_name=said.get("unit_name"),
+        kind=said.get("grid_kind"),
         attributes=kept,
     )
 
 
 def _differing(rows: Sequence[Entry], columns: Columns) -> list[str]:
     """Return the columns in which rows of one code disagree."""
-    said = {"name": "name", "unit": "unit", "unit-name": "unit_name", "grid-kind": "kind"}
+    said = {"name": "name", "unit": "unit", "unit_name": "unit_name", "grid_kind": "kind"}
     differing = [
         columns.named[what]
         for what, field in said.items()

@@ -1,36 +1,47 @@
 """What an import would do, decided from the file and what is stored. Pure; every fault at once."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from spatial import crs as systems
-from spatial.errors import Fault, InputError
-from spatial.geometry import Geometries, area_m2
+from spatial.errors import Fault, GeometryFault, InputError, first_faults
+from spatial.geometry import Geometries, Plane, area_m2
 from spatial.grids.queries import GridRecord, pieces_of, shapes_of
 from spatial.grids.standing import Piece, standing_from
 from spatial.grids.tiling import canonical
-from spatial.imports.grids.model import Change, Entry, Plan, PlannedGrid, PlannedUnit, Request, Stored
-from spatial.imports.grids.rows import column_faults, entries, unused_columns
-from spatial.imports.grids.shapes import place_faults, plane_of, shape_faults, taken
+from spatial.imports.grids.model import Columns, Entry, Plan, PlannedGrid, PlannedUnit, Request, Stored
+from spatial.imports.grids.rows import entries, missing_columns, unused_columns
+from spatial.imports.grids.shapes import Mended, mended, plane_of, taken, usable
 from spatial.imports.grids.units import planned_units, units_at, unknown_units
+from spatial.imports.model import Change
 from spatial.imports.read import SourceTable
 from spatial.imports.read.rows import MOST_FAULTS
+from spatial.personal import is_personal, personal_columns, personal_mapping
 from spatial.time import since
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a file says once nothing is wrong with it: its grids, the units to make or extend, its shapes in metres."""
+
+    found: list[Entry]
+    units: list[PlannedUnit]
+    crs: str
+    plane: Plane
+    shapes: Mended
 
 
 def plan_import(table: SourceTable, request: Request, stored: Stored, repair_limit: float) -> Plan:
     """Return what the import would do; an `InputError` or a `GeometryFault` tells every fault at once."""
-    found, units, crs = _checked(table, request, stored)
-    plane = stored.plane or plane_of(table.shapes, crs)
+    checked = _checked(table, request, stored, repair_limit)
+    found, plane = checked.found, checked.plane
     codes = {entry.code for entry in found}
     absent = [state for state in stored.grids if state.code not in codes]
     staying = [] if request.complete else absent
-    shapes = taken(
-        found, table.shapes, shapes_of(staying), crs=crs, plane=plane, kind=stored.kind, repair_limit=repair_limit
-    )
+    shapes = taken(found, checked.shapes, shapes_of(staying), plane=plane, kind=stored.kind)
     present = _of_file(found, shapes.shapes, request, stored) + [
         _staying(state, shape, request) for state, shape in zip(staying, shapes.kept, strict=True)
     ]
@@ -42,7 +53,7 @@ def plan_import(table: SourceTable, request: Request, stored: Stored, repair_lim
         request=request,
         plane=plane,
         kind=stored.kind,
-        crs=crs,
+        crs=checked.crs,
         encoding=table.encoding,
         notes=table.notes,
         features=len(table),
@@ -51,41 +62,54 @@ def plan_import(table: SourceTable, request: Request, stored: Stored, repair_lim
         standing=tuple(standing_from(request.effective, pieces, stored.outline)) if stored.kind == "tiling" else (),
         inner={code: tuple(standing_from(request.effective, inner, pieces)) for code, inner in stored.inner.items()},
         within_id=stored.within_id,
-        units=tuple(units),
+        units=tuple(checked.units),
         unused_columns=unused_columns(table, request.columns),
         dropped_columns=table.dropped,
         makes_layer=stored.layer_id is None,
     )
 
 
-def _checked(table: SourceTable, request: Request, stored: Stored) -> tuple[list[Entry], list[PlannedUnit], str]:
-    """Return what the rows say, the units to make or extend, and the system of the shapes."""
-    _refuse(column_faults(table, request.columns))
-    found, faults = entries(table, request.columns, stored.code_scheme)
-    crs = request.source_crs or table.crs or ""
-    crs_faults = _system_faults(crs)
-    bad_shapes = shape_faults(table.shapes, table.numbers)
+def _checked(table: SourceTable, request: Request, stored: Stored, repair_limit: float) -> Checked:
+    """Return what a file says, or raise an `InputError` of all that is wrong in it, as far as each can be looked at.
+
+    Columns that tell of single people are not looked at any further: their values are not to be said again.
+    """
+    personal = personal_columns(table.columns, table.numbers)
+    told, columns = {fault.values["column"] for fault in personal}, request.columns
+    mapped = personal_mapping(columns.constants, columns.values, lambda _name, value: is_personal(value))
+    table, columns = table.without(told), columns.without(told, {fault.where for fault in mapped})
+    found, faults = entries(table, columns, stored.code_scheme)
+    faults = [*table.faults, *missing_columns(table, columns), *personal, *mapped, *faults]
     units: list[PlannedUnit] = []
     if request.new_units is None:
-        faults += unknown_units(found, units_at(stored.units, request.effective), request.columns.unit)
+        faults += unknown_units(found, units_at(stored.units, request.effective), columns)
     else:
-        units, unit_faults = planned_units(found, stored.units, request.effective, request.columns.unit)
+        units, unit_faults = planned_units(found, stored.units, request.effective, columns)
         faults += unit_faults
-    faults += _renumbered(found, request, stored) + crs_faults + bad_shapes
-    if not crs_faults and not bad_shapes:
-        faults += place_faults(table.shapes, table.numbers, crs, stored.plane, stored.extent)
-    _refuse(faults)
-    return found, units, crs
+    faults += _renumbered(found, columns, stored)
+    crs = request.source_crs or table.crs or ""
+    lon_0 = stored.plane.lon_0 if stored.plane else None
+    shapes, bad_shapes = usable(table.shapes, table.numbers, crs, lon_0, stored.extent)
+    faults += bad_shapes
+    whole = [entry for entry in found if not shapely.is_missing(shapes[list(entry.indexes)]).any()]
+    if not whole:
+        _refuse(faults)
+    plane = stored.plane or plane_of(shapes, crs)
+    made, too_large = mended(whole, shapes, crs=crs, plane=plane, repair_limit=repair_limit)
+    if too_large and not faults:
+        raise GeometryFault(too_large)
+    _refuse([*faults, *too_large])
+    return Checked(found, units, crs, plane, made)
 
 
-def _renumbered(found: Sequence[Entry], request: Request, stored: Stored) -> list[Fault]:
+def _renumbered(found: Sequence[Entry], columns: Columns, stored: Stored) -> list[Fault]:
     """Return a fault for each code that was once given to a grid that now has another."""
     now = {state.grid_id: state.code for state in stored.grids}
     faults = []
     for entry in found:
         code = now.get(stored.grid_ids.get(entry.code, 0), entry.code)
         if code != entry.code:
-            where = f"row {entry.rows[0]}, column {request.columns.code}"
+            where = columns.place(entry.rows[0], "code")
             faults.append(Fault(where, "code-of-another-grid", {"code": entry.code, "now": code}))
     return faults
 
@@ -105,21 +129,8 @@ def _cells_in_use(grids: Sequence[PlannedGrid], stored: Stored) -> list[Fault]:
 
 def _refuse(faults: Sequence[Fault]) -> None:
     """Raise an `InputError` of all faults, of very many the first ones and how many there are."""
-    if len(faults) > MOST_FAULTS:
-        more = Fault("file", "more-faults", {"count": len(faults) - MOST_FAULTS})
-        raise InputError([*faults[:MOST_FAULTS], more])
     if faults:
-        raise InputError(faults)
-
-
-def _system_faults(crs: str) -> list[Fault]:
-    if not crs:
-        return [Fault("source-crs", "crs-undeclared")]
-    try:
-        systems.inbound(crs)
-    except InputError as error:
-        return list(error.faults)
-    return []
+        raise InputError(first_faults(faults, MOST_FAULTS))
 
 
 def _of_file(found: Sequence[Entry], shapes: Geometries, request: Request, stored: Stored) -> list[PlannedGrid]:
@@ -150,6 +161,7 @@ def _of_file(found: Sequence[Entry], shapes: Geometries, request: Request, store
                 old=old,
                 differs=differs,
                 area_m2=float(size),
+                rows=entry.rows,
             )
         )
     return grids
@@ -160,11 +172,11 @@ def _said(entry: Entry, old: GridRecord | None, request: Request, unit_ids: Mapp
     columns = request.columns
     unasked = {"name": old.name, "unit_id": old.unit_id, "kind": old.kind} if old else {}
     said: dict[str, Any] = {"name": entry.code, "unit_id": None, "kind": "regular", **unasked}
-    if columns.name:
+    if columns.says("name"):
         said["name"] = entry.name or entry.code
-    if columns.unit:
+    if columns.says("unit"):
         said["unit_id"] = unit_ids.get(entry.unit) if entry.unit else None
-    if columns.kind:
+    if columns.says("grid_kind"):
         said["kind"] = entry.kind or "regular"
     said["attributes"] = {**(old.attributes if old else {}), **entry.attributes}
     return said

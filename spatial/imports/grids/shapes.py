@@ -11,11 +11,25 @@ from spatial import crs as systems
 from spatial.errors import Fault, GeometryFault
 from spatial.geometry import Floats, Geometries, Plane
 from spatial.grids.tiling import canonical, densified, node, repaired, rounded
+from spatial.imports import located
+from spatial.imports.cells import FaultyCell
 from spatial.imports.grids.model import Entry, LayerKind, Repair
 
-FARTHEST_DEGREES = 5.0  # from the deployment's meridian; no city is as wide
 Counts = NDArray[np.int64]
 AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
+
+
+@dataclass(frozen=True)
+class Mended:
+    """The shapes of grids, each for itself: in degrees as the file has them, in metres without what was invalid.
+
+    `changed` is by how many m² each was mended.
+    """
+
+    degrees: Geometries
+    metres: Geometries
+    changed: Floats
+    repairs: tuple[Repair, ...]
 
 
 @dataclass(frozen=True)
@@ -27,50 +41,43 @@ class Taken:
     repairs: tuple[Repair, ...]
 
 
-def shape_faults(shapes: Geometries, numbers: Sequence[int]) -> list[Fault]:
-    """Return a fault for each row without a usable area: none, empty, of another type, NaN or infinite."""
-    faults = []
+def usable(
+    shapes: Geometries, numbers: Sequence[int], crs: str, lon_0: float | None, extent: systems.Bounds | None
+) -> tuple[Geometries, list[Fault]]:
+    """Return the shapes that can be taken, None for each other, and what is wrong: of each row the first thing.
+
+    Without a system none can be placed, though each is looked at. Coordinates that only make sense with their axes
+    swapped are one fault.
+    """
+    faulty = _without_area(shapes)
+    found = shapes.copy()
+    found[list(faulty)] = None
+    whole = located.system_faults(crs)
+    xy, owner = shapely.get_coordinates(found, return_index=True)
+    if not whole and len(xy):
+        if systems.axes_swapped(xy, crs) or (extent and systems.axes_swapped(xy, crs, _around(extent))):
+            whole = [Fault("geometry", "axes-swapped", {"x": float(xy[0, 0]), "y": float(xy[0, 1])})]
+        else:
+            frame = located.Frame(crs, lon_0, 0.0)
+            faulty |= located.place_faults(frame.degrees(xy), owner, frame)
+    found[slice(None) if whole else list(faulty)] = None
+    told = (Fault(f"row {numbers[row]}, geometry", faulty[row].text, faulty[row].values) for row in sorted(faulty))
+    return found, [*whole, *told]
+
+
+def _without_area(shapes: Geometries) -> dict[int, FaultyCell]:
+    """Return what is wrong with each row without a usable area: none, empty, of another type, NaN or infinite."""
+    faults = {}
     types = shapely.get_type_id(shapes)
     flat, owner = shapely.get_coordinates(shapes, return_index=True)
     endless = np.bincount(owner[~np.isfinite(flat).all(axis=1)], minlength=len(shapes)) > 0
     for row, (kind, empty) in enumerate(zip(types, shapely.is_empty(shapes) | shapely.is_missing(shapes), strict=True)):
-        where = f"row {numbers[row]}, geometry"
         if empty:
-            faults.append(Fault(where, "geometry-missing"))
+            faults[row] = FaultyCell("geometry-missing")
         elif kind not in AREAS:
-            faults.append(Fault(where, "geometry-not-an-area", {"found": shapely.GeometryType(kind).name.title()}))
+            faults[row] = FaultyCell("geometry-not-an-area", found=shapely.GeometryType(kind).name.title())
         elif endless[row]:
-            faults.append(Fault(where, "not-finite"))
-    return faults
-
-
-def place_faults(
-    shapes: Geometries, numbers: Sequence[int], crs: str, plane: Plane | None, extent: systems.Bounds | None
-) -> list[Fault]:
-    """Return faults of rows that are not on Earth, not in their system, or not near the deployment.
-
-    Coordinates that only make sense with their axes swapped are one fault, with that hint.
-    """
-    xy, owner = shapely.get_coordinates(shapes, return_index=True)
-    if len(xy) == 0:
-        return []
-    if systems.axes_swapped(xy, crs) or (extent and systems.axes_swapped(xy, crs, _around(extent))):
-        return [Fault("geometry", "axes-swapped", {"x": float(xy[0, 0]), "y": float(xy[0, 1])})]
-    lonlat = systems.inbound(crs)(xy)
-    lost = ~np.isfinite(lonlat).all(axis=1)
-    beyond_lon, beyond_lat = np.abs(lonlat[:, 0]) > 180, np.abs(lonlat[:, 1]) > 90
-    far = np.zeros(len(xy), bool) if plane is None else np.abs(lonlat[:, 0] - plane.lon_0) > FARTHEST_DEGREES
-    faults = []
-    for row in np.unique(owner[lost | beyond_lon | beyond_lat | far]):
-        where, own = f"row {numbers[row]}, geometry", owner == row
-        if (lost & own).any():
-            faults.append(Fault(where, "outside-crs", {"crs": crs[:80], "count": int((lost & own).sum())}))
-        elif (beyond_lon & own).any():
-            faults.append(Fault(where, "longitude-out-of-range", {"value": _first(lonlat[:, 0], beyond_lon & own)}))
-        elif (beyond_lat & own).any():
-            faults.append(Fault(where, "latitude-out-of-range", {"value": _first(lonlat[:, 1], beyond_lat & own)}))
-        else:
-            faults.append(Fault(where, "far-from-deployment", {"lon": _first(lonlat[:, 0], far & own)}))
+            faults[row] = FaultyCell("not-finite")
     return faults
 
 
@@ -86,36 +93,35 @@ def plane_of(shapes: Geometries, crs: str) -> Plane:
     return Plane.around(float((lonlat[:, 0].min() + lonlat[:, 0].max()) / 2))
 
 
-def taken(
-    entries: Sequence[Entry],
-    source: Geometries,
-    kept: Geometries,
-    *,
-    crs: str,
-    plane: Plane,
-    kind: LayerKind,
-    repair_limit: float,
-) -> Taken:
-    """Return each entry's shape as it will be stored, noded with the kept ones (in degrees) where the layer tiles.
-
-    A shape whose repair changes more than `repair_limit` of its area, or that vanishes, is a `GeometryFault`.
-    """
+def mended(
+    entries: Sequence[Entry], source: Geometries, *, crs: str, plane: Plane, repair_limit: float
+) -> tuple[Mended, list[Fault]]:
+    """Return each entry's shape, mended, and a fault where that changes more than `repair_limit` of its area."""
     convert = systems.inbound(crs)
     joined, repairs = _joined(entries, source)
     dense = densified(joined, lambda xy: plane.metres(convert(xy)))
     degrees = shapely.transform(dense, convert)
-    mended, changed = repaired(plane.to_metres(degrees))
+    metres, changed = repaired(plane.to_metres(degrees))
     repairs += _mended(entries, joined, changed)
-    _require_small(entries, mended, changed, repair_limit)
+    return Mended(degrees, metres, changed, tuple(repairs)), _too_large(entries, metres, changed, repair_limit)
+
+
+def taken(entries: Sequence[Entry], shapes: Mended, kept: Geometries, *, plane: Plane, kind: LayerKind) -> Taken:
+    """Return each entry's shape as it will be stored, noded with the kept ones (in degrees) where the layer tiles.
+
+    A shape that vanishes by it is a `GeometryFault`.
+    """
+    repairs = list(shapes.repairs)
     if kind == "free":
-        whole = changed == 0
-        degrees[~whole] = plane.to_degrees(mended[~whole])
+        broken = shapes.changed != 0
+        degrees = shapes.degrees.copy()
+        degrees[broken] = plane.to_degrees(shapes.metres[broken])
         made, stay = rounded(degrees), kept
     else:
-        noded = node(np.concatenate([mended, plane.to_metres(kept)]))
+        noded = node(np.concatenate([shapes.metres, plane.to_metres(kept)]))
         stored = canonical(plane.to_degrees(noded))
         made, stay = stored[: len(entries)], stored[len(entries) :]
-        repairs += _collapsed(entries, mended, noded[: len(entries)])
+        repairs += _collapsed(entries, shapes.metres, noded[: len(entries)])
     _require_whole(entries, made)
     return Taken(made, stay, tuple(sorted(repairs, key=lambda repair: repair.code)))
 
@@ -174,15 +180,12 @@ def _ring_counts(shapes: Geometries) -> Counts:
     return np.bincount(owner, 1 + shapely.get_num_interior_rings(parts), minlength=len(shapes)).astype(np.int64)
 
 
-def _require_small(entries: Sequence[Entry], mended: Geometries, changed: Floats, limit: float) -> None:
-    areas = shapely.area(mended)
-    faults = [
+def _too_large(entries: Sequence[Entry], mended: Geometries, changed: Floats, limit: float) -> list[Fault]:
+    return [
         _fault(entry, "repair-too-large", changed_m2=round(float(change), 1), share=_percent(change, area), limit=limit)
-        for entry, change, area in zip(entries, changed, areas, strict=True)
+        for entry, change, area in zip(entries, changed, shapely.area(mended), strict=True)
         if change > limit * area
     ]
-    if faults:
-        raise GeometryFault(faults)
 
 
 def _require_whole(entries: Sequence[Entry], made: Geometries) -> None:
@@ -201,10 +204,6 @@ def _percent(change: float, area: float) -> float:
     return round(float(100 * change / area), 2) if area > 0 else 100.0
 
 
-def _first(values: Floats, chosen: NDArray[np.bool_]) -> float:
-    return round(float(values[chosen][0]), 9)
-
-
 def _fault(entry: Entry, text: str, **values: float) -> Fault:
     rows = ", ".join(str(row) for row in entry.rows)
-    return Fault(f"row {rows}, geometry", text, {"code": entry.code, **values})
+    return Fault(f"row{'s' if len(entry.rows) > 1 else ''} {rows}, geometry", text, {"code": entry.code, **values})

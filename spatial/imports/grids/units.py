@@ -6,7 +6,7 @@ from datetime import datetime
 
 from spatial.errors import Fault
 from spatial.grids.queries import UnitRecord
-from spatial.imports.grids.model import Entry, PlannedUnit
+from spatial.imports.grids.model import Columns, Entry, PlannedUnit
 from spatial.time import since
 
 
@@ -15,17 +15,15 @@ def units_at(records: Sequence[UnitRecord], at: datetime) -> dict[str, int]:
     return {record.code: record.unit_id for record in records if at in record.valid}
 
 
-def unknown_units(found: Sequence[Entry], known: Mapping[str, int], column: str | None) -> list[Fault]:
-    """Return a fault for each entry whose unit is not known."""
-    return [
-        Fault(f"row {entry.rows[0]}, column {column}", "unit-unknown", {"unit": entry.unit})
-        for entry in found
-        if entry.unit is not None and entry.unit not in known
-    ]
+def unknown_units(found: Sequence[Entry], known: Mapping[str, int], columns: Columns) -> list[Fault]:
+    """Return a fault for each entry whose unit is not known; one where all have the same, which no column says."""
+    unknown = [entry for entry in found if entry.unit is not None and entry.unit not in known]
+    told = unknown if "unit" in columns.named else unknown[:1]
+    return [Fault(columns.place(entry.rows[0], "unit"), "unit-unknown", {"unit": entry.unit}) for entry in told]
 
 
 def planned_units(
-    found: Sequence[Entry], records: Sequence[UnitRecord], at: datetime, column: str | None
+    found: Sequence[Entry], records: Sequence[UnitRecord], at: datetime, columns: Columns
 ) -> tuple[list[PlannedUnit], list[Fault]]:
     """Return the units that are named but not in force at an instant, as they will be, and what forbids it.
 
@@ -49,7 +47,7 @@ def planned_units(
         if like is None:
             planned[code] = PlannedUnit(code, entry.unit_name or code, since(at))
         elif like.unit_id in code_now:
-            where = f"row {entry.rows[0]}, column {column}"
+            where = columns.place(entry.rows[0], "unit")
             faults.append(Fault(where, "unit-has-another-code", {"unit": code, "now": code_now[like.unit_id]}))
         else:
             rivals = [one for one in records if one.unit_id == like.unit_id or one.code == code]

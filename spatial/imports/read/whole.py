@@ -1,7 +1,7 @@
 """A whole file in memory, for imports that must see all shapes at once."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 
 from spatial.errors import Fault, InputError, invalid
 from spatial.geometry import Geometries
-from spatial.imports.read.model import Encoding
+from spatial.imports.read.model import Encoding, Source
 from spatial.imports.read.opening import open_source
 
 MOST_FEATURES = 200_000
@@ -31,9 +31,14 @@ class SourceTable:
     encoding: Encoding | None = None
     notes: tuple[Fault, ...] = ()
     dropped: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()  # of rows that could not be read, and are left out
 
     def __len__(self) -> int:
         return len(self.shapes)
+
+    def without(self, columns: Collection[str]) -> "SourceTable":
+        """Return the same without some columns."""
+        return replace(self, columns={name: made for name, made in self.columns.items() if name not in columns})
 
 
 def read_file(
@@ -44,12 +49,17 @@ def read_file(
     geometry: str | None = None,
     drop: Collection[str] = (),
 ) -> SourceTable:
-    """Return the features of a file, read as by `open_source`; rows that cannot be read are an `InputError`."""
+    """Return the features of a file, opened as by `open_source`."""
     source = open_source(path, source_layer=source_layer, encoding=encoding, geometry=geometry, drop=drop)
+    return read_whole(source, drop)
+
+
+def read_whole(source: Source, dropped: Collection[str] = ()) -> SourceTable:
+    """Return the features of an open file; one of which no row can be read is an `InputError`."""
     if not source.has_shapes:
-        raise invalid("file", "no-geometry-column", file=path.name)
+        raise invalid("file", "no-geometry-column", file=source.file)
     if source.count is not None and source.count > MOST_FEATURES:
-        raise invalid("file", "too-many-features", file=path.name, limit=MOST_FEATURES)
+        raise invalid("file", "too-many-features", file=source.file, limit=MOST_FEATURES)
     columns: dict[str, list[Any]] = {name: [] for name in source.columns}
     shapes: list[Geometries] = []
     numbers: list[int] = []
@@ -60,13 +70,20 @@ def read_file(
             shapes.append(chunk.shapes)
         numbers += chunk.numbers
         if len(numbers) > MOST_FEATURES:
-            raise invalid("file", "too-many-features", file=path.name, limit=MOST_FEATURES)
-    if source.faults:
+            raise invalid("file", "too-many-features", file=source.file, limit=MOST_FEATURES)
+    if source.faults and not numbers:
         raise InputError(source.faults)
     if not numbers:
-        raise invalid("file", "file-empty", file=path.name)
+        raise invalid("file", "file-empty", file=source.file)
     return SourceTable(
-        source.crs, columns, np.concatenate(shapes), numbers, source.encoding, tuple(source.notes), tuple(drop)
+        source.crs,
+        columns,
+        np.concatenate(shapes),
+        numbers,
+        source.encoding,
+        tuple(source.notes),
+        tuple(dropped),
+        tuple(source.faults),
     )
 
 
