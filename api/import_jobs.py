@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from api.grids_asked import GridsAsked
 from api.import_reports import SHOWN, fault_out, grids_report, keep_copy, keep_faults, rows_report
 from api.imports_asked import RowsAsked
+from api.imports_out import OUTDATED
 from spatial import access
 from spatial.access import Actor
 from spatial.errors import Conflict, Denied, Fault, InputError
@@ -71,7 +72,7 @@ def commit_import(session: Session, params: dict[str, Any], progress: Progress) 
     one, _source = _taken(session, _actor(session, order), order, progress, commit=True)
     report = _report(session, one)
     if report["fault_count"] or report["digest"] != order.digest:
-        raise Conflict("import-differs")
+        raise Conflict(OUTDATED)
     return report
 
 

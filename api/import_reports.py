@@ -1,7 +1,7 @@
 """What is kept of a dry run: its report, the table of its faults, the copy of its file."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -33,7 +33,7 @@ def rows_report(session: Session, one: Import) -> dict[str, Any]:
         "writes": outcome.writes,
         "fault_count": outcome.fault_count,
         "faults": [fault_out(fault) for fault in outcome.faults[:SHOWN]],
-        "notes": [fault_out(note) for note in outcome.notes[:SHOWN]],
+        "notes": _notes(outcome.notes, outcome.more_notes),
         "changes": [asdict(change) for change in outcome.changes[:SHOWN]],
         "columns": dict(outcome.columns),
         "dropped": list(outcome.dropped),
@@ -49,7 +49,7 @@ def grids_report(one: Became) -> dict[str, Any]:
         "writes": False,
         "fault_count": len(found),
         "faults": [fault_out(fault) for fault in found[:SHOWN]],
-        "notes": [fault_out(note) for note in one.table.notes[:SHOWN]],
+        "notes": _notes(one.table.notes),
         "columns": dict(one.request.columns.named),
         "dropped": list(one.table.dropped),
     }
@@ -69,6 +69,13 @@ def grids_report(one: Became) -> dict[str, Any]:
         "repairs": told["repairs"][:SHOWN],
         "digest": plan_digest(plan),
     }
+
+
+def _notes(notes: Sequence[Fault | RowFault], more: int = 0) -> list[dict[str, Any]]:
+    """Return the first notes, and how many more there are."""
+    more += max(len(notes) - SHOWN, 0)
+    told = [fault_out(note) for note in notes[:SHOWN]]
+    return [*told, fault_out(Fault("file", "more-notes", {"count": more}))] if more else told
 
 
 def keep_faults(uploads: Uploads, import_id: uuid.UUID, faults: Iterable[RowFault], lang: str) -> None:

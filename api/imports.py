@@ -20,12 +20,12 @@ from api.runtime import open_database
 from maps.texts import say
 from spatial import access
 from spatial.crs import STORED
-from spatial.errors import Fault, InputError, first_faults
+from spatial.errors import Fault, InputError
 from spatial.history import Moment
 from spatial.imports.annotated import write_annotated, write_faults
 from spatial.imports.columns import in_order
 from spatial.imports.grids.became import Became
-from spatial.imports.grids.model import Request
+from spatial.imports.grids.model import Plan, Request
 from spatial.imports.grids.service import export_layer, take_grids
 from spatial.imports.mapping import write_mapping
 from spatial.imports.read import SourceTable, open_source, read_whole
@@ -68,13 +68,18 @@ def import_grids(file: Path, asked: GridsAsked, run: Run) -> None:
             write_annotated(run.annotated, became, source, teller(run.lang))
         if run.save_mapping:
             write_mapping(run.save_mapping, replace(wanted, columns=dict(request.columns.named)))
-        if became.plan and run.as_json:
-            told = plan_out(became.plan, committed=run.commit)
-            typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
-        elif became.plan:
-            show_plan(Console(), became.plan, file.name, run.lang, committed=run.commit)
+        if became.plan and not (run.commit and became.found):
+            _show(became.plan, file.name, run)
         if became.found:  # of a dry run too, which leaves as writing would
             raise InputError(became.found)
+
+
+def _show(plan: Plan, file: str, run: Run) -> None:
+    if run.as_json:
+        told = plan_out(plan, committed=run.commit)
+        typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+    else:
+        show_plan(Console(), plan, file, run.lang, committed=run.commit)
 
 
 @contextmanager
@@ -85,7 +90,8 @@ def _faults_told(run: Run) -> Iterator[None]:
         yield
     except InputError as error:
         found = error.faults
-        raise InputError(first_faults(found, FAULTS_SHOWN)) from None
+        more = [Fault("file", "more-faults", {"count": len(found) - FAULTS_SHOWN})]
+        raise InputError([*found[:FAULTS_SHOWN], *(more if len(found) > FAULTS_SHOWN else ())]) from None
     finally:
         if run.faults is not None:
             write_faults(run.faults, in_order(found), teller(run.lang))

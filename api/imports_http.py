@@ -12,7 +12,7 @@ from api.errors import problem_responses
 from api.import_jobs import GRIDS, Order, roles_for
 from api.import_reports import FAULTS_FILE, annotated_suffix
 from api.imports_form import BODY, FIELDS, order_of
-from api.imports_out import ImportOut, import_out
+from api.imports_out import AGAIN, OUTDATED, ImportOut, import_out, is_outdated, is_ready
 from api.multipart import Form, read_form
 from spatial import audit, jobs
 from spatial.access import Actor as Actor_
@@ -175,10 +175,12 @@ def commit(import_id: ImportId, session: WriteSession, actor: Actor, lang: Langu
     """Queue an import; it is refused if what is stored has changed meanwhile so that it would do something else."""
     _found(session, import_id, actor)
     tried = jobs.hold(session, import_id)
-    if tried.state != "done" or not (tried.result or {}).get("writes"):
+    if not is_ready(tried):
         raise Conflict("import-not-ready")
     before = jobs.newest_with(session, COMMIT, "import_id", str(import_id))
-    if before is not None and before.state in {"queued", "running", "done"}:
+    if before is not None and is_outdated(before):
+        raise Conflict(OUTDATED)
+    if before is not None and before.state not in AGAIN:
         raise Conflict("import-committed-already")
     order = Order.model_validate(tried.params).model_copy(
         update={"asked_by": actor.name, "lang": lang, "digest": (tried.result or {}).get("digest")}

@@ -11,6 +11,8 @@ from maps.texts import say
 from spatial.tables import Job
 
 ORDER = ("new", "changed", "adjusted", "ended", "same", "kept", "faulty")
+AGAIN = frozenset({"failed", "cancelled"})
+OUTDATED = "import-differs"
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
@@ -73,7 +75,6 @@ class ImportOut(BaseModel):
 
 def import_out(tried: Job, done: Job | None, lang: str) -> ImportOut:
     """Return an import, with what was last asked of it."""
-    ready = tried.state == "done" and bool((tried.result or {}).get("writes"))
     return ImportOut(
         id=tried.id,
         subject=tried.params["subject"],
@@ -83,8 +84,18 @@ def import_out(tried: Job, done: Job | None, lang: str) -> ImportOut:
         effective=tried.params["effective"],
         dry_run=_run(tried, lang),
         commit=None if done is None else _run(done, lang),
-        can_commit=ready and (done is None or done.state in {"failed", "cancelled"}),
+        can_commit=is_ready(tried) and (done is None or (done.state in AGAIN and not is_outdated(done))),
     )
+
+
+def is_ready(tried: Job) -> bool:
+    """Return whether a dry run has found something to do, and nothing wrong."""
+    return tried.state == "done" and bool((tried.result or {}).get("writes"))
+
+
+def is_outdated(done: Job) -> bool:
+    """Return whether an import was refused since it would do something else than its dry run has shown."""
+    return done.state == "failed" and (done.result or {}).get("fault") == OUTDATED
 
 
 def _run(job: Job, lang: str) -> RunOut:

@@ -16,6 +16,7 @@ from spatial import jobs
 from spatial.access import Actor as Actor_
 from spatial.grids.about import synthetic_label
 from spatial.imports.subjects import SUBJECTS
+from spatial.tables import Job
 
 router = APIRouter(tags=["pages"], dependencies=[needs("imports")], default_response_class=HTMLResponse)
 MOST_SENT = 30
@@ -60,8 +61,15 @@ def _sent(session: Session, actor: Actor_) -> list[Sent]:
                 file=tried.params["file"],
                 sent_by=tried.created_by,
                 sent_at=tried.created_at,
-                state=(done or tried).state,
+                state=_standing(tried, done),
                 is_committed=done is not None,
             )
         )
     return found
+
+
+def _standing(tried: Job, done: Job | None) -> str:
+    """Return how far an import is; a dry run that is done may have found faults."""
+    if done is None and tried.state == "done" and (tried.result or {}).get("fault_count"):
+        return "faulty"
+    return (done or tried).state

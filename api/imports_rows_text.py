@@ -39,6 +39,7 @@ def outcome_out(outcome: Outcome, lang: str, *, committed: bool) -> dict[str, An
         "fault_count": outcome.fault_count,
         "faults": [_fault_out(one, tell) for one in outcome.faults],
         "notes": [_fault_out(one, tell) for one in outcome.notes],
+        "more_notes": outcome.more_notes,
         "columns": dict(outcome.columns),
         "dropped": outcome.dropped,
     }
@@ -67,7 +68,8 @@ def show_outcome(console: Console, outcome: Outcome, file: str, lang: str, *, co
     title = say("rows.faults", lang, count=outcome.fault_count)
     _show(console, lang, title, ("row", "column", "fault"), faults, outcome.fault_count)
     notes = [(_number(one.row), tell.fault(one)) for one in outcome.notes[:ROWS_SHOWN]]
-    _show(console, lang, say("rows.notes", lang), ("row", "note"), notes, len(outcome.notes))
+    count = len(outcome.notes) + outcome.more_notes
+    _show(console, lang, say("rows.notes", lang), ("row", "note"), notes, count)
     if outcome.dropped:
         line(say("rows.dropped", lang, names=outcome.dropped))
     line(say(f"rows.{_ending(outcome, committed=committed)}", lang), style="bold")

@@ -22,7 +22,7 @@ class Sent:
     file: str
     sent_by: str
     sent_at: datetime
-    state: str  # of the dry run, or of the commit where there is one
+    state: str  # of the dry run, faulty where it has found faults; or of the commit where there is one
     is_committed: bool
 
 

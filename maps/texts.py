@@ -25,13 +25,20 @@ class _Unfilled(str):
 
 
 class _Sentences(Formatter):
-    """`str.format` that leaves unknown names visible and reads lists as people write them."""
+    """`str.format` that leaves unknown names visible and reads lists as people write them.
+
+    A value may be another sentence, `{"say": key}`, or one value for each language, `{"zh-CN": …, "en": …}`.
+    """
 
     def __init__(self, lang: str) -> None:
-        self._mark = _LIST_MARK[lang]
+        self._lang, self._mark = lang, _LIST_MARK[lang]
 
     def get_value(self, key: int | str, _args: Any, kwargs: Any) -> Any:
         value = kwargs.get(key, _Unfilled(key)) if isinstance(key, str) else _Unfilled(key)
+        if isinstance(value, dict) and value.keys() == {"say"}:
+            return say(value["say"], self._lang)
+        if isinstance(value, dict) and value.keys() == set(LANGUAGES):
+            value = value[self._lang]
         if isinstance(value, list | tuple | set | frozenset):
             return self._mark.join(str(one) for one in value)
         return value

@@ -112,10 +112,3 @@ class SetupError(TwingridError):
 def invalid(where: str, text: str, **values: Any) -> InputError:
     """Return an `InputError` of one fault."""
     return InputError([Fault(where, text, values)])
-
-
-def first_faults(faults: Sequence[Fault], most: int) -> list[Fault]:
-    """Return all faults, of very many the first ones and how many more there are."""
-    if len(faults) <= most:
-        return list(faults)
-    return [*faults[:most], Fault("file", "more-faults", {"count": len(faults) - most})]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from shapely import LineString
 
+from api.imports_rows_text import teller
 from spatial.db import Database
 from tests.build import World, build, cell
 from tests.rows import counts, faults, rows, source_of, stored, take, versions_of
@@ -94,7 +95,12 @@ def test_a_unit_that_is_still_named_does_not_end(small: Database) -> None:
     """Officers and grids keep the station they belong to; the one nobody names ends."""
     outcome = take(small, "units", units("S2"), at=AUGUST, complete=True)
     assert {(fault.text, fault.values["code"]) for fault in outcome.faults} == {("still-used", "S1")}
-    assert {fault.values["by"] for fault in outcome.faults} == {"officer_version", "grid_version"}
+    told = {lang: {teller(lang).fault(fault) for fault in outcome.faults} for lang in ("en", "zh-CN")}
+    assert told["en"] == {
+        f"“S1” is not in the file but is still referred to by {by}, so it cannot be deleted."
+        for by in ("officers", "grids")
+    }
+    assert told["zh-CN"] == {f"“S1”不在文件中，但仍被{by}引用，不能删除。" for by in ("人员", "网格")}
     outcome = take(small, "units", units("S1", "S2"), at=AUGUST, complete=True)
     assert (faults(outcome), outcome.counts["ended"]) == ([], 1)
 

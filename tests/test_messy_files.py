@@ -197,3 +197,27 @@ def test_a_part_of_a_shapefile_cut_short(tmp_path: Path, part: str) -> None:
         assert {text for _, text in told(lambda: read_file(tmp_path / "rows.shp"))} == {"file-truncated"}
     path.write_bytes(b"")
     assert told(lambda: read_file(tmp_path / "rows.shp"))
+
+
+@pytest.mark.parametrize("rows", [0, 1, ROWS - 1])
+def test_files_cut_between_two_rows(tmp_path: Path, rows: int) -> None:
+    """A dBase table or a FlatGeobuf that ends with a whole row is short all the same, for its head counts the rows."""
+    with zipfile.ZipFile(many(tmp_path, "shp")) as packed:
+        packed.extractall(tmp_path)
+    table = tmp_path / "rows.dbf"
+    body = table.read_bytes()
+    head, width = (int.from_bytes(body[at : at + 2], "little") for at in (8, 10))
+    table.write_bytes(body[: head + rows * width])
+    assert told(lambda: open_source(table)) == [("file", "file-truncated")]
+    table.write_bytes(body[:4] + (ROWS - 1).to_bytes(4, "little") + body[8:])
+    assert told(lambda: open_source(table)) == [("file", "file-beyond-count")]
+    grids = many(tmp_path, "fgb")
+    body = grids.read_bytes()
+    starts = [12 + int.from_bytes(body[8:12], "little")]  # we write it without an index
+    while starts[-1] < len(body):
+        starts.append(starts[-1] + 4 + int.from_bytes(body[starts[-1] : starts[-1] + 4], "little"))
+    assert len(starts) == ROWS + 1
+    grids.write_bytes(body[: starts[rows]])
+    source = open_source(grids)
+    assert sum(len(chunk) for chunk in source.chunks()) == rows
+    assert [fault.text for fault in source.faults] == ["file-truncated"]

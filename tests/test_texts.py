@@ -153,6 +153,12 @@ def test_values_are_never_templates() -> None:
     assert say("map.until", "en", time="{0.__class__}") == "until {0.__class__}"
 
 
+def test_a_value_may_be_said_otherwise_in_each_language() -> None:
+    """A value is another sentence, or has one form for each language."""
+    assert say("map.until", "zh-CN", time={"say": "rows.kept.shift"}) == "至 班次"
+    assert say("map.until", "en", time={"zh-CN": "晚", "en": ["dusk", "dawn"]}) == "until dusk, dawn"
+
+
 def test_lists_read_as_people_write_them() -> None:
     """Several values are joined with the mark of the language."""
     assert say("fault.role-missing", "en", needed=["a", "b"]) == "This needs one of the roles a, b."

@@ -145,6 +145,7 @@ def test_what_changed_since_the_dry_run_is_not_overwritten(client: TestClient, d
     done, refused = (client.get(f"/imports/{one['id']}").json() for one in (first, second))
     assert (done["commit"]["state"], refused["commit"]["state"]) == ("done", "failed")
     assert "since the dry run" in refused["commit"]["fault"]
+    assert (refused["can_commit"], client.post(f"/imports/{second['id']}/commit").status_code) == (False, 409)
     assert rows(database, "SELECT title->>'zh-CN' FROM source WHERE code = '12345'") == [("热线",)]
     again = client.post(f"/imports/{second['id']}/again", files={"encoding": (None, "utf-8")})
     assert again.status_code == 202, again.text
@@ -172,6 +173,7 @@ def test_the_page_says_what_the_report_says(client: TestClient, database: Databa
         assert all(word in page.text for word in words)
         assert "<b>" not in page.text.replace("<b>试运行", "").replace("<b>Dry run", "")
     assert 'id="commit"' not in page.text
+    assert "Dry run: has faults" in page.text
     again = tried(client, database, SOURCES)
     assert 'id="commit"' in client.get("/imports", params={"id": again["id"]}).text
     assert client.get("/imports", params={"id": str(uuid.uuid4())}).status_code == 404

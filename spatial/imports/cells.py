@@ -140,7 +140,9 @@ def _prose(value: Any, longest: int) -> str:
 def _choice(value: Any, field: Field) -> str:
     text = text_of(value)
     if text not in field.choices:
-        raise FaultyCell("not-one-of", value=text[:40], known=list(field.choices))
+        known = list(field.choices)
+        labelled = [*field.labels, *(one for one in known if one not in field.labels.values())]
+        raise FaultyCell("not-one-of", value=text[:40], known={"zh-CN": labelled, "en": known})
     return text
 
 

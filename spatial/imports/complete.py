@@ -53,18 +53,19 @@ def still_used(comparison: Comparison) -> Iterator[str]:
     if subject.history == "records":
         return
     name = f"d.{quoted(subject.fields[0].name)}"
-    for table, column in _users(comparison):
+    for table, column in users(comparison):
         # rows of the same table that end with it do not keep it
         kept = f"AND NOT EXISTS (SELECT 1 FROM {comparison.changes} e WHERE e.change = 'ended' AND e.old_id = u.id)"
+        told = f"jsonb_build_object('code', {name}, 'by', jsonb_build_object('say', 'rows.kept.{table}'))"
         yield (
-            f"INSERT INTO import_faults SELECT NULL, NULL, NULL, 'still-used', "
-            f"jsonb_build_object('code', {name}, 'by', '{table}') FROM {comparison.changes} d WHERE d.change = 'ended' "
+            f"INSERT INTO import_faults SELECT NULL, NULL, NULL, 'still-used', {told} "
+            f"FROM {comparison.changes} d WHERE d.change = 'ended' "
             f"AND EXISTS (SELECT 1 FROM {table} u WHERE u.{quoted(column)} = d.thing_id "
             f"AND {_meanwhile(table, subject)} {kept if table == subject.table else ''})"
         )
 
 
-def _users(comparison: Comparison) -> Iterator[tuple[str, str]]:
+def users(comparison: Comparison) -> Iterator[tuple[str, str]]:
     """Yield the tables and columns that refer to what a subject is of."""
     subject = comparison.subject
     of = subject.thing.table if subject.thing else subject.table

@@ -15,7 +15,6 @@ Kind = Literal[
 ShapeKind = Literal["point", "line", "lines", "area"]
 Change = Literal["new", "changed", "adjusted", "ended", "same", "kept", "faulty"]  # adjusted, kept: of grids alone
 CHANGES: tuple[Change, ...] = ("new", "changed", "ended", "same", "faulty")
-MOST_FAULTS = 10_000  # kept in memory; all are counted, and all are written to a file of faults
 
 
 @dataclass(frozen=True)
@@ -195,6 +194,7 @@ class Outcome:
     columns: Mapping[str, str]  # field: column
     dropped: tuple[str, ...]
     notes: Sequence[RowFault] = ()
+    more_notes: int = 0  # that are not among them
 
     @property
     def writes(self) -> bool:

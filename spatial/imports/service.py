@@ -28,8 +28,9 @@ from spatial.imports.displaced import displaced_pairs
 from spatial.imports.grids.service import displacement
 from spatial.imports.located import Frame, system_faults
 from spatial.imports.mapping import Mapping, Matched, matched
-from spatial.imports.model import CHANGES, MOST_FAULTS, Change, Options, Outcome, RowChange, RowFault, Subject
+from spatial.imports.model import CHANGES, Change, Options, Outcome, RowChange, RowFault, Subject
 from spatial.imports.read import Source, unconfirmed
+from spatial.imports.read.rows import MOST_FAULTS
 from spatial.imports.refused import change_faults, marking, marking_all
 from spatial.imports.stored import bound, key_fields, quoted, shown
 from spatial.personal import PERSONAL_FAULTS, unsaid
@@ -50,6 +51,7 @@ class Import:
         self.session, self.subject, self.options = session, subject, options
         self.rows = 0
         self.notes: list[RowFault] = []
+        self.more_notes = 0
 
     def stage(self, source: Source, mapping: Mapping, progress: Progress) -> None:
         """Read all rows of a file into the session's table of staged rows, and note all that is wrong with them."""
@@ -68,7 +70,9 @@ class Import:
             read = reader.read(chunk)
             self._copy(f"{self.comparison.rows} ({columns})", read.lines)
             self._note(read.faults)
-            self.notes += read.notes[: MOST_NOTES - len(self.notes)]
+            kept = read.notes[: max(MOST_NOTES - len(self.notes), 0)]
+            self.notes += kept
+            self.more_notes += len(read.notes) - len(kept)
             self.rows += len(chunk)
             progress(READING * self.rows / source.count if source.count else 0.0, "reading")
         # once shapes are seen, they may turn out to lie nowhere
@@ -190,6 +194,7 @@ class Import:
             columns=dict(self.matched.columns),
             dropped=self.matched.dropped,
             notes=tuple(self.notes),
+            more_notes=self.more_notes,
         )
 
     def faults(self, most: int | None = None) -> Iterator[RowFault]:

@@ -7,7 +7,7 @@ from typing import Any
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from spatial.errors import Fault, GeometryFault, InputError, first_faults
+from spatial.errors import Fault, GeometryFault, InputError
 from spatial.geometry import Geometries, Plane, area_m2
 from spatial.grids.queries import GridRecord, pieces_of, shapes_of
 from spatial.grids.standing import Piece, standing_from
@@ -18,7 +18,6 @@ from spatial.imports.grids.shapes import Mended, mended, plane_of, taken, usable
 from spatial.imports.grids.units import planned_units, units_at, unknown_units
 from spatial.imports.model import Change
 from spatial.imports.read import SourceTable
-from spatial.imports.read.rows import MOST_FAULTS
 from spatial.personal import is_personal, personal_columns, personal_mapping
 from spatial.time import since
 
@@ -128,9 +127,8 @@ def _cells_in_use(grids: Sequence[PlannedGrid], stored: Stored) -> list[Fault]:
 
 
 def _refuse(faults: Sequence[Fault]) -> None:
-    """Raise an `InputError` of all faults, of very many the first ones and how many there are."""
     if faults:
-        raise InputError(first_faults(faults, MOST_FAULTS))
+        raise InputError(faults)
 
 
 def _of_file(found: Sequence[Entry], shapes: Geometries, request: Request, stored: Stored) -> list[PlannedGrid]:

@@ -77,13 +77,15 @@ def take_grids(
     session: Session, actor: Actor, table: SourceTable, request: Request, settings: Settings, *, commit: bool
 ) -> Became:
     """Take grids in within the caller's transaction, or say what that would do; with faults nothing is written."""
+    actor.require(*MAY_IMPORT)
+    guessed = unconfirmed(table.encoding)
     try:
-        if commit:
+        if commit and not guessed:
             plan = import_within(session, actor, table, request, settings)
         else:
             plan = dry_run(session, table, request, settings)
     except InputError as error:
-        return Became(table, request, None, error.faults)
+        return Became(table, request, None, [*guessed, *error.faults])
     return Became(table, request, plan, refusals(plan))
 
 

@@ -37,6 +37,7 @@ HEADER_BYTES = 32
 FIELD_BYTES = 32
 END_OF_FIELDS = 0x0D
 DELETED = ord("*")
+RECORD_MARKS = b" *"
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def sampled(told: Encoding, chunks: Callable[[], Iterator[Chunk]], faults: list[
 
 
 def table_of(path: Path, file: str) -> Table:
-    """Return the layout of a table; an `InputError` where it is none, or shorter than it says."""
+    """Return the layout of a table; an `InputError` where it is none, or not as long as it says."""
     size = path.stat().st_size
     with path.open("rb") as opened:
         head = opened.read(HEADER_BYTES)
@@ -119,12 +120,16 @@ def table_of(path: Path, file: str) -> Table:
             raise invalid("file", "file-content-differs", file=file, suffix=".dbf")
         rows, first, width = (int.from_bytes(head[at:end], "little") for at, end in ((4, 8), (8, 10), (10, 12)))
         described = opened.read(max(first - HEADER_BYTES, 0))
+        opened.seek(first + rows * width)
+        beyond = opened.read(width)
     fields = tuple(_fields(described))
     if not fields or width < 1 + sum(field.width for field in fields):
         raise invalid("file", "file-content-differs", file=file, suffix=".dbf")
     if first + rows * width > size:
         found = max(size - first, 0) // width
         raise invalid("file", "file-truncated", file=file, expected=rows, found=found)
+    if len(beyond) == width and beyond.strip(b" \0") and beyond[0] in RECORD_MARKS:
+        raise invalid("file", "file-beyond-count", file=file, expected=rows)
     known = tuple(field for field in fields if field.kind in TYPES)
     return Table(path, head[29], rows, first, width, known, tuple(field for field in fields if field not in known))
 

@@ -14,7 +14,7 @@ from spatial.errors import Fault, InputError
 from spatial.geometry import Geometries
 from spatial.imports.read.model import Chunk
 
-MOST_FAULTS = 10_000  # kept of one file; beyond that they are only counted
+MOST_FAULTS = 10_000  # of one file, kept in memory; all are counted
 Numbers = NDArray[np.int64]
 
 

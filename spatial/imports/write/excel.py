@@ -9,14 +9,13 @@ from openpyxl.cell.cell import ERROR_CODES, ILLEGAL_CHARACTERS_RE
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from spatial.errors import Fault, InputError, invalid
-from spatial.imports.write.model import Table, as_text
+from spatial.imports.write.model import FAULTS_TOLD, Table, as_text
 from spatial.imports.write.plain import shape_columns, shape_values
 
 MOST_ROWS = 1_048_575
 LONGEST_TEXT = 32_767
 LONGEST_TITLE = 31
 LARGEST_EXACT = 10**15  # Excel keeps fifteen digits
-MOST_FAULTS = 200
 NOT_IN_TITLES = str.maketrans(dict.fromkeys(r"\/*?:[]", "_"))
 
 
@@ -44,10 +43,10 @@ def _fill(sheet: WriteOnlyWorksheet, table: Table) -> None:
             faults += _faults(number, names, row)
             if not faults:
                 sheet.append([_cell(sheet, value) for value in row])
-        if len(faults) > MOST_FAULTS:
+        if len(faults) > FAULTS_TOLD:
             break
     if faults:
-        raise InputError(faults[:MOST_FAULTS])
+        raise InputError(faults[:FAULTS_TOLD])
 
 
 def _cell(sheet: WriteOnlyWorksheet, value: Any) -> Any:

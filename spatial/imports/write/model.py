@@ -11,6 +11,7 @@ from spatial.imports.read import Chunk
 
 Kind = Literal["text", "integer", "number", "bool", "date", "instant", "json"]
 ShapeType = Literal["Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "Unknown"]
+FAULTS_TOLD = 200  # of what a format cannot hold: writing stops then
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
 
 

@@ -18,11 +18,10 @@ from spatial import crs as systems
 from spatial.errors import Fault, InputError, invalid
 from spatial.geometry import Geometries
 from spatial.imports.read import Chunk
-from spatial.imports.write.model import Kind, ShapeType, Table, as_text
+from spatial.imports.write.model import FAULTS_TOLD, Kind, ShapeType, Table, as_text
 
 GEOMETRY = "geometry"
 LONGEST_DBF_TEXT = 254  # bytes
-MOST_FAULTS = 200
 ZIP_TIME = (2000, 1, 1, 0, 0, 0)  # so that the same rows make the same file
 GEOPARQUET = "1.1.0"
 MANY: dict[str, tuple[type[BaseGeometry], Callable[..., BaseGeometry]]] = {
@@ -134,7 +133,7 @@ def _batches(table: Table, schema: pa.Schema, too_long: list[Fault] | None = Non
             values = chunk.columns[field.name]
             if pa.types.is_string(field.type):
                 values = list(map(as_text, values))
-                if too_long is not None and len(too_long) < MOST_FAULTS:
+                if too_long is not None and len(too_long) < FAULTS_TOLD:
                     too_long += _too_long(chunk, field.name, values)
             arrays.append(pa.array(values, field.type))
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
