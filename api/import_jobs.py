@@ -18,8 +18,8 @@ from spatial.imports.columns import in_order
 from spatial.imports.files import Asked, opened, subject_named, unbounded, with_mapping
 from spatial.imports.grids.became import Became
 from spatial.imports.grids.service import MAY_IMPORT, take_grids
-from spatial.imports.mapping import Mapping, mapping_from
-from spatial.imports.read import Source, open_source, read_whole
+from spatial.imports.mapping import mapping_from
+from spatial.imports.read import Source, read_whole
 from spatial.imports.service import READING, Import, take_rows
 from spatial.jobs import Progress
 from spatial.settings import settings
@@ -107,36 +107,17 @@ def _taken(
     session: Session, actor: Actor, order: Order, progress: Progress, *, commit: bool
 ) -> tuple[Import | Became, Source]:
     """Return what an import does, and its file."""
-    mapping = mapping_from(order.mapping)
+    path, mapping = Uploads(settings().data_dir).file(order.import_id), mapping_from(order.mapping)
+    asked = Asked(source_layer=order.asked.source_layer, geometry=order.asked.geometry)
     if isinstance(order.asked, GridsAsked):
-        return _grids_taken(session, actor, order, order.asked, mapping, progress, commit=commit)
-    path, subject = Uploads(settings().data_dir).file(order.import_id), subject_named(order.subject)
-    source = opened(subject, path, mapping, Asked(source_layer=order.asked.source_layer, geometry=order.asked.geometry))
+        progress(0.0, "reading")
+        source = opened(path, mapping, asked, wants_shapes=True)
+        table = read_whole(source, mapping.drop)
+        progress(READING, "comparing")
+        request = order.asked.request(order.effective, mapping)
+        return take_grids(session, actor, table, request, settings(), commit=commit), source
+    subject = subject_named(order.subject)
+    source = opened(path, mapping, asked, wants_shapes=subject.shape is not None)
     unbounded(session)
     options = with_mapping(order.asked.options(order.effective, settings(), shown=SHOWN), mapping)
     return take_rows(session, actor, subject, source, mapping, options, commit=commit, progress=progress), source
-
-
-def _grids_taken(
-    session: Session,
-    actor: Actor,
-    order: Order,
-    asked: GridsAsked,
-    mapping: Mapping,
-    progress: Progress,
-    *,
-    commit: bool,
-) -> tuple[Became, Source]:
-    progress(0.0, "reading")
-    path = Uploads(settings().data_dir).file(order.import_id)
-    source = open_source(
-        path,
-        source_layer=asked.source_layer,
-        encoding=mapping.encoding,
-        geometry=asked.geometry,
-        drop=mapping.drop,
-    )
-    table = read_whole(source, mapping.drop)
-    progress(READING, "comparing")
-    request = asked.request(order.effective, mapping)
-    return take_grids(session, actor, table, request, settings(), commit=commit), source

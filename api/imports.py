@@ -24,11 +24,12 @@ from spatial.errors import Fault, InputError
 from spatial.history import Moment
 from spatial.imports.annotated import write_annotated, write_faults
 from spatial.imports.columns import in_order
+from spatial.imports.files import Asked, opened
 from spatial.imports.grids.became import Became
 from spatial.imports.grids.model import Plan, Request
 from spatial.imports.grids.service import export_layer, take_grids
 from spatial.imports.mapping import write_mapping
-from spatial.imports.read import SourceTable, open_source, read_whole
+from spatial.imports.read import SourceTable, read_whole
 from spatial.imports.write import format_of
 from spatial.settings import settings
 from spatial.time import now, parse_instant
@@ -59,10 +60,8 @@ def import_grids(file: Path, asked: GridsAsked, run: Run) -> None:
         wanted = asked.over(run.saved())
         request = asked.request(asked.since(), wanted)
         with Console(stderr=True).status(say("import.working", run.lang)):
-            source = open_source(
-                file, source_layer=asked.source_layer, encoding=wanted.encoding, geometry=asked.geometry,
-                drop=wanted.drop,
-            )  # fmt: skip
+            how = Asked(source_layer=asked.source_layer, geometry=asked.geometry)
+            source = opened(file, wanted, how, wants_shapes=True)
             became = _became(read_whole(source, wanted.drop), request, commit=run.commit)
         if run.annotated:
             write_annotated(run.annotated, became, source, teller(run.lang))

@@ -61,14 +61,19 @@ def test_faults_of_grids_are_coloured_in_excel(empty_database: Database, tmp_pat
     book.active.append(["code", "name", "kind", "geometry"])
     for code, name, kind, shape in zip("ABBC", "abxc", ("微", "regular", "regular", "huge"), FOUR, strict=True):
         book.active.append([code, name, kind, shape.wkt])
+    book.active.append(["D", "d", None, "POLYGON((x))"])
     file, copy = tmp_path / "grids.xlsx", tmp_path / "copy.xlsx"
     book.save(file)
     how = {"name": "name", "grid_kind": "kind", "values": {"grid_kind": {"微": "micro"}}}
-    assert annotate(empty_database, file, copy, "geometry", **how) == ["grid-kind-unknown", "code-differs"]
+    assert annotate(empty_database, file, copy, "geometry", **how) == [
+        "geometry-unreadable", "grid-kind-unknown", "code-differs",
+    ]  # fmt: skip
     sheet = load_workbook(copy).active
     assert [row[-2] for row in sheet.iter_rows(values_only=True)] == [
-        "import_change", None, "faulty", "faulty", "faulty",
+        "import_change", None, "faulty", "faulty", "faulty", "faulty",
     ]  # fmt: skip
+    assert (sheet["D2"].value, sheet["D2"].comment) == (FOUR[0].wkt, None)
+    assert (sheet["D6"].value, sheet["D6"].comment is not None) == ("POLYGON((x))", True)
     cell = sheet["C5"]
     assert (cell.value, cell.comment is not None, cell.fill.fgColor.rgb[-6:]) == ("huge", True, "FFC7CE")
     assert sheet["C2"].comment is None

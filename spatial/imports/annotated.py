@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import shapely
@@ -23,6 +23,8 @@ from spatial.imports.write import Table, format_of, write_rows
 from spatial.imports.write.model import as_text
 from spatial.imports.write.plain import harmless
 
+GEOMETRY = "geometry"  # how faults name the shape of a row
+SHEETS = ("csv", "xlsx")  # which keep shapes as the texts that they came as, if any
 COLOURS: dict[Change | None, str] = {"new": "C6EFCE", "changed": "FFEB9C", "faulty": "FFC7CE"}
 
 
@@ -52,9 +54,6 @@ class Row:
     faults: tuple[RowFault, ...]
 
 
-LEFT_OUT = Row(None, ())
-
-
 class Told(Protocol):
     """An import of any kind, as a copy of its file tells it."""
 
@@ -80,20 +79,23 @@ class Told(Protocol):
 def write_annotated(path: Path, one: Told, source: Source, tell: Tell) -> None:
     """Write a copy of the columns that were read, that says of each row what becomes of it and what is wrong with it.
 
-    In Excel, cells with faults are coloured and say why in a comment. Shapes are written in stored degrees. Of a file
-    that tells of single people there is no copy.
+    In Excel, cells with faults are coloured and say why in a comment. Shapes are written in stored degrees; in a sheet,
+    as the texts that they came as. Of a file that tells of single people there is no copy.
     """
     if one.tells_of_people:
         return
-    source = replace(source, columns=tuple(name for name in source.columns if name in one.columns_read))
-    fmt = format_of(path, None)
+    fmt, shape_column = format_of(path, None), None
+    if source.of_texts and fmt in SHEETS:
+        source, shape_column = source.of_texts
+    kept = tuple(name for name in source.columns if name in one.columns_read or name == shape_column)
+    source = replace(source, columns=kept)
     heads = (tell.head("annotation.change"), tell.head("annotation.faults"))
-    rows = _Rows(one)
+    rows = _Rows(one, shape_column)
     if fmt == "xlsx":
         _write_excel(path, source, rows, heads, tell)
         return
     crs = one.crs
-    shape = "Unknown" if source.has_shapes and crs and fmt not in ("csv", "parquet") else None
+    shape = "Unknown" if source.has_shapes and crs and fmt not in (*SHEETS, "parquet") else None
     names = dict.fromkeys([*source.columns, *heads], "text")
     chunks = (
         replace(
@@ -107,39 +109,45 @@ def write_annotated(path: Path, one: Told, source: Source, tell: Tell) -> None:
         pass
 
 
-def _rows(one: Told) -> Iterator[tuple[int, Row]]:
-    """Yield the rows in their order, each with its change and its faults."""
-    by_row = groupby((fault for fault in one.faults() if fault.row is not None), key=lambda fault: fault.row)
-    number, found = next(by_row, (None, iter(())))
-    for change in one.changes(but_same=False):
-        if change.row is None:
-            return
-        while number is not None and number < change.row:
-            number, found = next(by_row, (None, iter(())))
-        faults: tuple[RowFault, ...] = ()
-        if number == change.row:
-            faults = tuple(found)
-            number, found = next(by_row, (None, iter(())))
-        yield change.row, Row(change.change, faults)
-
-
 class _Rows:
-    """What became of rows, asked for in their order; a row that was left out has nothing to say."""
+    """What became of rows, asked for in their order; a row that was left out has nothing to say.
 
-    def __init__(self, one: Told) -> None:
-        self.rest = _rows(one)
-        self.next = next(self.rest, None)
+    What is wrong with a shape is told of the column that says it, where there is one.
+    """
+
+    def __init__(self, one: Told, shape_column: str | None) -> None:
+        def placed(fault: RowFault) -> RowFault:
+            return replace(fault, column=shape_column) if shape_column and fault.column == GEOMETRY else fault
+
+        faults = groupby(one.faults(), lambda fault: fault.row)
+        self.faults = _InOrder((row, tuple(map(placed, found))) for row, found in faults if row is not None)
+        changes = one.changes(but_same=False)
+        self.changes = _InOrder((change.row, change.change) for change in changes if change.row is not None)
 
     def of(self, chunk: Chunk) -> list[Row]:
         """Return what became of the rows of a chunk."""
-        found = []
-        for number in chunk.numbers:
-            if self.next is not None and self.next[0] == number:
-                found.append(self.next[1])
-                self.next = next(self.rest, None)
-            else:
-                found.append(LEFT_OUT)
-        return found
+        return [self._row(number) for number in chunk.numbers]
+
+    def _row(self, number: int) -> Row:
+        faults = self.faults.at(number) or ()
+        return Row(self.changes.at(number) or ("faulty" if faults else None), faults)
+
+
+Kept = TypeVar("Kept")
+
+
+class _InOrder(Generic[Kept]):
+    """What there is of some rows, asked for in their order."""
+
+    def __init__(self, rest: Iterator[tuple[int, Kept]]) -> None:
+        self.rest = rest
+        self.next = next(rest, None)
+
+    def at(self, row: int) -> Kept | None:
+        """Return what there is of a row."""
+        while self.next is not None and self.next[0] < row:
+            self.next = next(self.rest, None)
+        return self.next[1] if self.next is not None and self.next[0] == row else None
 
 
 def _told(

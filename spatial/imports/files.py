@@ -62,7 +62,7 @@ def import_file(
     progress: Progress = no_progress,
 ) -> Outcome:
     """Take in a file of rows, or say what that would do; with a fault nothing is written at all."""
-    source = opened(subject, path, mapping, asked)
+    source = opened(path, mapping, asked, wants_shapes=subject.shape is not None)
     options = with_mapping(options, mapping)
     with database.write() if asked.commit else database.trial() as session:
         unbounded(session)
@@ -74,11 +74,11 @@ def import_file(
         return one.outcome()
 
 
-def opened(subject: Subject, path: Path, mapping: Mapping, asked: Asked) -> Source:
-    """Return the rows of a file, with shapes from a column of texts where the subject has shapes."""
+def opened(path: Path, mapping: Mapping, asked: Asked, *, wants_shapes: bool) -> Source:
+    """Return the rows of a file, with shapes from a column of texts where they are wanted."""
     source = open_source(path, source_layer=asked.source_layer, encoding=mapping.encoding, drop=mapping.drop)
     geometry = asked.geometry
-    if geometry is None and subject.shape and not source.has_shapes and SHAPE_COLUMN in source.columns:
+    if geometry is None and wants_shapes and not source.has_shapes and SHAPE_COLUMN in source.columns:
         geometry = SHAPE_COLUMN
     if geometry is None:
         return source

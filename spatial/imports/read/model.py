@@ -56,3 +56,4 @@ class Source:
     count: int | None = None
     faults: list[Fault] = field(default_factory=list)
     notes: list[Fault] = field(default_factory=list)
+    of_texts: "tuple[Source, str] | None" = None  # where a column says the shapes: the rows with it, and its name

@@ -113,4 +113,4 @@ def _shaped(source: Source, geometry: str) -> Source:
             yield from chunks_of(np.array(chunk.numbers), columns, shapes, sound)
         source.faults.extend(bad[:MOST_FAULTS])
 
-    return replace(bare, has_shapes=True, chunks=chunks)
+    return replace(bare, has_shapes=True, chunks=chunks, of_texts=(source, geometry))
