@@ -320,6 +320,10 @@ def test_faults_of_columns_do_not_hide_those_of_rows(small: Database) -> None:
         (None, "number", "key-column-missing"),
         (2, "人员类别", "not-one-of"),
     ]
+    lost = {"code": ["b"], "name": ["甲"], "class": ["post"], "lat": [30.3]}
+    assert faults(take(small, "places", source_of(lost), mapping=Mapping({"lon": "x"}))) == [
+        (None, "lon", "column-missing")
+    ]
     swapped = source_of(
         {"code": ["a", "b"], "name": ["甲", "乙"], "class": ["post"] * 2, "floors": [1, "many"]},
         [Point(30, 120), Point(30, 120)],

@@ -80,7 +80,8 @@ class Reader:
     @property
     def unread(self) -> frozenset[str]:
         """The fields of which something is said that cannot be read."""
-        return self.matched.unread | ({"shape"} if self.says_places and not self.has_places else set())
+        is_lost = not self.has_places and (self.says_places or not self.matched.unread.isdisjoint((LON.name, LAT.name)))
+        return self.matched.unread | ({"shape"} if is_lost else set())
 
     def read(self, chunk: Chunk) -> Read:
         """Return the rows of a chunk."""
