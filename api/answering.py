@@ -1,13 +1,13 @@
-"""What holds for every answer, in one place: HEAD is answered like GET, and no proxy keeps what is shown."""
+"""What holds for every answer, in one place: HEAD is answered like GET, and the headers that all answers have."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-NOT_KEPT = "private, no-cache"  # yesterday's officer must not come from a cache; phones must not come from a proxy's
+from api.headers import ALWAYS, OVER_HTTPS
 
 
 class Answering:
-    """Around the app: HEAD becomes GET (the server sends no body), and answers without `Cache-Control` get ours."""
+    """Around the app: HEAD becomes GET (the server sends no body), and what an answer does not say itself is added."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -17,7 +17,9 @@ class Answering:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).setdefault("Cache-Control", NOT_KEPT)
+                headers = MutableHeaders(scope=message)
+                for name, value in {**ALWAYS, **(OVER_HTTPS if scope["scheme"] == "https" else {})}.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         if scope["type"] != "http":

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
+from starlette.types import ASGIApp
 
 from api import (
     demo,
@@ -46,9 +47,17 @@ SLICES = (
 )
 
 
+class Service(FastAPI):
+    """The app with what holds for every answer around all of it, an unforeseen error's answer included."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return what a request passes through, from the outside in."""
+        return Answering(super().build_middleware_stack())
+
+
 def create_app(database: Database, settings: Settings) -> FastAPI:
     """Return the service over a database that is ready."""
-    app = FastAPI(
+    app = Service(
         title="Twingrid 双网",
         version=VERSION,
         description=DESCRIPTION,
@@ -61,7 +70,6 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     app.state.gate = Gate(database)
     app.state.settings = settings
     errors.install(app)
-    app.add_middleware(Answering)
     for slice_ in SLICES:
         require_permissions(slice_.router)
         app.include_router(slice_.router)

@@ -11,6 +11,7 @@ from api.deps import Actor, AppSettings, Language, ReadSession, needs
 from api.errors import problem_responses
 from api.import_jobs import GRIDS, roles_for
 from api.imports_http import COMMIT, TRY, report
+from api.pages import page_answer
 from maps.imports import Sent, imports_page
 from spatial import jobs
 from spatial.access import Actor as Actor_
@@ -40,7 +41,7 @@ def page(
         shown=shown.model_dump() if shown else None,
         synthetic=synthetic_label(session, lang),
     )
-    return HTMLResponse(html, headers={"Content-Language": lang})
+    return page_answer(html, lang)
 
 
 def _importable(actor: Actor_) -> list[str]:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from api.deps import AppSettings, AskedMoment, Language, MaybeActor, ReadSession, TheGate, may_demo, needs
 from api.errors import problem_responses
+from api.headers import POLICY_OF_PAGES, policy_of_file
 from maps.grids import grid_map
 from maps.home import Figure, Person, docs_page, home_page
 from maps.networks import Flaw
@@ -48,7 +49,7 @@ def home(
     session.close()  # before another connection is asked for
     figures, example = _at_home(gate, actor, lang) if actor and actor.may("duty.read") else ([], None)
     html = home_page(lang=lang, zone=config.zone, figures=figures, people=people, synthetic=synthetic, example=example)
-    return _page(html, lang)
+    return page_answer(html, lang)
 
 
 def _at_home(gate: Gate, actor: Actor, lang: str) -> tuple[list[Figure], tuple[float, float] | None]:
@@ -75,7 +76,8 @@ def grids(
     """Return one self-contained page; it makes no request, unless a base map is configured."""
     asked_for_now = request.query_params.keys().isdisjoint({"at", "known_at"})
     page = draw_grids(session, moment, layer, lang, config, is_live=asked_for_now, lookup_url=f"/?lang={lang}")
-    return _page(page.html(), lang)
+    html = page.html()
+    return page_answer(html, lang, policy_of_file(page.policy(html)))
 
 
 @router.get(
@@ -86,7 +88,7 @@ def grids(
 )
 def docs(lang: Language) -> HTMLResponse:
     """Return the documentation, drawn without the internet."""
-    return _page(docs_page(lang), lang)
+    return page_answer(docs_page(lang), lang)
 
 
 def mount_static(app: FastAPI) -> None:
@@ -135,5 +137,6 @@ def _figures(session: Session, moment: Moment, lang: str) -> list[Figure]:
     return [*layers, Figure(on_duty_count(session, moment), say("home.on-duty", lang))] if layers else []
 
 
-def _page(html: str, lang: str) -> HTMLResponse:
-    return HTMLResponse(html, headers={"Content-Language": lang})
+def page_answer(html: str, lang: str, policy: str = POLICY_OF_PAGES) -> HTMLResponse:
+    """Return a page in a language."""
+    return HTMLResponse(html, headers={"Content-Language": lang, "Content-Security-Policy": policy})

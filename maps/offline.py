@@ -110,6 +110,10 @@ class OfflineMap(folium.Map):
         """Return the finished page."""
         return self.page.render()
 
+    def policy(self, html: str) -> str:
+        """Return the policy that the finished page carries, for whoever sends it."""
+        return policy(html, self.page.image_origin)
+
 
 def policy(html: str, image_origin: str | None = None) -> str:
     """Return the Content-Security-Policy under which the inline scripts and styles of a page run, and nothing else."""

@@ -307,6 +307,46 @@ def test_the_documentation_needs_no_internet(visit: Callable, town_server: str) 
         expect(page.get_by_text("/lookup", exact=True)).to_be_visible(timeout=20_000)
 
 
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_no_page_is_kept_from_working_by_its_policy(visit: Callable, town_server: str, lang: str) -> None:
+    """Every page and every answer a page leads to opens, is used, and breaks no rule of its own policy."""
+    with visit(f"{town_server}/?lang={lang}", lang=lang) as page:
+        page.evaluate("document.cookie = 'twingrid_demo=demo-planner'")
+        broken = "addEventListener('securitypolicyviolation', (event) => console.error(event.violatedDirective))"
+        page.add_init_script(broken)
+        page.goto(f"{town_server}/?lang={lang}")
+        ways = [way.get_attribute("href") or "" for way in page.locator(".ways a").all()]
+        assert {way.partition("?")[0] for way in ways} == {
+            "/maps/grids",
+            "/imports",
+            "/docs",
+            "/openapi.json",
+            "/ready",
+        }
+        for way in ways:
+            reply = page.goto(f"{town_server}{way}")
+            assert reply is not None
+            assert reply.ok
+        page.goto(f"{town_server}/docs?lang={lang}")
+        page.get_by_text("/health", exact=True).click()
+        page.get_by_role("button", name="Try it out").click()
+        page.get_by_role("button", name="Execute").click()
+        expect(page.locator(".live-responses-table .response-col_status").last).to_contain_text("200", timeout=20_000)
+
+
+def test_a_policy_holds_what_a_page_would_do_against_it(visit: Callable, town_server: str) -> None:
+    """A script that got into a page neither runs, nor evaluates, nor asks another host."""
+    attempts = """() => {
+        document.body.insertAdjacentHTML("beforeend", '<img src="x:" onerror="window.caught = 1">');
+        const script = document.createElement("script");
+        script.textContent = "window.caught = 2";
+        document.body.append(script);
+        return fetch("https://example.org/").then(() => "sent", () => window.caught ?? "held");
+    }"""
+    with visit(f"{town_server}/docs?lang=en", lang="en", forgiven="") as page:
+        assert page.evaluate(attempts) == "held"
+
+
 def test_the_home_page_fits_a_phone(visit: Callable, town_server: str) -> None:
     """Nothing sticks out at the side of a narrow screen."""
     with visit(f"{town_server}/", width=360, height=740) as page:
