@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
+from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from api import (
@@ -52,7 +53,23 @@ class Service(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return what a request passes through, from the outside in."""
-        return Answering(super().build_middleware_stack())
+        app = super().build_middleware_stack()
+        config: Settings = self.state.settings
+        if config.cors_origins:
+            app = for_pages_of(config.cors_origins, app)
+        return Answering(app)
+
+
+def for_pages_of(origins: tuple[str, ...], app: ASGIApp) -> ASGIApp:
+    """Let pages of other origins ask: with a token, never with cookies."""
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+        allow_headers=("Authorization", "Content-Type"),
+        expose_headers=("Content-Language", "ETag", "Location", "Retry-After"),
+        allow_credentials=False,
+    )
 
 
 def create_app(database: Database, settings: Settings) -> FastAPI:

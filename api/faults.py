@@ -7,7 +7,12 @@ from typing import Any
 from spatial.errors import Fault
 
 LINE_BREAKS = "\t\n\r"  # a WKT may have them
-OURS = {"text-has-control-characters", "text-not-utf8", "unknown-zone"}  # types of error that validators of ours raise
+OURS = {  # types of error that validators of ours raise
+    "not-an-origin",
+    "text-has-control-characters",
+    "text-not-utf8",
+    "unknown-zone",
+}
 
 
 def text_fault(where: str, text: str) -> Fault | None:

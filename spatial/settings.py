@@ -1,15 +1,24 @@
 """Every setting, in one class: environment variables `TWINGRID_*`, each described in the README."""
 
+import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
+ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:\d+)?")
+
+
+def _by_commas(text: Any) -> Any:
+    return [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
+
+
+Several = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_by_commas)]  # written with commas between them
 
 
 class Settings(BaseSettings):
@@ -36,6 +45,7 @@ class Settings(BaseSettings):
         0, ge=0, le=36_500, description="days after which incidents are deleted; 0 keeps them"
     )
     statement_timeout_s: int = Field(30, ge=1, description="longest a query of a request may run")
+    cors_origins: Several = Field((), description="origins whose pages may ask with a token; none by default")
 
     @field_validator("timezone")
     @classmethod
@@ -45,6 +55,13 @@ class Settings(BaseSettings):
         except (KeyError, OSError, ValueError):
             raise PydanticCustomError("unknown-zone", "no such time zone") from None
         return name
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _whole_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(ORIGIN.fullmatch(one) for one in origins):
+            raise PydanticCustomError("not-an-origin", "not the origin of a page")
+        return origins
 
     @property
     def zone(self) -> ZoneInfo:

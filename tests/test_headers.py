@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from pydantic import ValidationError
 
 from api.app import create_app
 from api.headers import ALWAYS, POLICY
@@ -120,3 +121,37 @@ def test_a_map_allows_the_base_map_that_is_configured(town: Database) -> None:
     policy = directives(client.get("/maps/grids").headers["content-security-policy"])
     assert [name for name, value in policy.items() if "example" in value] == ["img-src"]
     assert "https://*.tiles.example" in policy["img-src"]
+
+
+# Pages of other origins -----------------------------------------------------------------------------------------------
+
+ELSEWHERE = "https://map.example"
+PREFLIGHT = {"Origin": ELSEWHERE, "Access-Control-Request-Method": "GET"}
+
+
+def test_other_origins_are_not_let_in_by_default(asked: TestClient) -> None:
+    """No answer speaks of other origins, and a preflight is refused."""
+    for reply in (asked.options("/health", headers=PREFLIGHT), asked.get("/health", headers={"Origin": ELSEWHERE})):
+        assert not [name for name in reply.headers if name.startswith("access-control")]
+    assert asked.options("/health", headers=PREFLIGHT).status_code == 405
+
+
+def test_an_origin_that_is_named_may_ask_without_cookies() -> None:
+    """The origins of the setting are let in by name, errors included, any other is not, and cookies never count."""
+    client = TestClient(nowhere(cors_origins=f"{ELSEWHERE},http://127.0.0.1:3000"))
+    reply = client.options("/health", headers=PREFLIGHT | {"Access-Control-Request-Headers": "authorization"})
+    assert reply.status_code == 200
+    for one in (reply, client.get("/none", headers={"Origin": ELSEWHERE})):
+        assert one.headers["access-control-allow-origin"] == ELSEWHERE
+        assert "access-control-allow-credentials" not in one.headers
+        assert lacking(one.headers) == []
+    for other in ("https://map.example.evil", "http://map.example", "null", "https://map.example:444"):
+        assert "access-control-allow-origin" not in client.get("/health", headers={"Origin": other}).headers
+        assert client.options("/health", headers=PREFLIGHT | {"Origin": other}).status_code == 400
+
+
+@pytest.mark.parametrize("origins", ["*", "map.example", "https://map.example/", "https://*.example", "null"])
+def test_what_is_no_origin_is_refused(origins: str) -> None:
+    """A setting that would let in more than one origin by one name is a fault of the setting."""
+    with pytest.raises(ValidationError, match="origin"):
+        Settings(cors_origins=origins)
