@@ -23,6 +23,7 @@ from api import (
 )
 from api.answering import Answering
 from api.asking import refuse_malformed
+from api.bounds import Bounds
 from api.deps import permission_of
 from spatial.access import Gate
 from spatial.db import Database
@@ -53,8 +54,8 @@ class Service(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return what a request passes through, from the outside in."""
-        app = super().build_middleware_stack()
         config: Settings = self.state.settings
+        app: ASGIApp = errors.Refusals(Bounds(super().build_middleware_stack(), config))
         if config.cors_origins:
             app = for_pages_of(config.cors_origins, app)
         return Answering(app)

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.faults import refused
 from maps.texts import negotiate, say
@@ -24,7 +25,14 @@ STATUS: dict[type[errors.TwingridError], int] = {
     errors.Busy: 503,
     errors.SetupError: 500,
 }
-HTTP_SLUGS = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media-type"}
+HTTP_SLUGS = {
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    414: "address-too-long",
+    415: "unsupported-media-type",
+    431: "headers-too-large",
+}
 
 
 class FaultOut(BaseModel):
@@ -53,29 +61,50 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def install(app: FastAPI) -> None:
     """Answer every error of an app with a problem."""
-
-    @app.exception_handler(errors.TwingridError)
-    def ours(request: Request, error: errors.TwingridError) -> Response:
-        status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
-        headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.Busy) else {}
-        if status == 401:
-            headers["WWW-Authenticate"] = "Bearer"
-        faults = error.faults if isinstance(error, errors.InputError) else ()
-        return problem(request, status, error.slug, error.text, error.values, faults, headers)
+    app.exception_handler(errors.TwingridError)(ours)
+    app.exception_handler(HTTPException)(http)
 
     @app.exception_handler(RequestValidationError)
     def malformed(request: Request, error: RequestValidationError) -> Response:
         faults = [_fault(one) for one in error.errors()]
         return problem(request, 400, "invalid-input", "invalid-input", {}, faults)
 
-    @app.exception_handler(HTTPException)
-    def http(request: Request, error: HTTPException) -> Response:
-        slug = HTTP_SLUGS.get(error.status_code, "http")
-        return problem(request, error.status_code, slug, f"http-{slug}", {}, headers=dict(error.headers or {}))
-
     @app.exception_handler(Exception)
     def unforeseen(request: Request, _error: Exception) -> Response:
         return problem(request, 500, "internal", "internal", {})
+
+
+class Refusals:
+    """Around what refuses requests before the app sees them: its errors are answered with problems, too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        try:
+            await self.app(scope, receive, send)
+        except errors.TwingridError as error:
+            await ours(Request(scope), error)(scope, receive, send)
+        except HTTPException as error:
+            await http(Request(scope), error)(scope, receive, send)
+
+
+def ours(request: Request, error: errors.TwingridError) -> Response:
+    """Return the problem of one of our errors."""
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.Busy) else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    faults = error.faults if isinstance(error, errors.InputError) else ()
+    return problem(request, status, error.slug, error.text, error.values, faults, headers)
+
+
+def http(request: Request, error: HTTPException) -> Response:
+    """Return the problem of a status that has no error of ours; of what is too large, `detail` is the limit in MB."""
+    slug = HTTP_SLUGS.get(error.status_code, "http")
+    values = {"limit_mb": error.detail}
+    return problem(request, error.status_code, slug, f"http-{slug}", values, headers=dict(error.headers or {}))
 
 
 def problem(

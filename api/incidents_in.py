@@ -16,7 +16,7 @@ from api.deps import Actor, AppSettings, InstantText, Language, WriteSession, ne
 from api.errors import FaultOut, problem_responses
 from api.faults import refused
 from maps.texts import say
-from spatial.errors import Fault, InputError, TooLarge, invalid
+from spatial.errors import Fault, InputError, invalid
 from spatial.incidents.model import Change, Refused, Taken, Told
 from spatial.incidents.rules import LONGEST_ID, LONGEST_TEXT, oldest_kept
 from spatial.incidents.service import take
@@ -24,7 +24,6 @@ from spatial.time import now
 
 router = APIRouter(tags=["incidents"], dependencies=[needs("incidents.tell")])
 MOST_ITEMS = 10_000
-MOST_BYTES = 16 * 2**20
 LINES = {"application/x-ndjson", "application/ndjson", "application/jsonl"}
 EXAMPLE: dict[str, JsonValue] = {
     "source": "110",
@@ -121,14 +120,8 @@ def tell(
 
 
 async def read_body(request: Request) -> bytes:
-    """Return the body of a batch, of bounded size."""
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MOST_BYTES:
-            raise TooLarge([Fault("body", "body-too-large", {"limit_mb": MOST_BYTES // 2**20})])
-        parts.append(part)
-    return b"".join(parts)
+    """Return the body of a batch."""
+    return await request.body()
 
 
 BODY = {

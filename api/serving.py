@@ -7,11 +7,13 @@ import threading
 from datetime import date
 
 import uvicorn
+from fastapi import FastAPI
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 import fixtures
 from api.app import create_app
+from api.bounds import LARGEST_HEADERS, LONGEST_QUERY
 from api.worker import work
 from maps.texts import say
 from spatial.db import Database
@@ -73,9 +75,6 @@ def run(database: Database, settings: Settings, notice: Notice, *, worker: bool)
     """Serve until Ctrl-C or SIGTERM, with no more rights in the database than serving and working need."""
     listening = _listen(settings)
     app = create_app(database.as_login(API), settings)
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=5, server_header=False
-    )
     port = listening.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     for name, path in (*LINKS, *_example(database)):
@@ -86,13 +85,28 @@ def run(database: Database, settings: Settings, notice: Notice, *, worker: bool)
         if worker:
             helper.start()
         try:
-            uvicorn.Server(config).run(sockets=[listening])
+            server_of(app).run(sockets=[listening])
         finally:
             stop.set()
             if worker:
                 helper.join(WORKER_ENDS_WITHIN_S)
             if helper.is_alive():  # its transaction ends with its connection; the job is tried again at the next start
                 notice("job-left")
+
+
+def server_of(app: FastAPI) -> uvicorn.Server:
+    """Return the server of an app: what it says of itself and of requests, and how much of one it holds."""
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=5,
+        h11_max_incomplete_event_size=LARGEST_HEADERS + LONGEST_QUERY,
+    )
+    return uvicorn.Server(config)
 
 
 def _example(database: Database) -> list[tuple[str, str]]:

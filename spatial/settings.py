@@ -45,6 +45,7 @@ class Settings(BaseSettings):
         0, ge=0, le=36_500, description="days after which incidents are deleted; 0 keeps them"
     )
     statement_timeout_s: int = Field(30, ge=1, description="longest a query of a request may run")
+    upload_limit_mb: int = Field(2048, ge=1, description="largest form with a file that is taken in, in MiB")
     cors_origins: Several = Field((), description="origins whose pages may ask with a token; none by default")
 
     @field_validator("timezone")

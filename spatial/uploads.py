@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from spatial.errors import Fault, NotFound, SetupError, TooLarge
+from spatial.errors import NotFound, SetupError
+from spatial.settings import settings
 
 KEPT = timedelta(days=7)
 UNCLAIMED = timedelta(days=1)  # what has no job by then never gets one: whoever received it was killed
-MOST_BYTES = 2 * 2**30
 PRIVATE = 0o700  # of folders: what is sent is for the service alone, whatever the umask is
 UNPACKED = "twingrid-unpacked-"  # how folders of temporary files begin into which archives are unpacked
 UNSAFE = re.compile(r"[^\w.\-()（）【】 ]+")
@@ -39,11 +39,8 @@ class Incoming:
         self.bytes = 0
 
     def write(self, part: bytes) -> None:
-        """Add some bytes; a file beyond the limit is `TooLarge`, a full disk a `SetupError`."""
+        """Add some bytes; a full disk is a `SetupError`."""
         self.bytes += len(part)
-        if self.bytes > MOST_BYTES:
-            told = {"file": self.name, "limit_mb": MOST_BYTES // 2**20}
-            raise TooLarge([Fault("file", "file-too-large", told)])
         with _room():
             self._file.write(part)
 
@@ -157,4 +154,4 @@ def _room() -> Iterator[None]:
     except OSError as error:
         if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             raise
-        raise SetupError("no-room-for-file", needed_mib=MOST_BYTES // 2**20) from None
+        raise SetupError("no-room-for-file", needed_mib=settings().upload_limit_mb) from None

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import fixtures
 from api import import_jobs, multipart, worker
 from api.app import create_app
-from spatial import jobs, uploads
+from spatial import jobs
 from spatial.db import Database
 from spatial.settings import Settings
 from spatial.time import now
@@ -247,11 +247,15 @@ def test_a_form_that_makes_no_sense_leaves_nothing(
 
 
 def test_a_file_beyond_the_limit_is_refused_while_it_arrives(
-    client: TestClient, config: Settings, monkeypatch: pytest.MonkeyPatch
+    database: Database, config: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither a file that is too large nor a field that is stays on the disk."""
-    monkeypatch.setattr(uploads, "MOST_BYTES", 1000)
-    assert send(client, b"x" * 1001).status_code == 413
+    (client,) = asking_as(database, config.model_copy(update={"upload_limit_mb": 1}), "system_admin")
+    assert send(client, b"x" * 2**20).status_code == 413
+    form = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n' + b"x" * 2**20
+    arriving = iter([form[:1000], form[1000:]])  # its size is not told beforehand
+    head = {"Content-Type": "multipart/form-data; boundary=b"}
+    assert client.post("/imports/sources", content=arriving, headers=head).status_code == 413
     monkeypatch.setattr(multipart, "LONGEST_FIELD", 10)
     assert send(client, b"x", mapping="y" * 11).status_code == 413
     assert left(config) == []

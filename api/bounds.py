@@ -1,0 +1,68 @@
+"""How large a request may be, before anything of it is read and while it arrives."""
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from spatial.settings import Settings
+
+LONGEST_PATH = 4 * 2**10  # bytes
+LONGEST_QUERY = 32 * 2**10  # a coordinate system as WKT, percent-encoded
+MOST_HEADERS = 100
+LARGEST_HEADERS = 32 * 2**10
+LARGEST_BODY = 2**20
+LARGEST_BATCH = 16 * 2**20
+
+
+class Bounds:
+    """Around the app: what is too large, or packed so that its size cannot be seen, is refused."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self.app = app
+        self.largest_upload = settings.upload_limit_mb * 2**20
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or raise an `HTTPException`."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        _require_short_head(scope)
+        headers = Headers(scope=scope)
+        if headers.get("content-encoding", "identity") != "identity":
+            raise HTTPException(415, headers={"Accept-Encoding": "identity"})  # a few bytes unpack to gigabytes
+        limit = self.largest_body(scope["path"])
+        told, read = headers.get("content-length", "0"), 0
+        if told.isdecimal() and int(told) > limit:
+            raise too_large(limit)
+
+        async def receiving() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > limit:
+                raise too_large(limit)
+            return message
+
+        await self.app(scope, receiving, send)
+
+    def largest_body(self, path: str) -> int:
+        """Return how many bytes may be sent to an address."""
+        if path.startswith("/imports/"):
+            return self.largest_upload
+        return LARGEST_BATCH if path == "/incidents/batch" else LARGEST_BODY
+
+
+def too_large(limit: int) -> HTTPException:
+    """Return the refusal of a body.
+
+    It is no `TooLarge`: of what is raised while FastAPI reads a body, only an `HTTPException` is let through.
+    """
+    return HTTPException(413, str(limit // 2**20))
+
+
+def _require_short_head(scope: Scope) -> None:
+    if len(scope.get("raw_path") or scope["path"]) > LONGEST_PATH or len(scope["query_string"]) > LONGEST_QUERY:
+        raise HTTPException(414)
+    headers = scope["headers"]
+    if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > LARGEST_HEADERS:
+        raise HTTPException(431)
