@@ -25,6 +25,7 @@ from api.answering import Answering
 from api.asking import refuse_malformed
 from api.bounds import Bounds
 from api.deps import permission_of
+from api.rates import Rated, Rates
 from spatial.access import Gate
 from spatial.db import Database
 from spatial.settings import Settings
@@ -55,7 +56,8 @@ class Service(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Return what a request passes through, from the outside in."""
         config: Settings = self.state.settings
-        app: ASGIApp = errors.Refusals(Bounds(super().build_middleware_stack(), config))
+        app: ASGIApp = Bounds(super().build_middleware_stack(), config)
+        app = errors.Refusals(Rated(app, self.state.rates))
         if config.cors_origins:
             app = for_pages_of(config.cors_origins, app)
         return Answering(app)
@@ -87,6 +89,7 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     app.state.database = database
     app.state.gate = Gate(database)
     app.state.settings = settings
+    app.state.rates = Rates(settings.rate_per_minute)
     errors.install(app)
     for slice_ in SLICES:
         require_permissions(slice_.router)

@@ -13,6 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import WithJsonSchema
 from sqlalchemy.orm import Session
 
+from api import rates
 from api.faults import text_fault
 from maps.texts import LANGUAGES, negotiate
 from spatial import access
@@ -87,9 +88,15 @@ def identify(
         scheme, _, token = authorization.partition(" ")
         actor = gate.of_token(token.strip(), now()) if scheme.lower() == "bearer" else None
         if actor is None:
+            rates.refused(request)
             raise Unauthenticated("token-refused")
-        return actor
-    return gate.of_demo(twingrid_demo or f"demo-{access.DEFAULT_DEMO_ROLE}") if may_demo(request, config) else None
+    elif may_demo(request, config):
+        actor = gate.of_demo(twingrid_demo or f"demo-{access.DEFAULT_DEMO_ROLE}")
+    else:
+        actor = None
+    if actor is not None:
+        rates.known(request, actor.name)
+    return actor
 
 
 MaybeActor = Annotated[Actor_ | None, Depends(identify)]

@@ -22,6 +22,7 @@ STATUS: dict[type[errors.TwingridError], int] = {
     errors.Conflict: 409,
     errors.Denied: 403,
     errors.Unauthenticated: 401,
+    errors.TooMany: 429,
     errors.Busy: 503,
     errors.SetupError: 500,
 }
@@ -54,9 +55,9 @@ class Problem(BaseModel):
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the declaration of a route's errors; 400, 401 and 503 may come from any route."""
+    """Return the declaration of a route's errors; 400, 401, 429 and 503 may come from any route."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"model": Problem, "content": content} for status in sorted({400, 401, 503, *statuses})}
+    return {status: {"model": Problem, "content": content} for status in sorted({400, 401, 429, 503, *statuses})}
 
 
 def install(app: FastAPI) -> None:
@@ -93,7 +94,7 @@ class Refusals:
 def ours(request: Request, error: errors.TwingridError) -> Response:
     """Return the problem of one of our errors."""
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.Busy) else {}
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.TooMany | errors.Busy) else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     faults = error.faults if isinstance(error, errors.InputError) else ()

@@ -85,7 +85,7 @@ def run(database: Database, settings: Settings, notice: Notice, *, worker: bool)
         if worker:
             helper.start()
         try:
-            server_of(app).run(sockets=[listening])
+            server_of(app, settings).run(sockets=[listening])
         finally:
             stop.set()
             if worker:
@@ -94,7 +94,7 @@ def run(database: Database, settings: Settings, notice: Notice, *, worker: bool)
                 notice("job-left")
 
 
-def server_of(app: FastAPI) -> uvicorn.Server:
+def server_of(app: FastAPI, settings: Settings) -> uvicorn.Server:
     """Return the server of an app: what it says of itself and of requests, and how much of one it holds."""
     config = uvicorn.Config(
         app,
@@ -103,6 +103,8 @@ def server_of(app: FastAPI) -> uvicorn.Server:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),  # else whoever asks could name any address as its own
+        forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=5,
         h11_max_incomplete_event_size=LARGEST_HEADERS + LONGEST_QUERY,
     )

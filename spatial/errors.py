@@ -8,6 +8,7 @@ TwingridError
 ├── Conflict              the input is right, but the stored state forbids it                409
 ├── Denied                the actor may not do this                                          403
 ├── Unauthenticated       nobody said who is asking                                          401
+├── TooMany               asked too often; carries retry_after_s                             429
 ├── Busy                  try again later; carries retry_after_s                             503
 └── SetupError            the installation is wrong (missing program, full disk, old schema) 500
 
@@ -91,6 +92,16 @@ class Unauthenticated(TwingridError):
     """Nobody said who is asking."""
 
     slug = "unauthenticated"
+
+
+class TooMany(TwingridError):
+    """Whoever asks has asked too often; the next request is answered after `retry_after_s`."""
+
+    slug = "too-many"
+
+    def __init__(self, text: str, retry_after_s: int, **values: Any) -> None:
+        super().__init__(text, retry_after_s=retry_after_s, **values)
+        self.retry_after_s = retry_after_s
 
 
 class Busy(TwingridError):

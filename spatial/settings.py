@@ -1,5 +1,6 @@
 """Every setting, in one class: environment variables `TWINGRID_*`, each described in the README."""
 
+import ipaddress
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -46,6 +47,10 @@ class Settings(BaseSettings):
     )
     statement_timeout_s: int = Field(30, ge=1, description="longest a query of a request may run")
     upload_limit_mb: int = Field(2048, ge=1, description="largest form with a file that is taken in, in MiB")
+    rate_per_minute: int = Field(
+        1200, ge=0, description="requests of each principal, and of each address of whoever is none; 0 is no limit"
+    )
+    trusted_proxies: Several = Field((), description="addresses or networks whose X-Forwarded-For and -Proto count")
     cors_origins: Several = Field((), description="origins whose pages may ask with a token; none by default")
 
     @field_validator("timezone")
@@ -56,6 +61,16 @@ class Settings(BaseSettings):
         except (KeyError, OSError, ValueError):
             raise PydanticCustomError("unknown-zone", "no such time zone") from None
         return name
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        try:
+            for one in networks:
+                ipaddress.ip_network(one)
+        except ValueError:
+            raise PydanticCustomError("not-a-network", "not an address or network") from None
+        return networks
 
     @field_validator("cors_origins")
     @classmethod

@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
-from fastapi import FastAPI
-
+from api.app import create_app
 from api.serving import server_of
+from spatial.db import Database
+from spatial.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,10 @@ def read_answer(connection: socket.socket) -> Answer:
 
 
 @contextmanager
-def served(app: FastAPI) -> Iterator[Wire]:
+def served(database: Database, **settings: Any) -> Iterator[Wire]:
     """Yield the way to a service that listens on a port of its own."""
-    server = server_of(app)
+    config = Settings(language="en", **settings)
+    server = server_of(create_app(database, config), config)
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
         serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="server")
         serving.start()

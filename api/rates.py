@@ -1,0 +1,92 @@
+"""How often anybody may ask: so many requests a minute for each principal, and for each address of whoever is none.
+
+A request is first counted for its address. Once it is known who asks, that is taken back and it is counted for the
+principal; so an office behind one address is not held to the rate of one stranger. Credentials that are refused cost
+their address more, so that guessing ends soon.
+"""
+
+import ipaddress
+import math
+import time
+from collections import OrderedDict
+from threading import Lock
+
+from fastapi import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from spatial.errors import TooMany
+
+MOST_REMEMBERED = 10_000  # principals and addresses; who has asked for longest no more is forgotten first
+REFUSED_COSTS = 20  # requests
+
+
+class Rates:
+    """A bucket for each caller: it holds a minute's requests, and fills as time passes."""
+
+    def __init__(self, per_minute: int) -> None:
+        self.per_minute = per_minute  # 0: without limit
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # requests left, as of which second
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, caller: str, now_s: float) -> None:
+        """Count a request, or raise `TooMany` where there is none left."""
+        left = self.add(caller, 0, now_s)
+        if left < 1 and self.per_minute:
+            raise TooMany("too-many-requests", retry_after_s=math.ceil((1 - left) * 60 / self.per_minute))
+        self.add(caller, -1, now_s)
+
+    def add(self, caller: str, requests: float, now_s: float) -> float:
+        """Add requests to those a caller has left, or take some away; return how many that are now."""
+        with self._lock:
+            left, at_s = self._buckets.pop(caller, (self.per_minute, now_s))
+            filled = left + max(now_s - at_s, 0) * self.per_minute / 60
+            left = max(min(filled, self.per_minute) + requests, -self.per_minute)
+            self._buckets[caller] = (min(left, self.per_minute), now_s)
+            if len(self._buckets) > MOST_REMEMBERED:
+                self._buckets.popitem(last=False)
+        return left
+
+
+class Rated:
+    """Around the app: counts every request for its address."""
+
+    def __init__(self, app: ASGIApp, rates: Rates) -> None:
+        self.app = app
+        self.rates = rates
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or raise `TooMany`."""
+        if scope["type"] == "http":
+            self.rates.take(address_of(scope), time.monotonic())
+        await self.app(scope, receive, send)
+
+
+def known(request: Request, principal: str) -> None:
+    """Count a request for the principal who asks, no more for the address."""
+    rates: Rates = request.app.state.rates
+    rates.add(address_of(request.scope), 1, time.monotonic())
+    rates.take(f"principal {principal}", time.monotonic())
+
+
+def refused(request: Request) -> None:
+    """Count a request as one whose credentials were refused."""
+    rates: Rates = request.app.state.rates
+    rates.add(address_of(request.scope), 1 - REFUSED_COSTS, time.monotonic())
+
+
+def address_of(scope: Scope) -> str:
+    """Return whose bucket an address is: of IPv6 the network of 64 bits, which one caller has all of.
+
+    It is the peer's, or the one that a proxy forwards which the settings trust.
+    """
+    client = scope.get("client")
+    try:
+        address = ipaddress.ip_address(client[0] if client else "")
+    except ValueError:  # a Unix socket
+        return "address unknown"
+    if address.version == 6 and address.ipv4_mapped is None:
+        return f"address {ipaddress.ip_network((address, 64), strict=False)}"
+    return f"address {getattr(address, 'ipv4_mapped', None) or address}"
