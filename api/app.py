@@ -26,6 +26,8 @@ from api.asking import refuse_malformed
 from api.bounds import Bounds
 from api.deps import permission_of
 from api.rates import Rated, Rates
+from api.room import Roomed
+from api.sending import Sending
 from spatial.access import Gate
 from spatial.db import Database
 from spatial.settings import Settings
@@ -56,11 +58,11 @@ class Service(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Return what a request passes through, from the outside in."""
         config: Settings = self.state.settings
-        app: ASGIApp = Bounds(super().build_middleware_stack(), config)
-        app = errors.Refusals(Rated(app, self.state.rates))
+        app: ASGIApp = Roomed(super().build_middleware_stack(), config)
+        app = errors.Refusals(Rated(Bounds(app, config), self.state.rates))
         if config.cors_origins:
             app = for_pages_of(config.cors_origins, app)
-        return Answering(app)
+        return Answering(Sending(app))
 
 
 def for_pages_of(origins: tuple[str, ...], app: ASGIApp) -> ASGIApp:

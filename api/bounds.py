@@ -1,4 +1,6 @@
-"""How large a request may be, before anything of it is read and while it arrives."""
+"""How large a request may be and how slowly it may come, before anything of it is read and while it arrives."""
+
+import asyncio
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -12,6 +14,9 @@ MOST_HEADERS = 100
 LARGEST_HEADERS = 32 * 2**10
 LARGEST_BODY = 2**20
 LARGEST_BATCH = 16 * 2**20
+MOST_ARRIVING = 256 * 2**20  # of all bodies together that are held in memory
+PATIENCE_S = 20.0  # in which a body may do nothing at all; beyond it, each second needs so many bytes
+BYTES_PER_S = 1000
 
 
 class Bounds:
@@ -20,6 +25,7 @@ class Bounds:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         self.app = app
         self.largest_upload = settings.upload_limit_mb * 2**20
+        self.arriving = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or raise an `HTTPException`."""
@@ -35,15 +41,34 @@ class Bounds:
         if told.isdecimal() and int(told) > limit:
             raise too_large(limit)
 
+        waited_s, is_whole, is_held = 0.0, False, limit < self.largest_upload
+
         async def receiving() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
+            nonlocal read, waited_s, is_whole
+            if is_whole:  # what comes now is the end of the connection
+                return await receive()
+            begin_s = asyncio.get_running_loop().time()
+            try:
+                async with asyncio.timeout(PATIENCE_S + read / BYTES_PER_S - waited_s):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408) from None
+            waited_s += asyncio.get_running_loop().time() - begin_s
+            is_whole = not message.get("more_body")
+            size = len(message.get("body", b""))
+            read += size
             if read > limit:
                 raise too_large(limit)
+            if is_held:
+                self.arriving += size
+                if self.arriving > MOST_ARRIVING:
+                    raise HTTPException(503, headers={"Retry-After": "5"})
             return message
 
-        await self.app(scope, receiving, send)
+        try:
+            await self.app(scope, receiving, send)
+        finally:
+            self.arriving -= read if is_held else 0
 
     def largest_body(self, path: str) -> int:
         """Return how many bytes may be sent to an address."""

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.faults import refused
@@ -29,10 +30,12 @@ STATUS: dict[type[errors.TwingridError], int] = {
 HTTP_SLUGS = {
     404: "not-found",
     405: "method-not-allowed",
+    408: "too-slow",
     413: "too-large",
     414: "address-too-long",
     415: "unsupported-media-type",
     431: "headers-too-large",
+    503: "busy",
 }
 
 
@@ -69,6 +72,10 @@ def install(app: FastAPI) -> None:
     def malformed(request: Request, error: RequestValidationError) -> Response:
         faults = [_fault(one) for one in error.errors()]
         return problem(request, 400, "invalid-input", "invalid-input", {}, faults)
+
+    @app.exception_handler(ClientDisconnect)
+    def gone(_request: Request, _error: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # nobody reads it, and it is nothing to log
 
     @app.exception_handler(Exception)
     def unforeseen(request: Request, _error: Exception) -> Response:

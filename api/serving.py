@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 import fixtures
 from api.app import create_app
 from api.bounds import LARGEST_HEADERS, LONGEST_QUERY
+from api.connections import Connection, allow_open_files
 from api.worker import work
 from maps.texts import say
 from spatial.db import Database
@@ -96,9 +97,10 @@ def run(database: Database, settings: Settings, notice: Notice, *, worker: bool)
 
 def server_of(app: FastAPI, settings: Settings) -> uvicorn.Server:
     """Return the server of an app: what it says of itself and of requests, and how much of one it holds."""
+    Connection.most = allow_open_files()
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=Connection,
         ws="none",
         log_level="warning",
         access_log=False,

@@ -2,21 +2,28 @@
 
 import gzip
 import secrets
+import threading
+import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
+from fastapi import Response
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
+from api import bounds, connections, sending
 from api.app import create_app
+from api.connections import Connection
 from api.rates import MOST_REMEMBERED, Rates, address_of
 from spatial.db import Database
 from spatial.errors import TooMany
 from spatial.settings import Settings
-from tests.wire import Wire, served
+from tests.wire import Wire, read_answer, served
 
 Maker = Callable[..., TestClient]
 
@@ -63,7 +70,8 @@ def test_an_address_and_headers_have_their_sizes(wire: Wire) -> None:
 
 def test_a_head_without_end_is_cut(wire: Wire) -> None:
     """Headers that go on and on are not held: the server stops listening."""
-    assert wire.say(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 2**22).status == 400
+    answer = wire.say(b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 2**22)
+    assert answer.status in {0, 400}  # 0: it was cut while we still spoke
 
 
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
@@ -198,3 +206,150 @@ def test_a_proxy_is_named_by_its_address(proxies: str) -> None:
     """What would trust anybody, or is no network, is a fault of the setting."""
     with pytest.raises(ValidationError, match="network"):
         Settings(trusted_proxies=proxies)
+
+
+# Work -----------------------------------------------------------------------------------------------------------------
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    for _ in range(1000):
+        if is_so():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never was")
+
+
+def test_beyond_the_queue_the_answer_is_503_at_once(town: Database) -> None:
+    """One is worked on, ten wait and are answered, the rest are told to come back; a sign of life is always given."""
+    free, begun = threading.Event(), []
+
+    def slow() -> str:
+        begun.append(1)
+        free.wait(20)
+        return "done"
+
+    with served(town, slow, requests_at_once=1) as way, ThreadPoolExecutor(40) as callers:
+        first = callers.submit(way.get, "/slow")
+        until(lambda: bool(begun))
+        others = [callers.submit(way.get, "/slow") for _ in range(30)]
+        until(lambda: sum(one.done() for one in others) == 20)
+        refused = [one.result() for one in others if one.done()]
+        assert {(one.status, one.headers["retry-after"]) for one in refused} == {(503, "5")}
+        assert b"urn:twingrid:problem:busy" in refused[0].body
+        assert way.get("/health").status == 200
+        free.set()
+        assert Counter(one.result().status for one in [first, *others]) == {200: 11, 503: 20}
+
+
+def test_whoever_leaves_the_queue_costs_no_work(town: Database) -> None:
+    """A client that has gone by the time of its turn is not worked for."""
+    free, begun = threading.Event(), []
+
+    def slow() -> str:
+        begun.append(1)
+        free.wait(20)
+        return "done"
+
+    with served(town, slow, requests_at_once=1) as way, ThreadPoolExecutor(2) as callers:
+        first = callers.submit(way.get, "/slow")
+        until(lambda: bool(begun))
+        for _ in range(5):
+            with way.connect() as gone:
+                gone.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        last = callers.submit(way.get, "/slow")
+        time.sleep(0.2)  # the server hears of those who have gone; nothing of ours would tell
+        free.set()
+        assert [first.result().status, last.result().status, len(begun)] == [200, 200, 2]
+
+
+def test_a_body_that_is_awaited_holds_no_place(town: Database) -> None:
+    """While one client dawdles over its body, others are worked for."""
+    with served(town, requests_at_once=1) as way, way.connect() as dawdling:
+        dawdling.sendall(b"POST /incidents HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+        assert way.get("/openapi.json").status == 200
+        assert way.get("/ready").status == 200
+
+
+def test_a_head_that_does_not_come_is_not_awaited(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing, half a head, or a head of which a byte comes now and then: the connection is closed."""
+    monkeypatch.setattr(connections, "HEAD_WITHIN_S", 0.3)
+    for begin in (b"", b"GET / HT", b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nGET /hea"):
+        with wire.connect() as connection:
+            connection.sendall(begin)
+            answer = read_answer(connection)
+            assert answer.status == (200 if b"\r\n\r\n" in begin else 0)
+    with wire.connect() as dripping, suppress(ConnectionError):
+        for letter in b"GET /health HTTP/1.1\r\nHost: " + b"a" * 1000:
+            dripping.sendall(bytes([letter]))
+            time.sleep(0.02)
+        pytest.fail("it was heard to the end")
+
+
+@pytest.mark.parametrize("head", [b"Content-Length: 500000", b"Transfer-Encoding: chunked"])
+def test_a_body_that_stops_or_drips_is_not_awaited(wire: Wire, monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
+    """A body that does not come is answered with 408, as is one that comes byte by byte; nothing of it is kept."""
+    monkeypatch.setattr(bounds, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(sending, "HEARD_FOR_S", 0.1)
+    request = b"POST /incidents HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n%b\r\n\r\n1\r\n{" % head
+    with wire.connect() as stopping:
+        stopping.sendall(request)
+        answer = read_answer(stopping)
+    assert (answer.status, answer.headers["connection"]) == (408, "close")
+    assert b"urn:twingrid:problem:too-slow" in answer.body
+    with wire.connect() as dripping, suppress(ConnectionError):
+        dripping.sendall(request)
+        for _ in range(200):
+            dripping.sendall(b"\r\n1\r\n ")
+            time.sleep(0.02)
+        pytest.fail("it was heard to the end")
+
+
+def test_an_answer_that_nobody_takes_is_dropped(town: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that does not read is given up; one that reads gets all."""
+    monkeypatch.setattr(connections, "STALLED_S", 1.0)
+
+    def large() -> Response:
+        return Response(b"x" * 30_000_000)
+
+    with served(town, large) as way, way.connect(receive_buffer=2**16) as stalled:
+        stalled.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert stalled.recv(1)
+        time.sleep(1.5)
+        assert len(read_answer(stalled).body) < 30_000_000
+        assert len(way.get("/large").body) == 30_000_000
+
+
+def test_answers_that_wait_have_room_together(town: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of readers that dawdle over large answers, the oldest are given up for new ones."""
+    monkeypatch.setattr(sending, "MOST_LEAVING", 70_000_000)
+
+    def large() -> Response:
+        return Response(b"x" * 30_000_000)
+
+    with served(town, large) as way, ExitStack() as opened:
+        readers = [opened.enter_context(way.connect(receive_buffer=2**16)) for _ in range(5)]
+        for reader in readers:
+            reader.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert reader.recv(1)
+        with ThreadPoolExecutor(5) as reading:
+            bodies = [answer.body for answer in reading.map(read_answer, readers)]
+        assert [len(body) > 29_990_000 for body in bodies] == [False, False, False, True, True]
+
+
+def test_the_oldest_idle_connection_makes_room(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where connections are too many, one that asks for nothing goes for a new one."""
+    monkeypatch.setattr(Connection, "most", 5)
+    with ExitStack() as opened:
+        idle = [opened.enter_context(wire.connect()) for _ in range(20)]
+        assert wire.get("/health").status == 200
+        assert idle[0].recv(1) == b""
+
+
+def test_whoever_is_refused_before_the_end_of_a_body_hears_why(wire: Wire) -> None:
+    """A large body that is refused by its head, or for want of a token, is answered, and the connection is closed."""
+    for path, status in (("/incidents", 413), ("/imports/officers", 401)):
+        body = b"x" * 5_000_000
+        head = (f"Content-Length: {len(body)}", "Authorization: Bearer none", "Content-Type: application/json")
+        answer = wire.get(path, *head, method="POST", body=body)
+        assert (answer.status, answer.headers["connection"]) == (status, "close")

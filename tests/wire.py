@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -54,10 +54,11 @@ class Wire:
 
 def read_answer(connection: socket.socket) -> Answer:
     """Return what comes until the connection is closed, as an answer."""
-    told = b""
+    parts = []
     with suppress(ConnectionResetError):
-        while part := connection.recv(65536):
-            told += part
+        while part := connection.recv(2**20):
+            parts.append(part)
+    told = b"".join(parts)
     if not told:
         return Answer(0, {}, b"")
     head, _, body = told.partition(b"\r\n\r\n")
@@ -67,10 +68,13 @@ def read_answer(connection: socket.socket) -> Answer:
 
 
 @contextmanager
-def served(database: Database, **settings: Any) -> Iterator[Wire]:
-    """Yield the way to a service that listens on a port of its own."""
+def served(database: Database, *routes: Callable[..., Any], **settings: Any) -> Iterator[Wire]:
+    """Yield the way to a service that listens on a port of its own; a function is answered at its name."""
     config = Settings(language="en", **settings)
-    server = server_of(create_app(database, config), config)
+    app = create_app(database, config)
+    for route in routes:
+        app.get(f"/{route.__name__}")(route)
+    server = server_of(app, config)
     with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
         serving = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="server")
         serving.start()
