@@ -32,10 +32,8 @@ class Bounds:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        _require_short_head(scope)
         headers = Headers(scope=scope)
-        if headers.get("content-encoding", "identity") != "identity":
-            raise HTTPException(415, headers={"Accept-Encoding": "identity"})  # a few bytes unpack to gigabytes
+        _require_sound_head(scope, headers)
         limit = self.largest_body(scope["path"])
         told, read = headers.get("content-length", "0"), 0
         if told.isdecimal() and int(told) > limit:
@@ -85,9 +83,13 @@ def too_large(limit: int) -> HTTPException:
     return HTTPException(413, str(limit // 2**20))
 
 
-def _require_short_head(scope: Scope) -> None:
+def _require_sound_head(scope: Scope, headers: Headers) -> None:
     if len(scope.get("raw_path") or scope["path"]) > LONGEST_PATH or len(scope["query_string"]) > LONGEST_QUERY:
         raise HTTPException(414)
-    headers = scope["headers"]
-    if len(headers) > MOST_HEADERS or sum(len(name) + len(value) for name, value in headers) > LARGEST_HEADERS:
+    size = sum(len(name) + len(value) for name, value in headers.raw)
+    if len(headers.raw) > MOST_HEADERS or size > LARGEST_HEADERS:
         raise HTTPException(431)
+    if "content-length" in headers and "transfer-encoding" in headers:
+        raise HTTPException(400)  # a proxy in front may see another end of the body than we do
+    if headers.get("content-encoding", "identity") != "identity":
+        raise HTTPException(415, headers={"Accept-Encoding": "identity"})  # a few bytes unpack to gigabytes

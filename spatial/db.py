@@ -74,6 +74,7 @@ def make_engine(url: str, *, role: str | None = None) -> Engine:
         max_overflow=80,  # the web framework runs 40 threads, and a dispatcher's request may need two connections
         pool_pre_ping=True,
         pool_timeout=10,
+        hide_parameters=True,  # what is asked and stored is nothing for a log
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
         connect_args={

@@ -31,7 +31,7 @@ def asked() -> Iterator[TestClient]:
 
 def lacking(headers: Mapping[str, str]) -> list[str]:
     """Return which of the headers that every answer has are not there."""
-    return [name for name in ALWAYS if name not in headers]
+    return [name for name in ALWAYS if name.lower() not in headers]
 
 
 def directives(policy: str) -> dict[str, str]:

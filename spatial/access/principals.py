@@ -32,7 +32,11 @@ def actor_named(session: Session, name: str, *, demo_only: bool = False) -> Acto
 
 
 def actor_of_token(session: Session, token: str, now: datetime) -> Actor | None:
-    """Return the principal of a bearer token; None when it is unknown, expired or revoked."""
+    """Return the principal of a bearer token; None when it is unknown, expired or revoked.
+
+    It is found by a unique index on its SHA-256: how long that takes tells of the digest, from which nobody gets to a
+    token, so that no comparison need take constant time.
+    """
     wanted = (Token.sha256 == _digest(token), Token.revoked_at.is_(None), Token.expires_at > now)
     held = select(Principal).join(Token, Token.principal_id == Principal.id)
     principal = session.scalars(held.where(*wanted, Principal.disabled_at.is_(None))).one_or_none()
