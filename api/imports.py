@@ -1,6 +1,5 @@
 """Files in and out at the command line: `twingrid import grids`, `twingrid export grids`."""
 
-import getpass
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,14 +10,13 @@ import orjson
 import typer
 from rich.console import Console
 
+from api.acting import calling
 from api.grids_asked import GridsAsked
 from api.imports_rows_text import teller
 from api.imports_text import plan_out, show_plan
 from api.imports_verbs import Run, verb
 from api.options import DEFAULT_LANGUAGE, Lang
-from api.runtime import open_database
 from maps.texts import say
-from spatial import access
 from spatial.crs import STORED
 from spatial.errors import Fault, InputError
 from spatial.history import Moment
@@ -98,9 +96,8 @@ def _faults_told(run: Run) -> Iterator[None]:
 
 def _became(table: SourceTable, request: Request, *, commit: bool) -> Became:
     """Return what the import did or, without `commit`, would do."""
-    actor = access.operator(getpass.getuser())
-    with open_database(settings()) as database, database.write() if commit else database.read() as session:
-        return take_grids(session, actor, table, request, settings(), commit=commit)
+    with calling("imports") as caller, caller.database.write() if commit else caller.database.read() as session:
+        return take_grids(session, caller.actor, table, request, settings(), commit=commit)
 
 
 @app_export.command("grids")
@@ -118,7 +115,6 @@ def export_grids(
     """Write the grids of a layer to a file that an import reads back unchanged."""
     moment = Moment(parse_instant(at, "at") if at else now(), parse_instant(known_at, "known_at") if known_at else None)
     chosen = format_of(output, fmt)
-    with open_database(settings()) as database:
-        actor = access.operator(getpass.getuser())
-        count = export_layer(database, actor, layer, moment, output, chosen, crs=crs, settings=settings())
+    with calling("exports") as caller:
+        count = export_layer(caller.database, caller.actor, layer, moment, output, chosen, crs=crs, settings=settings())
     Console(stderr=True).print(say("export.written", lang, count=count, file=str(output)), highlight=False)

@@ -231,9 +231,9 @@ def _found(session: Session, import_id: uuid.UUID, actor: Actor_) -> Job:
 
 
 def _sent(session: Session, import_id: uuid.UUID, actor: Actor_) -> Job:
-    """Return the dry run of a file that the actor sent, or any where the actor administers the system."""
+    """Return the dry run of a file that the actor sent."""
     found = _found(session, import_id, actor)
-    if actor.name != found.created_by and "system_admin" not in actor.roles:
+    if actor.name != found.created_by:
         raise Denied("file-of-another")
     return found
 

@@ -1,6 +1,5 @@
 """Rows of any subject in and out at the command line: `twingrid import officers roster.xlsx`, `twingrid export …`."""
 
-import getpass
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +10,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from api.acting import calling
 from api.imports import app_export, app_import
 from api.imports_asked import RowsAsked
 from api.imports_rows_text import outcome_out, show_outcome, teller
 from api.imports_verbs import Run, verb
 from api.options import DEFAULT_LANGUAGE, Lang
-from api.runtime import open_database
 from maps.texts import say
-from spatial import access
 from spatial.crs import STORED
 from spatial.history import Moment
 from spatial.imports.files import Asked, export_file, import_file
@@ -44,11 +42,11 @@ def _add_import(app: typer.Typer, subject: Subject) -> None:
     @verb(app, subject.name, RowsAsked, f"Take in {subject.name}: {', '.join(one.name for one in subject.fields)}.")
     def take(file: Path, asked: RowsAsked, run: Run) -> None:
         wanted = asked.over(run.saved())
-        with open_database(settings()) as database, _progress() as bar:
+        with calling("imports") as caller, _progress() as bar:
             task = bar.add_task(say("rows.reading", run.lang), total=1.0)
             outcome = import_file(
-                database,
-                access.operator(getpass.getuser()),
+                caller.database,
+                caller.actor,
                 subject,
                 file,
                 wanted,
@@ -84,10 +82,10 @@ def _add_export(app: typer.Typer, subject: Subject) -> None:
             parse_instant(at, "at") if at else now(), parse_instant(known_at, "known_at") if known_at else None
         )
         chosen = format_of(output, fmt)
-        with open_database(settings()) as database:
-            actor = access.operator(getpass.getuser())
-            shifted = settings().output_gcj02
-            count = export_file(database, actor, subject, moment, output, chosen, crs=crs, allow_shifted=shifted)
+        shifted = settings().output_gcj02
+        with calling("exports") as caller:
+            actor = caller.actor
+            count = export_file(caller.database, actor, subject, moment, output, chosen, crs=crs, allow_shifted=shifted)
         console = Console(stderr=True)
         console.print(say("rows.written", lang, subject=subject.name, count=count, file=str(output)), highlight=False)
         if subject.shape and chosen in SHEETS:

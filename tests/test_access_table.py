@@ -1,8 +1,10 @@
 """Who may do what: the tables of docs/access.md, cell by cell, for grants over everything and for limited ones."""
 
 import re
+import sys
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +14,14 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from api.app import SLICES, create_app
+from api.cli import main
 from spatial import jobs
 from spatial.access import operator
 from spatial.access.gis import add_gis_login, drop_gis_login
 from spatial.db import Database
 from spatial.errors import Denied
 from spatial.postgresql import API
-from spatial.settings import ROOT, Settings
+from spatial.settings import ROOT, Settings, settings
 from spatial.tables import ROLES
 from spatial.time import now
 from tests.access_world import SCOPES, Precinct, build_precinct
@@ -91,6 +94,70 @@ def test_each_role_may_do_just_what_the_table_says(precinct: Precinct, client: T
                 if (status == 403) == allowed or status >= 500:
                     wrong.append(f"{asked} {role} {scope}: {cell}, but {status}")
     assert not wrong, "\n".join(wrong)
+
+
+VERBS = {
+    "lookup": ("lookup", str(LON), str(LAT)),
+    "sources": ("sources",),
+    "map grids": ("map", "grids", "-o", "map.html"),
+    "export grids": ("export", "grids", "--layer", "police", "-o", "grids.geojson"),
+    "export officers": ("export", "officers", "-o", "officers.csv"),
+    "import grids": (
+        "import",
+        "grids",
+        "grids.csv",
+        "--layer",
+        "police",
+        "--code",
+        "code",
+        "--source-crs",
+        "EPSG:4490",
+    ),
+    "import officers": ("import", "officers", "officers.csv"),
+    "import incidents": ("import", "incidents", "incidents.csv", "--source-crs", "EPSG:4490"),
+}
+FILES = {
+    "grids.csv": 'code,geometry\nZ,"POLYGON ((120 30, 120.001 30, 120.001 30.001, 120 30.001, 120 30))"\n',
+    "officers.csv": "number,name,kind,unit\n099,甲,auxiliary,S1\n",
+    "incidents.csv": "source,external_id,category,reported_at,lon,lat\n"
+    "110,9,theft,2025-03-03T08:30:00+08:00,120.27,30.3\n",
+}
+
+
+def test_the_command_line_does_for_each_just_what_the_table_says(
+    precinct: Precinct, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a token the verbs ask as its principal: what the table refuses, they refuse, and say which role it needs."""
+    monkeypatch.chdir(tmp_path)
+    for name, content in FILES.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    wrong = []
+    for asked, cells in rows("Command line"):
+        for role, cell in cells.items():
+            for scope in ("whole", "unit"):
+                limited = scope == "unit" and not role.endswith("_admin")
+                allowed = cell in {"yes", "own"} or (cell == "whole" and not limited)
+                said = run_verb(precinct, f"{role}-{scope}", VERBS[asked.strip("`")], monkeypatch, capsys)
+                refused = "needs one of the roles" in said
+                if refused == allowed:
+                    wrong.append(f"{asked} {role} {scope}: {cell}, but: {said}")
+    assert not wrong, "\n".join(wrong)
+
+
+def run_verb(
+    precinct: Precinct, name: str, verb: tuple[str, ...], patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> str:
+    """Run a verb with a principal's token, and return what it says is wrong."""
+    with patch.context() as set_to:
+        set_to.setenv("TWINGRID_DATABASE_URL", precinct.database.engine.url.render_as_string(hide_password=False))
+        set_to.setenv("TWINGRID_TOKEN", precinct.tokens[name])
+        set_to.setenv("TWINGRID_LANGUAGE", "en")
+        set_to.setattr("sys.argv", ["twingrid", *verb])
+        settings.cache_clear()
+        with pytest.raises(SystemExit):
+            sys.exit(main())
+    settings.cache_clear()
+    return capsys.readouterr().err
 
 
 VIEWED = {  # by view and kind of grant: codes, or how many

@@ -275,7 +275,7 @@ def test_however_it_is_told_the_last_word_stands_and_history_grows_by_changes_on
     client: TestClient, batches: list[list[Any]]
 ) -> None:
     """Batches of any events in any order: current is what was told last; versions are told changes, none twice."""
-    run_id = uuid.uuid4().hex
+    run_id = uuid.uuid4().hex.translate(str.maketrans("0123456789", "ghijklmnop"))  # no digits: none reads as a phone
     told: dict[str, list[Any]] = {}
     for batch in batches:
         events = []
