@@ -30,9 +30,8 @@ from api.room import Roomed
 from api.sending import Sending
 from spatial.access import Gate
 from spatial.db import Database
-from spatial.settings import Settings
+from spatial.settings import VERSION, Settings
 
-VERSION = "0.1.0"
 DESCRIPTION = "Spatial grid management for cities: whose is a place, who is on duty there, where is cover missing."
 
 SLICES = (

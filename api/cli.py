@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 import orjson
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
+from api.console import console, notice
 from api.faults import refused, text_fault
 from api.options import DEFAULT_LANGUAGE, Lang, language
 from maps.texts import LANGUAGES, say
@@ -30,6 +30,7 @@ LATER = {
     "export": ("api.imports_rows", "app_export"),
     "map": ("api.map_cli", "app_map"),
     "gis": ("api.gis_cli", "app_gis"),
+    "db": ("api.db_cli", "app_db"),
 }
 
 
@@ -48,24 +49,17 @@ class Verbs(TyperGroup):
 app = typer.Typer(
     cls=Verbs, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Twingrid 双网"
 )
-db = typer.Typer(no_args_is_help=True, help="The schema of the database.")
 demo = typer.Typer(no_args_is_help=True, help="Generated data.")
 token = typer.Typer(no_args_is_help=True, help="Who may call the service.")
-app.add_typer(db, name="db")
 app.add_typer(demo, name="demo")
 app.add_typer(token, name="token")
 app.add_typer(typer.Typer(help="Files in."), name="import")
 app.add_typer(typer.Typer(help="Files out."), name="export")
 app.add_typer(typer.Typer(help="Logins of the database for a GIS."), name="gis")
 app.add_typer(typer.Typer(help="Maps as files that need nothing but a browser."), name="map")
+app.add_typer(typer.Typer(help="The database: its schema, its backups."), name="db")
 
-console = Console(stderr=True)
 NUMBERS_MAY_BE_NEGATIVE = {"ignore_unknown_options": True}
-
-
-def notice(text: str, **values: object) -> None:
-    """Show a line about what is going on."""
-    console.print(Text(f"» {say(f'cli.{text}', language(), **values)}", style="dim"), soft_wrap=True)
 
 
 @app.command()
@@ -104,17 +98,6 @@ def worker() -> None:
     with open_database(settings(), notice, keep=True) as database:
         notice("worker-started")
         work(database.as_login(WORKER), stop)
-
-
-@db.command()
-def upgrade() -> None:
-    """Bring the schema to today's."""
-    import migrations
-    from api.runtime import open_database
-
-    with open_database(settings(), notice) as database:
-        migrations.upgrade(database.engine)
-        notice("schema-current")
 
 
 @demo.command()

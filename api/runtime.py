@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import ArgumentError
 
 import migrations
+from api.upgrade import upgrade
 from spatial.db import Database, make_engine, require_fit, wait_for
 from spatial.errors import SetupError
 from spatial.local_postgis import LocalPostgis, Notice
@@ -21,17 +22,23 @@ def quiet(text: str, **values: object) -> None:
 
 
 @contextmanager
-def open_database(settings: Settings, notice: Notice = quiet, *, keep: bool = False) -> Iterator[Database]:
+def open_database(
+    settings: Settings, notice: Notice = quiet, *, keep: bool = False, migrate: bool = True
+) -> Iterator[Database]:
     """Yield the database that the settings name, embedded when they name none, with today's schema.
 
-    `keep` starts the embedded one again whenever it dies, as long as it is used.
+    `keep` starts the embedded one again whenever it dies, as long as it is used; `migrate=False` leaves the schema as
+    it is.
     """
     gc.set_threshold(COLLECT_AFTER)
     if settings.database_url is not None:
-        with _opened(settings.database_url) as database:
+        with _opened(settings.database_url, settings, notice, migrate=migrate) as database:
             yield database
     else:
-        with LocalPostgis(settings.data_dir, notice=notice) as postgis, _opened(postgis.url()) as database:
+        with (
+            LocalPostgis(settings.data_dir, notice=notice) as postgis,
+            _opened(postgis.url(), settings, notice, migrate=migrate) as database,
+        ):
             stop = threading.Event()
             keeper = threading.Thread(target=postgis.keep_running, args=(stop,), name="postgis", daemon=True)
             if keep:
@@ -45,7 +52,7 @@ def open_database(settings: Settings, notice: Notice = quiet, *, keep: bool = Fa
 
 
 @contextmanager
-def _opened(url: str) -> Iterator[Database]:
+def _opened(url: str, settings: Settings, notice: Notice, *, migrate: bool) -> Iterator[Database]:
     try:
         engine = make_engine(url)
     except (ArgumentError, ImportError, ValueError):  # no URL at all, no driver of that name, a port that is no number
@@ -53,8 +60,9 @@ def _opened(url: str) -> Iterator[Database]:
     try:
         wait_for(engine)
         require_fit(engine)
-        if migrations.pending(engine):
-            migrations.upgrade(engine)
-        yield Database(engine)
+        database = Database(engine)
+        if migrate and migrations.pending(engine):
+            upgrade(database, settings, notice)
+        yield database
     finally:
         engine.dispose()

@@ -2,13 +2,8 @@
 
 from alembic import context
 
+from migrations.comparing import include_name
 from spatial.tables import Base
-
-
-def include_name(name: str | None, kind: str, _parents: dict[str, str | None]) -> bool:
-    """Leave PostGIS's own table and the monthly partitions of incidents out of comparisons."""
-    return not (kind == "table" and name and (name == "spatial_ref_sys" or name.startswith("incident_p")))
-
 
 context.configure(
     connection=context.config.attributes["connection"],

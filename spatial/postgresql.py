@@ -33,9 +33,9 @@ def find_binaries(major: int | None = None, *, folders: Sequence[Path] | None = 
     installed = [folder for folder in searched if (folder / "initdb").exists() and (folder / "postgres").exists()]
     if not installed:
         raise SetupError("postgresql-missing", searched=[str(folder) for folder in searched])
-    usable = [Binaries(folder, _major(folder)) for folder in installed if _has_postgis(folder)]
+    usable = [Binaries(folder, _major(folder / "postgres")) for folder in installed if _has_postgis(folder)]
     if not usable:
-        raise SetupError("postgis-missing", majors=sorted({_major(folder) for folder in installed}))
+        raise SetupError("postgis-missing", majors=sorted({_major(folder / "postgres") for folder in installed}))
     fitting = [found for found in usable if major in {None, found.major}]
     if not fitting:
         raise SetupError("postgresql-version-missing", major=major, majors=sorted({found.major for found in usable}))
@@ -65,9 +65,9 @@ def _has_postgis(folder: Path) -> bool:
     return any((share / "extension/postgis.control").exists() for share in ([shared] if shared else guesses))
 
 
-def _major(folder: Path) -> int:
+def _major(program: Path) -> int:
     """Return 15 for `postgres (PostgreSQL) 15.13 (Debian 15.13-0+deb12u1)`."""
-    done = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True)
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     return int(re.findall(r"\d+", done.stdout)[0])
 
 
@@ -104,3 +104,17 @@ def run_as(
         )
     except PermissionError as error:
         raise SetupError("postgresql-user-refused", user=user.pw_name) from error
+
+
+def find_client(program: str, server_major: int) -> Path:
+    """Return the program of PostgreSQL that fits a server best: of its version, else of the next newer one.
+
+    Errors: `postgresql-client-missing`.
+    """
+    found = [folder / program for folder in _usual_folders() if (folder / program).exists()]
+    if on_path := shutil.which(program):
+        found.append(Path(on_path))
+    fitting = [(major, path) for path in found if (major := _major(path)) >= server_major]
+    if not fitting:
+        raise SetupError("postgresql-client-missing", program=program, major=server_major)
+    return min(fitting, key=lambda found: found[0])[1]

@@ -20,6 +20,7 @@ def _by_commas(text: Any) -> Any:
 
 
 Several = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_by_commas)]  # written with commas between them
+VERSION = "0.1.0"
 
 
 class Settings(BaseSettings):

@@ -1,0 +1,1 @@
+"""Copies of all that is stored: taken while the service runs, checked, tried, and put back."""
