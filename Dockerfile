@@ -4,9 +4,9 @@ WORKDIR /web
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 
-FROM python:3.13-slim-bookworm
+FROM python:3.13-slim-trixie
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends fonts-noto-cjk libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 \
+    && apt-get install -y --no-install-recommends fonts-noto-cjk libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 postgresql-client \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --create-home --home-dir /data twingrid
 WORKDIR /app

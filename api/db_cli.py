@@ -1,5 +1,6 @@
 """The database of a deployment on the command line: `twingrid db backup | verify | restore | upgrade`."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +9,9 @@ import typer
 
 from api.console import notice, operator_name
 from api.options import DEFAULT_LANGUAGE, Lang
+from spatial.errors import invalid
 from spatial.settings import settings
-from spatial.time import now
+from spatial.time import now, parse_instant
 
 app_db = typer.Typer(no_args_is_help=True, help="The database: its schema, its backups.")
 
@@ -36,14 +38,19 @@ def backup(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="folder to write, or to write in; default DATA_DIR/backups")
     ] = None,
+    physical: Annotated[
+        bool, typer.Option("--physical", help="all files of the embedded PostGIS, to recover any later instant from")
+    ] = False,
 ) -> None:
     """Copy the database into a folder, as of one instant, while the service goes on."""
-    from api.runtime import open_database
-    from spatial.backup import dump, folder
+    from api.runtime import embedded, open_database
+    from spatial.backup import base, dump, folder
 
     target = folder.target(output, settings().data_dir, now())
+    if physical:
+        embedded(settings())
     with open_database(settings(), notice, migrate=False) as database:
-        dump.take(database, operator_name(), target)
+        (base if physical else dump).take(database, operator_name(), target)
     notice("backed-up", path=str(target))
 
 
@@ -54,31 +61,56 @@ def verify(
     lang: Lang = DEFAULT_LANGUAGE,
     as_json: Annotated[bool, typer.Option("--json", help="the manifest")] = False,
 ) -> None:
-    """Check that a backup is as it was written; with --drill, that it can be restored and holds the same rows."""
-    import migrations
+    """Check that a backup is as it was written; with --drill, that it can be restored and holds what it says."""
     from api.db_text import show_manifest
-    from api.runtime import open_database
-    from spatial.backup import manifest, restore
+    from spatial.backup import manifest
 
     found = manifest.read(backup)
     if drill:
-        with open_database(settings(), notice, migrate=False) as database:
-            restore.drill(database, operator_name(), backup, migrations.revisions())
+        _drill(backup, found.kind)
     if as_json:
         body = {**found.model_dump(mode="json"), "content": found.content, "drilled": drill}
         typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
     else:
         show_manifest(found, lang, settings().zone)
-        notice("backup-drilled" if drill else "backup-whole", path=str(backup))
+        notice(f"backup-{'drilled' if drill else 'whole'}", path=str(backup))
 
 
 @app_db.command()
 def restore(
     backup: Backup,
+    until: Annotated[
+        str | None,
+        typer.Option(help="RFC 3339 instant that a --physical backup is taken to; default as far as it goes"),
+    ] = None,
     commit: Annotated[bool, typer.Option("--commit", help="in earnest; without it, say what would change")] = False,
     lang: Lang = DEFAULT_LANGUAGE,
 ) -> None:
     """Replace the database by a backup; what was replaced is kept under another name."""
+    from spatial.backup import manifest
+
+    if manifest.read(backup).kind == "base":
+        _recover(backup, parse_instant(until, "until") if until else None, lang, commit=commit)
+    elif until is not None:
+        raise invalid("until", "backup-is-dump", path=str(backup))
+    else:
+        _restore(backup, lang, commit=commit)
+
+
+def _drill(backup: Path, kind: str) -> None:
+    import migrations
+    from api.runtime import embedded, open_database
+    from spatial.backup import recovery
+    from spatial.backup import restore as restoring
+
+    if kind == "base":
+        recovery.drill(embedded(settings(), notice), backup, None)
+    else:
+        with open_database(settings(), notice, migrate=False) as database:
+            restoring.drill(database, operator_name(), backup, migrations.revisions())
+
+
+def _restore(backup: Path, lang: str, *, commit: bool) -> None:
     import migrations
     from api import upgrade as upgrading
     from api.db_text import show_change
@@ -93,3 +125,19 @@ def restore(
             return
         kept = restoring.restore(database, operator_name(), backup, change, migrate=upgrading.migrate, now=now())
     notice("restored", path=str(backup), kept=kept)
+
+
+def _recover(backup: Path, until: datetime | None, lang: str, *, commit: bool) -> None:
+    from api.db_text import show_manifest
+    from api.runtime import embedded
+    from spatial.backup import manifest, recovery
+
+    found = manifest.read(backup)
+    show_manifest(found, lang, settings().zone)
+    recovery.require_reachable(found, until, now())
+    postgis = embedded(settings(), notice)
+    if not commit:
+        notice("restore-dry-run")
+        return
+    kept = recovery.recover(postgis, operator_name(), backup, until, now=now())
+    notice("recovered", path=str(backup), kept=str(kept))

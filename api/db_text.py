@@ -44,8 +44,8 @@ def _facts(found: Manifest, zone: ZoneInfo) -> dict[str, str]:
         "schema": found.schema_revision or "",
         "postgresql": f"PostgreSQL {found.postgresql}, PostGIS {found.postgis}",
         "versions": ", ".join(f"{domain} {number}" for domain, number in found.versions.items()),
-        "rows": str(sum(table.rows for table in found.tables.values())),
-        "content": found.content,
+        **({"rows": str(sum(table.rows for table in found.tables.values()))} if found.tables else {}),
+        **({"content": found.content} if found.tables else {}),
         "audit": f"{head.id} {head.hash}" if head else "",
     }
 

@@ -36,7 +36,7 @@ def open_database(
             yield database
     else:
         with (
-            LocalPostgis(settings.data_dir, notice=notice) as postgis,
+            embedded(settings, notice) as postgis,
             _opened(postgis.url(), settings, notice, migrate=migrate) as database,
         ):
             stop = threading.Event()
@@ -49,6 +49,13 @@ def open_database(
                 stop.set()
                 if keep:
                     keeper.join()
+
+
+def embedded(settings: Settings, notice: Notice = quiet) -> LocalPostgis:
+    """Return the embedded PostGIS of a deployment, not started; `SetupError` where the settings name another."""
+    if settings.database_url is not None:
+        raise SetupError("embedded-only")
+    return LocalPostgis(settings.data_dir, wal_archive=settings.wal_archive, notice=notice)
 
 
 @contextmanager

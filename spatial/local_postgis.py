@@ -4,6 +4,8 @@
         turn           lock: one process at a time creates, starts or stops
         users          lock: shared by every process that uses the cluster; the last one out stops it
         cluster/       PostgreSQL's data; put here in one rename, so that half of a cluster is never seen
+        cluster-restored/        a recovered cluster that is complete: put in place if a killed recovery left no other
+        cluster-before-<time>/   what the last recovery replaced
         run/           the Unix socket, for the cluster's user and root alone
         log/           one file per weekday, and that of the last start
 
@@ -32,7 +34,8 @@ from urllib.parse import quote
 import psycopg2
 from psycopg2 import sql
 
-from spatial.errors import SetupError
+from spatial import wal_archive
+from spatial.errors import Conflict, SetupError
 from spatial.postgresql import API, WORKER, Binaries, find_binaries, run_as, system_user
 
 ROLE = DATABASE = "twingrid"
@@ -79,6 +82,10 @@ full_page_writes = off
 wal_level = minimal
 max_wal_senders = 0
 """
+HBA = """\
+local all {logins} peer map={role}
+local replication {role} peer map={role}
+"""
 
 
 class Notice(Protocol):
@@ -95,12 +102,16 @@ def _log(text: str, **values: object) -> None:
 class LocalPostgis:
     """One private cluster: made when first started, used through `url()`, stopped when its last user leaves.
 
-    `durable=False` trades safety against a crash of the machine for speed, and is for tests.
+    `durable=False` trades safety against a crash of the machine for speed, and is for tests. `wal_archive` names the
+    folder where its log of changes is kept from the next start on; the cluster remembers it.
     """
 
-    def __init__(self, data_dir: Path, *, durable: bool = True, notice: Notice = _log) -> None:
+    def __init__(
+        self, data_dir: Path, *, durable: bool = True, wal_archive: Path | None = None, notice: Notice = _log
+    ) -> None:
         self.data_dir = data_dir.absolute()
         self.durable = durable
+        self.wal_archive = wal_archive.absolute() if wal_archive else None
         self.started_here = False
         self._notice = notice
         self._use: IO[bytes] | None = None
@@ -144,6 +155,17 @@ class LocalPostgis:
         return self.home / "cluster"
 
     @property
+    def archive(self) -> Path | None:
+        """The folder where the log of changes is kept; None where it is not."""
+        link = self.home / "wal"
+        return self.wal_archive or (link.readlink() if link.is_symlink() else None)
+
+    @property
+    def restored(self) -> Path:
+        """Where a recovered cluster waits to become the cluster."""
+        return self.home / "cluster-restored"
+
+    @property
     def sockets(self) -> Path:
         """The folder of the Unix socket."""
         return self.home / "run"
@@ -181,8 +203,29 @@ class LocalPostgis:
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 return
-            if self._postmaster():
-                self._run("pg_ctl", "stop", "-s", "-w", "-m", "fast", "-D", ".", folder=self.cluster)
+            self._halt()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the cluster stopped, so that its folder can be replaced; `Conflict` while another process uses it."""
+        self.stop()
+        self._make_folders()
+        with self._turn(), (self.home / "users").open("wb") as users:
+            try:
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Conflict("cluster-in-use") from None
+            self._halt()
+            yield
+
+    def _halt(self) -> None:
+        if not self._postmaster():
+            return
+        try:
+            self._run("pg_ctl", "stop", "-s", "-w", "-m", "fast", "-D", ".", folder=self.cluster)
+        except SetupError:
+            if self._postmaster():  # else it went by itself meanwhile
+                raise
 
     def keep_running(self, stop: threading.Event) -> None:
         """Start the cluster again whenever it has died, until `stop` is set; a start that fails is tried again."""
@@ -219,6 +262,8 @@ class LocalPostgis:
             raise SetupError("socket-path-too-long", path=str(socket), bytes=length, longest=LONGEST_SOCKET_PATH)
         if "," in str(socket):  # the client library would read it as a list of two
             raise SetupError("socket-path-with-comma", path=str(socket))
+        if not self.cluster.exists() and self.restored.exists():
+            self.restored.rename(self.cluster)
         if not self.cluster.exists():
             self._create()
         if self._postmaster():  # it is still coming up, or going down, for somebody who did not wait for it
@@ -293,8 +338,8 @@ class LocalPostgis:
         settings = SETTINGS.format(port=PORT, sockets=sockets, shared_mb=shared_mb, cache_mb=ram_mb // 2)
         names = sorted({self.user.pw_name, pwd.getpwuid(0).pw_name, pwd.getpwuid(os.geteuid()).pw_name})
         files = {
-            "postgresql.conf": settings if self.durable else settings + NOT_DURABLE,
-            "pg_hba.conf": f"local all {','.join(LOGINS)} peer map={ROLE}\n",
+            "postgresql.conf": settings + (self._archiving() if self.durable else NOT_DURABLE),
+            "pg_hba.conf": HBA.format(logins=",".join(LOGINS), role=ROLE),
             "pg_ident.conf": "".join(f'{ROLE} "{name}" {login}\n' for name in names for login in LOGINS),
         }
         with self._file_faults():
@@ -303,6 +348,24 @@ class LocalPostgis:
                 new.write_text(text)
                 self._give(new)
                 new.replace(self.cluster / name)
+
+    def _archiving(self) -> str:
+        """Return the settings by which the log of changes is archived, its folder and script made; "" without one."""
+        link = self.home / "wal"
+        if self.wal_archive is not None:
+            with self._file_faults():
+                if not self.wal_archive.exists():
+                    self.wal_archive.mkdir(parents=True, mode=0o700)
+                    self._give(self.wal_archive)
+                link.unlink(missing_ok=True)
+                link.symlink_to(self.wal_archive)
+        if not link.is_symlink():
+            return ""
+        if run_as(self.user, ["test", "-w", str(link)], Path("/")).returncode:
+            raise SetupError("wal-archive-not-writable", folder=str(link.readlink()), user=self.user.pw_name)
+        (self.home / "archive").write_text(wal_archive.ARCHIVE)
+        self._give(self.home / "archive")
+        return wal_archive.SETTINGS
 
     def _launch(self) -> None:
         log = self.home / "log" / "start.log"
@@ -313,16 +376,16 @@ class LocalPostgis:
     def _run(self, program: str, *arguments: str, folder: Path = Path("/"), stdin: str = "") -> None:
         done = run_as(self.user, [str(self.binaries.folder / program), *arguments], folder, stdin)
         if done.returncode:
-            raise self._fault(program, done.stdout + done.stderr)
+            raise self.fault(program, done.stdout + done.stderr)
 
     def _await(self, step: str, is_done: Callable[[], bool]) -> None:
         end = time.monotonic() + START_TIMEOUT_S
         while not is_done():
             if time.monotonic() > end:
-                raise self._fault(step, f"{START_TIMEOUT_S} s")
+                raise self.fault(step, f"{START_TIMEOUT_S} s")
             time.sleep(0.05)
 
-    def _fault(self, step: str, output: str) -> SetupError:
+    def fault(self, step: str, output: str) -> SetupError:
         """Say what went wrong: the disk is full, or else the last lines that PostgreSQL wrote."""
         if shutil.disk_usage(self.home).free < DISK_FULL_BELOW:
             return SetupError("disk-full", folder=str(self.home), needed_mib=DISK_FULL_BELOW // MIB)

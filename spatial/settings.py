@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="port the service listens on")
     data_dir: Path = Field(ROOT / ".data", description="folder of the embedded PostGIS and of all other files")
     database_url: str | None = Field(None, description="an external PostgreSQL ≥ 14 with PostGIS ≥ 3.3")
+    wal_archive: Path | None = Field(None, description="folder that keeps the embedded PostGIS's log of changes")
     size: Literal["none", "town", "city"] = Field("town", description="demo data loaded by `up`; none starts empty")
     seed: int = Field(1, ge=0, description="seed of the generated demo data")
     token: SecretStr | None = Field(None, description="bearer token of the principal as whom the command line asks")

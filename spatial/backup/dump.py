@@ -57,7 +57,8 @@ def put_on_record(database: Database, actor: str, action: str, backup: Path, fou
 def detail(found: Manifest) -> dict[str, object]:
     """Return what the audit keeps of a backup: enough to tell it from every other."""
     head = found.audit_head.model_dump() if found.audit_head else None
-    return {"taken_at": found.taken_at.isoformat(), "content": found.content, "audit_head": head, "kind": found.kind}
+    content = found.content if found.tables else None
+    return {"taken_at": found.taken_at.isoformat(), "content": content, "audit_head": head, "kind": found.kind}
 
 
 def load(url: URL, server_major: int, found: Manifest, backup: Path) -> None:

@@ -93,6 +93,28 @@ def export_snapshot(connection: Connection) -> tuple[str, datetime]:
     return row[0], row[1]
 
 
+def is_recovering(connection: Connection) -> bool:
+    """Return whether the server still repeats its log of changes, and takes no writes."""
+    return bool(connection.scalar(text("SELECT pg_is_in_recovery()")))
+
+
+def timeline(connection: Connection) -> str:
+    """Return the timeline a server writes in, as its files are named: 00000002."""
+    return str(connection.scalar(text("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)")))
+
+
+def forget_settings(connection: Connection, names: tuple[str, ...]) -> None:
+    """Take away settings that were made for the whole server."""
+    for name in names:
+        connection.execute(text(f"ALTER SYSTEM RESET {name}"))
+
+
+def instant(connection: Connection) -> datetime:
+    """Return the instant of the transaction, by the server's clock."""
+    found: datetime = connection.execute(text("SELECT now()")).scalar_one()
+    return found
+
+
 def server_major(connection: Connection) -> int:
     """Return 15 for PostgreSQL 15.13."""
     return int(connection.scalar(text("SHOW server_version_num")) or 0) // 10000
