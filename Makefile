@@ -1,5 +1,5 @@
 # The only commands anyone needs.
-.PHONY: help up test proof check bench lock clean
+.PHONY: help up test proof check bench bundle dependencies lock clean
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
@@ -29,6 +29,14 @@ check:  ## lint, format, types, layer rules
 bench:  ## speed, as ratios to what a user would pick instead
 	@./bootstrap test
 	$(BIN)/python -m benchmarks
+
+bundle:  ## dist/twingrid-<version>-<arch>.tar.gz: installs and runs on a bare Debian 12 without any network
+	@./bootstrap test
+	$(BIN)/python -m release.bundle
+
+dependencies:  ## ask the package index which locked versions are old or yanked, and write docs/dependencies.toml
+	@./bootstrap dev
+	$(BIN)/python -m release.upkeep
 
 lock:  ## write the lock files anew; UPGRADE=--upgrade takes the newest versions
 	@./bootstrap lock $(UPGRADE)
