@@ -4,7 +4,7 @@
 BIN := .venv/bin
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 up:  ## install what is missing, start PostGIS, load the demo town, serve on http://127.0.0.1:8000
 	@./bootstrap run
@@ -34,7 +34,7 @@ bundle:  ## dist/twingrid-<version>-<arch>.tar.gz: installs and runs on a bare D
 	@./bootstrap test
 	$(BIN)/python -m release.bundle
 
-dependencies:  ## ask the package index which locked versions are old or yanked, and write docs/dependencies.toml
+dependencies:  ## ask the package index which locked versions are old or yanked: docs/dependencies.toml, after each `make lock`
 	@./bootstrap dev
 	$(BIN)/python -m release.upkeep
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from release import bundle
+from release import bundle, upkeep
 from release.parts import Part, front_end_parts, is_spdx, python_parts, refusals
 from release.sbom import write_bill
 from spatial.settings import ROOT, VERSION
@@ -32,6 +32,13 @@ def test_every_library_has_a_licence_we_may_ship() -> None:
     parts = [*python_parts(), *front_end_parts()]
     assert {part.name: part.version for part in parts if part.kind == "pypi"} == pins("requirements.txt")
     assert refusals(parts) == []
+
+
+def test_what_is_yanked_or_no_longer_maintained_has_a_reason() -> None:
+    """What the index said when it was last asked is of the versions locked now; each exception says why it is used."""
+    found = upkeep.recorded()
+    assert found["versions"] == pins("requirements.txt"), "run make dependencies"
+    assert [one["name"] for one in found["exception"] if not one["reason"].strip()] == []
 
 
 @pytest.mark.parametrize(
