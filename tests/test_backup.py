@@ -27,6 +27,7 @@ from tests.conftest import copy_of
 from tests.service import TWINGRID
 
 REVISIONS = migrations.revisions()
+KILLS = 10
 
 
 @pytest.fixture
@@ -138,7 +139,7 @@ def test_a_backup_under_load_restores_to_the_same_content(
         stop.set()
         for writer in writers:
             writer.join()
-    client.close()
+    client.app.state.database.engine.dispose()
     assert restore.drill(database, "test", tmp_path / "b", REVISIONS).content == found.content
     restored(database, tmp_path / "b")
     after = contents(database)
@@ -308,7 +309,7 @@ def test_roles_policies_and_grants_come_back(cluster: LocalPostgis, empty_templa
                 f"ALTER ROLE tg_login IN DATABASE \"{name}\" SET statement_timeout = '7s'",
             ):
                 session.execute(text(statement))
-        found = dump.take(database, "test", tmp_path / "b")
+        dump.take(database, "test", tmp_path / "b")
         try:
             before = standing(database)
             assert {role.name for role in before.roles} == {"tg_group", "tg_login"}
@@ -325,9 +326,10 @@ def test_roles_policies_and_grants_come_back(cluster: LocalPostgis, empty_templa
                     session.execute(text(statement))
             assert standing(database).roles == ()
             cluster.drop_database(restored(database, tmp_path / "b"))
-            assert standing(database) == found.standing
+            assert standing(database) == before
             with database.read() as session:
-                policy = session.execute(text("SELECT policyname, roles::text[] FROM pg_policies")).one()
+                mine = "SELECT policyname, roles::text[] FROM pg_policies WHERE policyname = 'p'"
+                policy = session.execute(text(mine)).one()
                 password = session.scalar(text("SELECT rolpassword FROM pg_authid WHERE rolname = 'tg_login'"))
             assert tuple(policy) == ("p", ["tg_group"])
             assert password is None
@@ -338,19 +340,21 @@ def test_roles_policies_and_grants_come_back(cluster: LocalPostgis, empty_templa
 
 
 def standing(database: Database) -> manifest.Standing:
+    """Return what a database rests on, of roles those of this file: others belong to the whole cluster of the tests."""
     with database.read() as session:
-        return queries.standing(session.connection())
+        found = queries.standing(session.connection())
+    return found.model_copy(update={"roles": tuple(role for role in found.roles if role.name.startswith("tg_"))})
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(15, marks=pytest.mark.proof)])
-def test_killed_while_backing_up(database: Database, tmp_path: Path, kills: int) -> None:
+@pytest.mark.proof
+def test_killed_while_backing_up(database: Database, tmp_path: Path) -> None:
     """Whenever it is killed, there is a whole backup or none; what is half is cleared by the next."""
     target = tmp_path / "out"
     started = time.monotonic()
     assert verb(database, tmp_path, "backup", "-o", str(target / "0")).returncode == 0
     took = time.monotonic() - started
     rng = random.Random()
-    for number in range(1, kills + 1):
+    for number in range(1, KILLS + 1):
         killed(database, tmp_path, rng.uniform(0.3, 1.05) * took, "backup", "-o", str(target / str(number)))
         for made in target.glob("[0-9]*"):
             manifest.read(made)
@@ -358,8 +362,8 @@ def test_killed_while_backing_up(database: Database, tmp_path: Path, kills: int)
     assert list(target.glob(".*")) == []
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(15, marks=pytest.mark.proof)])
-def test_killed_while_restoring(database: Database, tmp_path: Path, kills: int) -> None:
+@pytest.mark.proof
+def test_killed_while_restoring(database: Database, tmp_path: Path) -> None:
     """Whenever it is killed, the database is the old one or the new one, and the next restore succeeds."""
     dump.take(database, "test", tmp_path / "b")
     old = contents(database)["address"]
@@ -371,7 +375,7 @@ def test_killed_while_restoring(database: Database, tmp_path: Path, kills: int) 
     assert verb(database, tmp_path, "restore", str(tmp_path / "b"), "--commit").returncode == 0
     took = time.monotonic() - started
     rng = random.Random()
-    for _ in range(kills):
+    for _ in range(KILLS):
         change_something(database)
         changed = contents(database)["address"]
         database.engine.dispose()

@@ -24,6 +24,8 @@ from spatial.postgresql import run_as
 from spatial.time import now
 from tests.service import TWINGRID
 
+KILLS = 8
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
@@ -106,6 +108,7 @@ def test_what_was_written_before_the_instant_is_there_and_no_more(postgis: Local
     assert written(postgis) == ["before", "A", "C"]
 
 
+@pytest.mark.proof
 def test_it_can_be_taken_back_again_and_again(postgis: LocalPostgis, folder: Path) -> None:
     """Each recovery starts a timeline of its own, which is archived; a later base backup leads on from there."""
     backup = based(postgis, folder / "base")
@@ -136,6 +139,7 @@ def test_without_an_instant_it_goes_as_far_as_the_log_does(postgis: LocalPostgis
     assert written(postgis) == ["A", "B"]
 
 
+@pytest.mark.proof
 def test_a_lost_cluster_comes_back_from_base_and_archive(postgis: LocalPostgis, folder: Path) -> None:
     """With the cluster's folder gone, base backup and archive bring back all: an orderly stop archives the rest."""
     backup = based(postgis, folder / "base")
@@ -206,8 +210,8 @@ def test_an_archive_that_cannot_be_written_is_said_at_once(folder: Path) -> None
         LocalPostgis(folder / "data", wal_archive=folder / "closed").start()
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.proof)])
-def test_killed_while_recovering(postgis: LocalPostgis, folder: Path, kills: int) -> None:
+@pytest.mark.proof
+def test_killed_while_recovering(postgis: LocalPostgis, folder: Path) -> None:
     """Whenever it is killed, the next start finds the old cluster or the recovered one, and it can be done again."""
     backup = based(postgis, folder / "base")
     instant = write(postgis, "A")
@@ -216,7 +220,7 @@ def test_killed_while_recovering(postgis: LocalPostgis, folder: Path, kills: int
     environment = os.environ | {"TWINGRID_DATA_DIR": str(folder / "data"), "TWINGRID_LANGUAGE": "en"}
     command = [TWINGRID, "db", "restore", str(backup), "--until", instant.isoformat(), "--commit"]
     rng = random.Random()
-    for _ in range(kills):
+    for _ in range(KILLS):
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(rng.uniform(1, 12))
         process.kill()

@@ -157,9 +157,11 @@ def other_sessions(connection: Connection, database: str) -> list[str]:
     return list(connection.scalars(text(asked), {"name": database}))
 
 
-def take_turn(connection: Connection) -> bool:
-    """Take the right to make and swap databases until the connection ends; False when another process has it."""
-    return bool(connection.scalar(text("SELECT pg_try_advisory_lock(hashtext('twingrid restore'))")))
+def take_turn(connection: Connection, database: str) -> bool:
+    """Take the right to replace a database, however long that takes; False when another process has it."""
+    connection.execute(text("SET statement_timeout = 0"))
+    asked = text("SELECT pg_try_advisory_lock(hashtextextended('twingrid restore ' || :name, 0))")
+    return bool(connection.scalar(asked, {"name": database}))
 
 
 def databases_like(connection: Connection, prefix: str) -> list[str]:
@@ -188,7 +190,10 @@ def rename_database(connection: Connection, old: str, new: str) -> None:
 
 
 def ensure_roles(connection: Connection, roles: tuple[Role, ...]) -> None:
-    """Create the roles that are missing, without a password, and their memberships; others stay as they are."""
+    """Create the roles that are missing, without a password, and their memberships; others stay as they are.
+
+    Whoever creates them becomes a member, as whoever makes the schema does: the service takes them on.
+    """
     there = set(connection.scalars(text("SELECT rolname FROM pg_roles")))
     for role in roles:
         if role.name not in there:
@@ -200,6 +205,11 @@ def ensure_roles(connection: Connection, roles: tuple[Role, ...]) -> None:
     for role in roles:
         for whole in role.member_of if role.name not in there else ():
             _run_told(connection, granting, whole=whole, role=role.name)
+    joining = "SELECT format('GRANT %I TO CURRENT_USER', CAST(:whole AS text))"
+    taken_on = text("SELECT pg_has_role(:whole, 'MEMBER')")
+    for role in roles:
+        if role.name not in there and not connection.scalar(taken_on, {"whole": role.name}):
+            _run_told(connection, joining, whole=role.name)
 
 
 def stand(connection: Connection, database: str, found: Standing) -> None:

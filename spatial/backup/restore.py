@@ -95,7 +95,7 @@ def restore(
         _fill(scratch, backup, change.backup)
         migrate(scratch.engine)
         _put_on_record(scratch, actor, backup, change)
-        with scratch.engine.connect() as connection:
+        with scratch.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             queries.analyse(connection)
         scratch.engine.dispose()
         earlier = queries.databases_like(server, name + REPLACED)
@@ -116,7 +116,7 @@ def _beside(database: Database, found: Manifest) -> Iterator[tuple[Connection, D
     scratch = Database(make_engine(url.set(database=scratch_name).render_as_string(hide_password=False)))
     try:
         with _refusals(), maintenance.connect().execution_options(isolation_level="AUTOCOMMIT") as server:
-            if not queries.take_turn(server):
+            if not queries.take_turn(server, str(url.database)):
                 raise Conflict("restore-running")
             queries.drop_database(server, scratch_name)
             if found.standing:
