@@ -24,14 +24,14 @@ def network() -> str:
     return "there"
 
 
-def await_ready() -> None:
-    """Wait until the service answers."""
+def await_ready(service: "subprocess.Popen[bytes]") -> None:
+    """Wait until the service answers; one that has ended never will."""
     deadline = time.monotonic() + READY_WITHIN_S
     while True:
         try:
             urlopen(f"{URL}/ready", timeout=5).close()
         except OSError:
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or service.poll() is not None:
                 raise
             time.sleep(0.2)
         else:
@@ -45,7 +45,7 @@ def main() -> None:
     environment = os.environ | {"TWINGRID_PORT": str(PORT)}
     service = subprocess.Popen([folder / "twingrid", "up"], env=environment, stdout=sys.stderr)
     try:
-        await_ready()
+        await_ready(service)
         with urlopen(f"{URL}/lookup?lon=120.27&lat=30.30", timeout=30) as reply:
             layers = [layer["status"] for layer in json.load(reply)["layers"]]
         found = {"network": network(), "layers": layers}

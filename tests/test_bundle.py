@@ -145,11 +145,15 @@ def test_it_installs_on_a_bare_debian(unpacked: Path) -> None:
             check=True,
             capture_output=True,
         )
+        bare.chmod(0o755)
         home = bare / "srv" / unpacked.name
         shutil.copytree(unpacked, home, symlinks=True)
         shutil.copy(TRY, bare / "srv" / TRY.name)
         inside = ["unshare", "--mount", "--pid", "--fork", "--net", "--", "chroot", bare, "sh", "-c"]
-        steps = f"mount -t proc proc /proc && ip link set lo up && exec python3 /srv/{TRY.name} /srv/{unpacked.name}"
+        steps = (
+            "mount -t proc proc /proc && mount -t tmpfs -o mode=1777 shm /dev/shm && ip link set lo up && "
+            f"exec python3 /srv/{TRY.name} /srv/{unpacked.name}"
+        )
         done = subprocess.run([*inside, steps], capture_output=True, text=True, env=bare_environment(), timeout=1200)
         assert done.returncode == 0, done.stdout + done.stderr
         assert json.loads(done.stdout.splitlines()[-1])["layers"] == ["owned", "owned"]
