@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import insert, select
 
 from spatial.access import PERMISSIONS
 from spatial.db import Database
@@ -13,6 +14,7 @@ from spatial.imports.subjects import SUBJECTS
 from spatial.incidents.model import Told
 from spatial.incidents.rules import LONGEST_ID, LONGEST_TEXT
 from spatial.incidents.service import take as tell
+from spatial.tables import Category, CategoryAlias, Source
 from spatial.time import now
 from tests import rows
 from tests.importing import ACTOR
@@ -72,6 +74,27 @@ def test_what_is_too_long_for_a_request_is_too_long_for_a_file(
     told = event(**{field: "x" * (longest + 1)})
     assert client.post("/incidents", json=told).status_code == 400
     assert by_file(database, told) == {"text-too-long"}
+
+
+@pytest.mark.parametrize("source", ["110", "12345"])
+@pytest.mark.parametrize("category", ["theft", "0407", "noise", "arson"])
+def test_a_category_means_the_same_in_a_request_and_in_a_file(
+    client: TestClient, database: Database, source: str, category: str
+) -> None:
+    """A source's own code, even one that is another word of ours, or ours, or one that nobody knows."""
+    with database.write() as session:
+        known = {row.code: row.id for row in session.execute(select(Category.code, Category.id))}
+        hotline = session.scalar(select(Source.id).where(Source.code == "12345"))
+        own = insert(CategoryAlias).values(source_id=hotline, code="theft", category_id=known["noise"])
+        session.execute(own)
+    reply = client.post("/incidents", json=event(source=source, category=category))
+    faults = by_file(database, event(source=source, category=category, external_id="2"))
+    assert faults == (set() if reply.status_code == 201 else {"category-not-known"})
+    found = client.get("/incidents", params={"start": AT, "source": source}).json()["features"]
+    stored = [one["properties"]["category"] for one in found]
+    own_codes = {("12345", "theft"): "noise", ("12345", "0407"): "bicycle"}
+    meant = own_codes.get((source, category), category if category in known else None)
+    assert stored == ([] if meant is None else [meant, meant])
 
 
 def test_what_is_too_old_to_keep_is_not_taken_in_either_way(database: Database) -> None:

@@ -19,7 +19,6 @@ def writes(comparison: Comparison) -> Iterator[str]:
     def filled(statements: tuple[str, ...]) -> Iterator[str]:
         return (statement.format(changes=changes, known=NOW) for statement in statements)
 
-    yield from filled(subject.before)
     if subject.apply is not None:
         yield from filled(subject.apply)
     elif subject.history == "plain":

@@ -42,7 +42,7 @@ class Field:
     refers: str | None = None  # a reference of `references`
     lookup: str | None = None  # SQL over `s` of the code that is looked up, where it is not the cell alone
     default: str | None = None  # SQL of what an empty cell means
-    column: str | None = ""  # of the table; default: its name; None where `Subject.more` tells how it is written
+    column: str | None = ""  # of the table; default: its name; None where `Subject.more` or `apply` writes it
     read: str | None = None  # SQL of what is stored; default: the column
     least: float | None = None
     most: float | None = None
@@ -65,13 +65,14 @@ class Field:
 class Thing:
     """What stays the same through all versions of a row: its table, the SQL of how it is found, what is written of it.
 
-    `found` is a relation of `id` and the fields of the key; `written` maps columns to SQL over the change `d`.
+    `found` is a relation of `id` and the fields of the key; `written` maps columns to SQL over the change `d`, unless
+    `Subject.apply` writes it.
     """
 
     table: str
     column: str  # of the table of versions
     found: str
-    written: Mapping[str, str]
+    written: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,6 @@ class Subject:
     exclusions: tuple[Exclusion, ...] = ()
     checks: tuple[Check, ...] = ()
     apply: tuple[str, ...] | None = None  # SQL instead of the usual writes
-    before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     can_end: bool = True
     scope: str = "true"  # SQL over the stored `o`: of what a complete file tells all

@@ -12,6 +12,20 @@ from spatial.errors import Fault, InputError, NotFound
 from spatial.tables import Category, CategoryAlias, Source
 
 
+def our_code(source: str, category: str) -> str:
+    """Return SQL of our code for what a source calls a category; both are SQL of codes.
+
+    A source's own code goes before ours: where both use one word, the source means what it always meant by it. All
+    aliases are read once a statement, whatever the number of its rows.
+    """
+    return f"""coalesce((
+        SELECT jsonb_object_agg(called.source, called.codes) FROM (
+            SELECT source.code AS source, jsonb_object_agg(alias.code, category.code) AS codes
+            FROM category_alias AS alias JOIN source ON source.id = alias.source_id
+            JOIN category ON category.id = alias.category_id GROUP BY source.code) AS called
+        ) #>> ARRAY[{source}, {category}], {category})"""  # noqa: S608  # SQL of ours
+
+
 def source_rows(session: Session) -> Sequence[Source]:
     """Return all sources, by code."""
     return session.scalars(select(Source).order_by(Source.code)).all()

@@ -18,6 +18,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from spatial.incidents.model import Report
+from spatial.incidents.sources import our_code
+from spatial.incidents.written import writes
 
 COLUMNS = (
     "n", "source", "external_id", "category", "at", "span", "lon", "lat", "precision_m", "masked_text",
@@ -34,7 +36,7 @@ _TABLES = text("""
     ) ON COMMIT DELETE ROWS;
     CREATE TEMPORARY TABLE IF NOT EXISTS incident_change (
         n bigint, change text, id bigint, source_id bigint, category_id bigint, key_id bigint, has_key boolean,
-        old_id bigint, old_at timestamptz
+        old_id bigint
     ) ON COMMIT DELETE ROWS;
     DELETE FROM incident_stage;
     DELETE FROM incident_change
@@ -45,24 +47,22 @@ _STAGE = text(f"""
     SELECT {", ".join(COLUMNS)} FROM jsonb_populate_recordset(NULL::incident_stage, CAST(:rows AS jsonb))
 """)  # noqa: S608  # names of columns, from above
 
-# A source's own code goes before ours: where both use one word, the source means what it always meant by it.
-_RESOLVED = """
+_RESOLVED = f"""
     FROM incident_stage AS stage
     LEFT JOIN source ON source.code = stage.source
-    LEFT JOIN category_alias AS alias ON alias.source_id = source.id AND alias.code = stage.category
-    LEFT JOIN category AS ours ON ours.code = stage.category
+    LEFT JOIN category ON category.code = {our_code("stage.source", "stage.category")}
 """
 
 _UNKNOWN = text(f"""
     SELECT stage.n, stage.source, stage.category, source.id IS NOT NULL AS has_source,
-        coalesce(alias.category_id, ours.id) IS NOT NULL AS has_category
+        category.id IS NOT NULL AS has_category
     {_RESOLVED}
-    WHERE source.id IS NULL OR coalesce(alias.category_id, ours.id) IS NULL
+    WHERE source.id IS NULL OR category.id IS NULL
     ORDER BY stage.n LIMIT :limit
 """)
 
 _COMPARE = text(f"""
-    INSERT INTO incident_change (n, change, source_id, category_id, key_id, has_key, old_id, old_at, id)
+    INSERT INTO incident_change (n, change, source_id, category_id, key_id, has_key, old_id, id)
     SELECT found.*, CASE WHEN change <> 'same' THEN nextval(pg_get_serial_sequence('incident', 'id')) END
     FROM (
         SELECT stage.n,
@@ -70,12 +70,12 @@ _COMPARE = text(f"""
                  WHEN (old.at, old.category_id, old.span, old.point, old.precision_m, old.masked_text,
                        old.dispatched_at, old.arrived_at, old.closed_at)
                       IS DISTINCT FROM
-                      (stage.at, coalesce(alias.category_id, ours.id), stage.span,
+                      (stage.at, category.id, stage.span,
                        ST_SetSRID(ST_MakePoint(stage.lon, stage.lat), 4490), stage.precision_m, stage.masked_text,
                        stage.dispatched_at, stage.arrived_at, stage.closed_at)
                  THEN 'changed' ELSE 'same' END AS change,
-            source.id, coalesce(alias.category_id, ours.id),
-            coalesce(key.id, nextval(pg_get_serial_sequence('incident_key', 'id'))), key.id IS NOT NULL, old.id, old.at
+            source.id, category.id,
+            coalesce(key.id, nextval(pg_get_serial_sequence('incident_key', 'id'))), key.id IS NOT NULL, old.id
         {_RESOLVED}
         LEFT JOIN incident_key AS key ON key.source_id = source.id AND key.external_id = stage.external_id
         LEFT JOIN incident AS old ON old.id = key.current_id AND upper_inf(old.recorded)
@@ -90,33 +90,15 @@ _HEARD = text("""
     WHERE source.code IN (SELECT DISTINCT source FROM incident_stage) OR source.code = :source
 """)
 
-_MONTHS = text("""
-    SELECT ensure_incident_months(at, at)
-    FROM (SELECT DISTINCT date_trunc('month', stage.at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS at
-          FROM incident_stage AS stage JOIN incident_change AS change USING (n) WHERE change.change <> 'same') AS month
-""")
-
-_CLOSE = text("""
-    UPDATE incident SET recorded = tstzrange(lower(recorded), :stamp)
-    FROM incident_change AS change
-    WHERE change.change = 'changed' AND incident.id = change.old_id AND incident.at = change.old_at
-""")
-
-# A new key names its version beforehand, so that the rule of one current version need not touch it again.
-_KEYS = text("""
-    INSERT INTO incident_key (id, source_id, external_id, current_id) OVERRIDING SYSTEM VALUE
-    SELECT change.key_id, change.source_id, stage.external_id, change.id
-    FROM incident_change AS change JOIN incident_stage AS stage USING (n) WHERE NOT change.has_key
-""")
-
-_VERSIONS = text("""
-    INSERT INTO incident (id, at, incident_key_id, category_id, span, point, precision_m, masked_text,
-        dispatched_at, arrived_at, closed_at, recorded) OVERRIDING SYSTEM VALUE
-    SELECT change.id, stage.at, change.key_id, change.category_id, stage.span,
-        ST_SetSRID(ST_MakePoint(stage.lon, stage.lat), 4490), stage.precision_m, stage.masked_text,
-        stage.dispatched_at, stage.arrived_at, stage.closed_at, tstzrange(:stamp, NULL)
-    FROM incident_change AS change JOIN incident_stage AS stage USING (n) WHERE change.change <> 'same'
-""")
+_WRITES = [
+    text(statement)
+    for statement in writes("""(
+        SELECT change.change, change.id, change.old_id, change.key_id, change.has_key, change.source_id,
+            stage.external_id, change.category_id, stage.at, stage.span,
+            ST_SetSRID(ST_MakePoint(stage.lon, stage.lat), 4490) AS point, stage.precision_m, stage.masked_text,
+            stage.dispatched_at, stage.arrived_at, stage.closed_at
+        FROM incident_change AS change JOIN incident_stage AS stage USING (n))""")
+]
 
 
 @dataclass(frozen=True)
@@ -172,10 +154,8 @@ def hear(session: Session, received_at: datetime, source: str | None = None) -> 
 
 def write(session: Session, stamp: datetime) -> None:
     """Write what was decided, known from `stamp` on: the stamp of this transaction's version of `incidents`."""
-    session.execute(_MONTHS)
-    session.execute(_CLOSE, {"stamp": stamp})
-    session.execute(_KEYS)
-    session.execute(_VERSIONS, {"stamp": stamp})
+    for statement in _WRITES:
+        session.execute(statement, {"stamp": stamp})
 
 
 _OWNERS = text("""

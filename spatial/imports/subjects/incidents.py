@@ -11,6 +11,8 @@ from spatial.incidents.rules import (
     LONGEST_ID,
     LONGEST_TEXT,
 )
+from spatial.incidents.sources import our_code
+from spatial.incidents.written import writes
 
 STEPS = ("at", "dispatched_at", "arrived_at", "closed_at")
 PAIRS = ", ".join(
@@ -23,11 +25,12 @@ sources = Subject(
     ("code",), "plain", "source", "source v", more={"title": TITLES},
 )  # fmt: skip
 
-# A source's own code goes before ours: where both use one word, the source means what it always meant by it.
-OURS = """CASE WHEN EXISTS (SELECT FROM category_alias) THEN coalesce(
-    (SELECT c.code FROM category_alias a JOIN category c ON c.id = a.category_id
-     WHERE a.code = s.category AND a.source_id = (SELECT id FROM source WHERE source.code = s.source)), s.category)
-    ELSE s.category END"""
+WRITTEN = """(
+    SELECT change, new_id AS id, old_id, thing_id AS key_id, is_known AS has_key, source AS source_id, external_id,
+        category AS category_id, at,
+        CASE WHEN "from" IS NOT NULL OR until IS NOT NULL THEN tstzrange("from", until) END AS span, geom AS point,
+        precision_m, masked_text, dispatched_at, arrived_at, closed_at
+    FROM {changes})"""
 
 incidents = Subject(
     "incidents", "incidents", PERMISSIONS["incidents.tell"].roles,
@@ -36,7 +39,7 @@ incidents = Subject(
         Field("external_id", "text", ("警情编号", "事件编号", "接警编号", "编号", "id"), required=True, column=None,
               read="t.external_id", most=LONGEST_ID),
         Field("category", "code", ("类别", "警情类别", "事件类别", "类型"), required=True, refers="category",
-              lookup=OURS),
+              lookup=our_code("s.source", "s.category")),
         Field("at", "instant", ("时间", "报警时间", "接警时间", "发生时间", "reported_at"), required=True),
         Field("from", "instant", ("最早时间", "span_from"), column=None, read="lower(v.span)"),
         Field("until", "instant", ("最晚时间", "span_until"), column=None, read="upper(v.span)"),
@@ -48,12 +51,8 @@ incidents = Subject(
     ),
     ("source", "external_id"), "records", "incident",
     "incident v JOIN incident_key t ON t.id = v.incident_key_id",
-    thing=Thing(
-        "incident_key", "incident_key_id", "SELECT id, source_id AS source, external_id FROM incident_key",
-        {"source_id": "d.source", "external_id": "d.external_id", "current_id": "d.new_id"},
-    ),
+    thing=Thing("incident_key", "incident_key_id", "SELECT id, source_id AS source, external_id FROM incident_key"),
     span="span", shape="point", shape_column="point", can_end=False,
-    more={"span": """CASE WHEN d."from" IS NOT NULL OR d.until IS NOT NULL THEN tstzrange(d."from", d.until) END"""},
     checks=(
         Check("reported-in-future", f"""
             SELECT d.row, 'at' AS field, '{{{{}}}}'::jsonb AS values FROM {{changes}} d
@@ -72,10 +71,7 @@ incidents = Subject(
             WHERE (d.dispatched_at < d.at OR d.arrived_at < greatest(d.at, d.dispatched_at)
                    OR d.closed_at < greatest(d.at, d.dispatched_at, d.arrived_at)) AND f.broken"""),
     ),
-    before=(
-        """SELECT ensure_incident_months(at, at) FROM (SELECT DISTINCT date_trunc('month', at) AS at FROM {changes}
-           WHERE change IN ('new', 'changed')) AS month""",
-    ),
+    apply=writes(WRITTEN),
     after=(
         "UPDATE source SET last_received = :stamp WHERE id IN (SELECT source FROM {changes})",
     ),
