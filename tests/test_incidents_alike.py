@@ -17,6 +17,7 @@ from spatial.incidents.service import take as tell
 from spatial.tables import Category, CategoryAlias, Source
 from spatial.time import now
 from tests import rows
+from tests.build import LAT
 from tests.importing import ACTOR
 from tests.test_incidents import AT, PLACE, client, count, database, event, told_faults
 
@@ -95,6 +96,17 @@ def test_a_category_means_the_same_in_a_request_and_in_a_file(
     own_codes = {("12345", "theft"): "noise", ("12345", "0407"): "bicycle"}
     meant = own_codes.get((source, category), category if category in known else None)
     assert stored == ([] if meant is None else [meant, meant])
+
+
+@pytest.mark.parametrize(("beyond", "is_far"), [(0.499, False), (0.501, True), (1.0, True)])
+def test_what_is_far_of_a_request_is_far_of_a_file(
+    client: TestClient, database: Database, beyond: float, is_far: bool
+) -> None:
+    """One bound about the outermost grids: a request is told of it in a note, a file has it as a fault."""
+    told = event(lat=LAT - beyond)
+    (note,) = client.post("/incidents", json=told).json()["notes"]
+    assert note["note"] == ("far-away" if is_far else "outside-grids")
+    assert by_file(database, told) == ({"far-from-grids"} if is_far else set())
 
 
 def test_what_is_too_old_to_keep_is_not_taken_in_either_way(database: Database) -> None:

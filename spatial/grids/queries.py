@@ -19,6 +19,10 @@ from spatial.grids.tiling import Identity, identity
 from spatial.history import in_force, known
 from spatial.tables import Finding, GridCell, GridVersion, Layer, Span, UnitVersion
 
+# How far beyond the outermost grids a place may lie: some 50 km. A motorway, a search or help for a neighbour leads so
+# far; and half a degree at most lets a wrong figure of whole degrees be noticed from the middle of a city as well.
+NEAR_DEGREES = 0.5
+
 
 @dataclass(frozen=True)
 class GridRecord:
@@ -113,12 +117,14 @@ def unit_codes(session: Session, at: datetime, known_at: datetime | None = None)
     return {row[0]: row[1] for row in rows}
 
 
-def extent(session: Session, at: datetime) -> Bounds | None:
-    """Return the bounds of all grids in force, in degrees; None when there are none."""
+def surroundings(session: Session, at: datetime) -> Bounds | None:
+    """Return the bounds in degrees within which places of this deployment lie; None where there are no grids."""
     box = select(func.ST_Extent(GridVersion.geom).label("box")).where(in_force(GridVersion, at, None)).subquery()
     corners = [getattr(func, name)(box.c.box) for name in ("ST_XMin", "ST_YMin", "ST_XMax", "ST_YMax")]
     west, south, east, north = session.execute(select(*corners)).one()
-    return None if west is None else (west, south, east, north)
+    if west is None:
+        return None
+    return west - NEAR_DEGREES, south - NEAR_DEGREES, east + NEAR_DEGREES, north + NEAR_DEGREES
 
 
 def findings_from(session: Session, layer_id: int, start: datetime, kinds: Collection[str]) -> list[FindingRecord]:

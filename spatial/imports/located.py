@@ -20,7 +20,6 @@ from spatial.tables import SRID
 
 FARTHEST_DEGREES = 5.0  # from the deployment's meridian; no city is as wide
 MOST_LON, MOST_LAT = 180, 90
-FAR = 1.0  # degrees beyond the outermost grids: some 100 km
 KINDS: dict[ShapeKind, tuple[GeometryType, GeometryType]] = {
     "point": (GeometryType.POINT, GeometryType.MULTIPOINT),
     "line": (GeometryType.LINESTRING, GeometryType.MULTILINESTRING),
@@ -31,7 +30,7 @@ KINDS: dict[ShapeKind, tuple[GeometryType, GeometryType]] = {
 
 @dataclass(frozen=True)
 class Frame:
-    """Where the rows may lie: the file's system, about the deployment's meridian and its grids where they are known.
+    """Where the rows may lie: the file's system, about the deployment's meridian, within its surroundings if known.
 
     Without a system nothing can be placed, and only that is looked at which needs none.
     """
@@ -39,7 +38,7 @@ class Frame:
     crs: str | None
     lon_0: float | None
     repair_limit: float
-    grids: systems.Bounds | None = None
+    within: systems.Bounds | None = None
 
     def degrees(self, xy: Floats) -> Floats:
         """Return stored degrees, rounded; what the system cannot place is infinite."""
@@ -167,10 +166,8 @@ def place_faults(lonlat: Floats, owner: NDArray[Any], frame: Frame) -> dict[int,
     far, beyond = np.zeros((2, len(lonlat)), dtype=bool)
     if frame.lon_0 is not None:
         far = np.abs(lon - frame.lon_0) > FARTHEST_DEGREES
-    if frame.grids is not None:
-        west, south, east, north = frame.grids
-        low, high = (west - FAR, south - FAR), (east + FAR, north + FAR)
-        beyond = np.asarray(((lonlat < low) | (lonlat > high)).any(axis=1))
+    if frame.within is not None:
+        beyond = np.asarray(((lonlat < frame.within[:2]) | (lonlat > frame.within[2:])).any(axis=1))
     counts = np.bincount(owner[lost]) if lost.any() else ()
     faults: dict[int, FaultyCell] = {}
     for kind, wrong in (

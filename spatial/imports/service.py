@@ -18,7 +18,7 @@ from spatial.access import Actor
 from spatial.db import hold_domain, open_version
 from spatial.errors import Fault, InputError
 from spatial.grids import about
-from spatial.grids.queries import extent
+from spatial.grids.queries import surroundings
 from spatial.imports.apply import writes
 from spatial.imports.cells import escaped
 from spatial.imports.columns import Reader, fault_of
@@ -239,8 +239,8 @@ class Import:
         if not (self.subject.shape and (source.has_shapes or "lon" in found.columns)):
             return Frame(None, None, limit), []
         plane = about.plane(self.session)
-        grids = None if self.options.as_is else extent(self.session, self.options.effective)
-        return Frame(self.crs, plane.lon_0 if plane else None, limit, grids), faults
+        within = None if self.options.as_is else surroundings(self.session, self.options.effective)
+        return Frame(self.crs, plane.lon_0 if plane else None, limit, within), faults
 
     def _note(self, faults: Iterable[RowFault]) -> None:
         lines = []

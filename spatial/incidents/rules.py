@@ -21,7 +21,6 @@ LONGEST_ID, LONGEST_TEXT = 200, 500  # characters; of a source's own number, and
 EARLIEST_REPORT = datetime(1980, 1, 1, tzinfo=UTC)  # before, it is an empty cell of some program
 CLOCKS_DIFFER = timedelta(hours=1)  # how far the clock of a source may be ahead
 LEAST_PRECISE_M = 100_000.0
-FAR = 0.5  # degrees beyond the outermost grids: some 50 km
 LATE_UNTIL = 3  # expected intervals; a source unheard for longer is silent
 
 State = Literal["fresh", "late", "silent", "never"]
@@ -63,10 +62,10 @@ def read_reports(
     return [_report(one, point, now, oldest) for one, point in zip(told, points, strict=True)]
 
 
-def is_far(lon: float, lat: float, extent: systems.Bounds) -> bool:
+def is_far(lon: float, lat: float, surroundings: systems.Bounds) -> bool:
     """Return whether a place is so far from all grids that its coordinates are more likely wrong than the grids."""
-    west, south, east, north = extent
-    return not (west - FAR <= lon <= east + FAR and south - FAR <= lat <= north + FAR)
+    west, south, east, north = surroundings
+    return not (west <= lon <= east and south <= lat <= north)
 
 
 def _stored_points(told: Sequence[Told], crs: str) -> list[tuple[float, float] | list[Fault]]:

@@ -56,7 +56,7 @@ def take(
     staged.keep(session, counting)
     changes = _write(session, actor, counting, heard=heard, now=now)
     owners = staged.owners(session, list(counting.items()), now)
-    notes = _Notes(owners, None if all(owners.values()) else grids.extent(session, now))
+    notes = _Notes(owners, None if all(owners.values()) else grids.surroundings(session, now))
 
     def taken(n: int, one: Told | Refused) -> Taken:
         if n in faults:
@@ -107,15 +107,15 @@ def _write(
 class _Notes:
     """What is worth saying of a place that is taken in all the same."""
 
-    def __init__(self, owners: Mapping[int, Mapping[str, str]], extent: Bounds | None) -> None:
+    def __init__(self, owners: Mapping[int, Mapping[str, str]], surroundings: Bounds | None) -> None:
         self.owners = owners
-        self._extent = extent
+        self._surroundings = surroundings
 
     def of(self, n: int, report: Report) -> tuple[Note, ...]:
         """Return the notes on one incident; without grids there are none."""
-        if self._extent is None or self.owners[n]:
+        if self._surroundings is None or self.owners[n]:
             return ()
-        return ("far-away",) if is_far(report.lon, report.lat, self._extent) else ("outside-grids",)
+        return ("far-away",) if is_far(report.lon, report.lat, self._surroundings) else ("outside-grids",)
 
 
 def _unknown_fault(one: staged.Unknown) -> Fault:

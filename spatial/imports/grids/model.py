@@ -107,7 +107,7 @@ class Stored:
     kind: LayerKind
     code_scheme: str
     plane: Plane | None = None
-    extent: Bounds | None = None
+    surroundings: Bounds | None = None
     grids: tuple[GridRecord, ...] = ()  # of the layer, in force at the effective instant
     later: tuple[GridRecord, ...] = ()  # versions of the layer that begin after it, earliest first
     grid_ids: Mapping[str, int] = field(default_factory=dict)  # of every code the layer ever gave

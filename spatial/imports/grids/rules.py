@@ -88,7 +88,7 @@ def _checked(table: SourceTable, request: Request, stored: Stored, repair_limit:
     faults += _renumbered(found, columns, stored)
     crs = request.source_crs or table.crs or ""
     lon_0 = stored.plane.lon_0 if stored.plane else None
-    shapes, bad_shapes = usable(table.shapes, table.numbers, crs, lon_0, stored.extent)
+    shapes, bad_shapes = usable(table.shapes, table.numbers, crs, lon_0, stored.surroundings)
     faults += bad_shapes
     whole = [entry for entry in found if not shapely.is_missing(shapes[list(entry.indexes)]).any()]
     if not whole:

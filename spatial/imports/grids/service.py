@@ -157,7 +157,7 @@ def _stored(session: Session, request: Request) -> Stored:
     within_id = _within_id(session, request, layer)
     at_all_times: dict[str, Any] = {
         "plane": about.plane(session),
-        "extent": queries.extent(session, request.effective),
+        "surroundings": queries.surroundings(session, request.effective),
         "units": tuple(queries.unit_records(session)),
         "within_id": within_id,
         "outline": queries.pieces_from(session, within_id, request.effective),

@@ -42,7 +42,7 @@ class Taken:
 
 
 def usable(
-    shapes: Geometries, numbers: Sequence[int], crs: str, lon_0: float | None, extent: systems.Bounds | None
+    shapes: Geometries, numbers: Sequence[int], crs: str, lon_0: float | None, within: systems.Bounds | None
 ) -> tuple[Geometries, list[Fault]]:
     """Return the shapes that can be taken, None for each other, and what is wrong: of each row the first thing.
 
@@ -55,7 +55,7 @@ def usable(
     whole = located.system_faults(crs)
     xy, owner = shapely.get_coordinates(found, return_index=True)
     if not whole and len(xy):
-        if systems.axes_swapped(xy, crs) or (extent and systems.axes_swapped(xy, crs, _around(extent))):
+        if systems.axes_swapped(xy, crs) or (within and systems.axes_swapped(xy, crs, within)):
             whole = [Fault("geometry", "axes-swapped", {"x": float(xy[0, 0]), "y": float(xy[0, 1])})]
         else:
             frame = located.Frame(crs, lon_0, 0.0)
@@ -79,12 +79,6 @@ def _without_area(shapes: Geometries) -> dict[int, FaultyCell]:
         elif endless[row]:
             faults[row] = FaultyCell("not-finite")
     return faults
-
-
-def _around(extent: systems.Bounds) -> systems.Bounds:
-    """Return bounds with a degree around them, for a file that reaches beyond what is stored."""
-    west, south, east, north = extent
-    return west - 1, south - 1, east + 1, north + 1
 
 
 def plane_of(shapes: Geometries, crs: str) -> Plane:
