@@ -109,6 +109,25 @@ def test_what_is_far_of_a_request_is_far_of_a_file(
     assert by_file(database, told) == ({"far-from-grids"} if is_far else set())
 
 
+def test_a_source_whose_file_holds_nothing_new_is_heard(database: Database) -> None:
+    """A file of what is stored already says that its source is alive; a dry run, or a file with a fault, does not."""
+
+    def heard() -> Any:
+        with database.read() as session:
+            return session.scalar(select(Source.last_received).where(Source.code == "110"))
+
+    assert by_file(database, event(), commit=False) == set()
+    assert by_file(database, event(category="arson")) == {"category-not-known"}
+    assert heard() is None
+    assert by_file(database, event()) == set()
+    first = heard()
+    assert by_file(database, event(), commit=False) == set()
+    assert heard() == first
+    assert by_file(database, event()) == set()
+    assert heard() > first
+    assert count(database, "incident") == 1
+
+
 def test_what_is_too_old_to_keep_is_not_taken_in_either_way(database: Database) -> None:
     """Retention would delete it the next night."""
     oldest = now() - timedelta(days=30)

@@ -10,6 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import insert
 
 import fixtures
 from api import import_jobs, multipart, worker
@@ -17,6 +18,7 @@ from api.app import create_app
 from spatial import jobs
 from spatial.db import Database
 from spatial.settings import Settings
+from spatial.tables import Category, Source
 from spatial.time import now
 from spatial.uploads import Uploads, safe_name
 from tests.importing import FOUR, geojson_file, rows
@@ -100,6 +102,28 @@ def test_a_file_is_tried_looked_at_and_committed(client: TestClient, database: D
     assert actions == ["import.send", "import.commit", "import-sources"]
     again = tried(client, database, SOURCES)
     assert (again["dry_run"]["report"]["counts"]["same"], again["can_commit"]) == (2, False)
+
+
+def test_a_file_with_nothing_new_is_committed_for_its_source_to_be_heard(database: Database, config: Settings) -> None:
+    """A feed that sends files stays fresh while nothing happens; report and page say that no more than that is done."""
+    tell = "source,external_id,category,at,lon,lat\n110,1,theft,2025-03-03T08:00:00Z,120.27,30.3\n"
+    with database.write() as session:
+        title = {"zh-CN": "x", "en": "x"}
+        session.execute(insert(Source).values(code="110", title=title))
+        matter = {"police_matter": True, "priority": 2, "handling_minutes": 30}
+        session.execute(insert(Category).values(code="theft", title=title, **matter))
+    heard = []
+    for client in asking_as(database, config, "dispatcher"):
+        for counted in ("new", "same", "same"):
+            found = tried(client, database, tell, "incidents", "feed.csv", source_crs="EPSG:4490")
+            assert (found["dry_run"]["report"]["counts"][counted], found["can_commit"]) == (1, True), found
+            page = client.get("/imports", params={"id": found["id"], "lang": "en"}).text
+            assert ("only records that the source has been heard" in page) == (counted == "same")
+            assert client.post(f"/imports/{found['id']}/commit").status_code == 202
+            work(database)
+            heard += [at for (at,) in rows(database, "SELECT last_received FROM source")]
+    assert heard[0] < heard[1] < heard[2]
+    assert rows(database, "SELECT count(*) FROM incident") == [(1,)]
 
 
 def test_all_faults_are_told_as_report_table_and_copy(client: TestClient, database: Database) -> None:

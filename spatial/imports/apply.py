@@ -15,17 +15,18 @@ GONE = "d.change IN ('changed', 'ended')"
 def writes(comparison: Comparison) -> Iterator[str]:
     """Yield the statements, in their order."""
     subject, changes = comparison.subject, comparison.changes
-
-    def filled(statements: tuple[str, ...]) -> Iterator[str]:
-        return (statement.format(changes=changes, known=NOW) for statement in statements)
-
     if subject.apply is not None:
-        yield from filled(subject.apply)
+        yield from _filled(subject.apply, changes)
     elif subject.history == "plain":
         yield from _plain(subject, changes)
     else:
         yield from _dated(subject, changes)
-    yield from filled(subject.after)
+    yield from _filled(subject.after, changes)
+
+
+def hears(comparison: Comparison) -> Iterator[str]:
+    """Yield the statements that put on record that rows have arrived, whatever becomes of them."""
+    return _filled(comparison.subject.hears, comparison.changes)
 
 
 def written(subject: Subject) -> dict[str, str]:
@@ -33,6 +34,10 @@ def written(subject: Subject) -> dict[str, str]:
     columns = {one.kept_in: f"d.{quoted(one.name)}" for one in subject.fields if one.kept_in}
     shape = {subject.shape_column: "d.geom"} if subject.shape else {}
     return {**columns, **shape, **subject.more}
+
+
+def _filled(statements: tuple[str, ...], changes: str) -> Iterator[str]:
+    return (statement.format(changes=changes, known=NOW) for statement in statements)
 
 
 def _plain(subject: Subject, changes: str) -> Iterator[str]:

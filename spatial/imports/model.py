@@ -126,6 +126,7 @@ class Subject:
     checks: tuple[Check, ...] = ()
     apply: tuple[str, ...] | None = None  # SQL instead of the usual writes
     after: tuple[str, ...] = ()
+    hears: tuple[str, ...] = ()  # SQL of that its rows have arrived, even if nothing of them is new
     can_end: bool = True
     scope: str = "true"  # SQL over the stored `o`: of what a complete file tells all
     dated_by_row: bool = True  # versions: a row may say itself from when it holds

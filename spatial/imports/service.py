@@ -19,7 +19,7 @@ from spatial.db import hold_domain, open_version
 from spatial.errors import Fault, InputError
 from spatial.grids import about
 from spatial.grids.queries import surroundings
-from spatial.imports.apply import writes
+from spatial.imports.apply import hears, writes
 from spatial.imports.cells import escaped
 from spatial.imports.columns import Reader, fault_of
 from spatial.imports.compare import Comparison
@@ -149,6 +149,11 @@ class Import:
         detail = {"effective": self.options.effective.isoformat(), "rows": self.counts, **told}
         audit.record(self.session, actor.name, f"import-{self.subject.name}", f"domain {self.subject.domain}", detail)
 
+    def hear(self) -> None:
+        """Put on record that the rows have arrived."""
+        for statement in hears(self.comparison):
+            self._do(statement)
+
     @cached_property
     def counts(self) -> dict[Change, int]:
         """How many rows become what."""
@@ -181,6 +186,11 @@ class Import:
     def writes(self) -> bool:
         """Whether anything is to be written."""
         return not self.fault_count and any(self.counts[one] for one in ("new", "changed", "ended"))
+
+    @property
+    def leaves_something(self) -> bool:
+        """Whether a commit would leave anything: what it writes, or that the rows have arrived."""
+        return self.writes or (bool(self.subject.hears) and self.rows > 0 and not self.fault_count)
 
     def outcome(self) -> Outcome:
         """Return what the import does, as far as it is known by now."""
@@ -294,4 +304,6 @@ def take_rows(
     if commit and one.writes:
         progress(WRITING, "writing")
         one.write(actor, {"file": source.file, **(told or {})})
+    if commit and one.leaves_something:
+        one.hear()
     return one

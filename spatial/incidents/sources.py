@@ -26,6 +26,11 @@ def our_code(source: str, category: str) -> str:
         ) #>> ARRAY[{source}, {category}], {category})"""  # noqa: S608  # SQL of ours
 
 
+def hear(sources: str, at: str) -> str:
+    """Return SQL of putting on record that sources were heard at an instant; `sources` is SQL of their ids."""
+    return f"UPDATE source SET last_received = greatest(last_received, {at}) WHERE id IN ({sources})"  # noqa: S608  # SQL of ours
+
+
 def source_rows(session: Session) -> Sequence[Source]:
     """Return all sources, by code."""
     return session.scalars(select(Source).order_by(Source.code)).all()

@@ -17,8 +17,8 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from spatial.incidents import sources
 from spatial.incidents.model import Report
-from spatial.incidents.sources import our_code
 from spatial.incidents.written import writes
 
 COLUMNS = (
@@ -50,7 +50,7 @@ _STAGE = text(f"""
 _RESOLVED = f"""
     FROM incident_stage AS stage
     LEFT JOIN source ON source.code = stage.source
-    LEFT JOIN category ON category.code = {our_code("stage.source", "stage.category")}
+    LEFT JOIN category ON category.code = {sources.our_code("stage.source", "stage.category")}
 """
 
 _UNKNOWN = text(f"""
@@ -85,10 +85,12 @@ _COMPARE = text(f"""
 
 _COUNTS = text("SELECT change, count(*) AS rows FROM incident_change GROUP BY change")
 
-_HEARD = text("""
-    UPDATE source SET last_received = greatest(source.last_received, :received_at)
-    WHERE source.code IN (SELECT DISTINCT source FROM incident_stage) OR source.code = :source
-""")
+_HEARD = text(
+    sources.hear(
+        "SELECT id FROM source WHERE code IN (SELECT stage.source FROM incident_stage AS stage) OR code = :source",
+        ":received_at",
+    )
+)
 
 _WRITES = [
     text(statement)

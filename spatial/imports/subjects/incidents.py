@@ -11,7 +11,7 @@ from spatial.incidents.rules import (
     LONGEST_ID,
     LONGEST_TEXT,
 )
-from spatial.incidents.sources import our_code
+from spatial.incidents.sources import hear, our_code
 from spatial.incidents.written import writes
 
 STEPS = ("at", "dispatched_at", "arrived_at", "closed_at")
@@ -72,9 +72,7 @@ incidents = Subject(
                    OR d.closed_at < greatest(d.at, d.dispatched_at, d.arrived_at)) AND f.broken"""),
     ),
     apply=writes(WRITTEN),
-    after=(
-        "UPDATE source SET last_received = :stamp WHERE id IN (SELECT source FROM {changes})",
-    ),
+    hears=(hear("SELECT source FROM {changes}", "now()"),),
 )  # fmt: skip
 
 SUBJECTS = (sources, incidents)
