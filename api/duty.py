@@ -13,6 +13,7 @@ from api.shapes import Listing, SpanOut, listing, span_out
 from spatial import paging
 from spatial.errors import NotFound, invalid
 from spatial.roster.listing import assignment_rows, officer_rows, shift_rows, team_rows
+from spatial.tables import LONGEST_CODE
 from spatial.time import parse_instant
 
 router = APIRouter(tags=["duty"], dependencies=[needs("duty.read")])
@@ -76,7 +77,7 @@ def officers(
     phones: Phones,
     moment: AskedMoment,
     page: Page,
-    unit: Annotated[str | None, Query(max_length=100, description="code of a unit")] = None,
+    unit: Annotated[str | None, Query(max_length=LONGEST_CODE, description="code of a unit")] = None,
 ) -> Listing[OfficerDetails]:
     """Return officers as of an instant."""
     found = officer_rows(session, moment, page, unit=unit)
@@ -89,7 +90,7 @@ def officer(
     session: ReadSession,
     phones: Phones,
     moment: AskedMoment,
-    number: Annotated[str, Path(max_length=100, description="number of an officer")],
+    number: Annotated[str, Path(max_length=LONGEST_CODE, description="number of an officer")],
 ) -> OfficerDetails:
     """Return an officer by number."""
     found = officer_rows(session, moment, paging.Page(1, None), number=number).rows
@@ -103,7 +104,7 @@ def teams(
     session: ReadSession,
     moment: AskedMoment,
     page: Page,
-    unit: Annotated[str | None, Query(max_length=100, description="code of a unit")] = None,
+    unit: Annotated[str | None, Query(max_length=LONGEST_CODE, description="code of a unit")] = None,
 ) -> Listing[TeamDetails]:
     """Return teams with the numbers of their members."""
     return listing(team_rows(session, moment, page, unit=unit), _team)
@@ -113,7 +114,7 @@ def teams(
 def team(
     session: ReadSession,
     moment: AskedMoment,
-    code: Annotated[str, Path(max_length=100, description="code of a team")],
+    code: Annotated[str, Path(max_length=LONGEST_CODE, description="code of a team")],
 ) -> TeamDetails:
     """Return a team by code."""
     found = team_rows(session, moment, paging.Page(1, None), code=code).rows
@@ -127,8 +128,8 @@ def assignments(
     session: ReadSession,
     moment: AskedMoment,
     page: Page,
-    layer: Annotated[str | None, Query(max_length=100, description="code of a layer")] = None,
-    officer: Annotated[str | None, Query(max_length=100, description="number of an officer")] = None,
+    layer: Annotated[str | None, Query(max_length=LONGEST_CODE, description="code of a layer")] = None,
+    officer: Annotated[str | None, Query(max_length=LONGEST_CODE, description="number of an officer")] = None,
 ) -> Listing[AssignmentDetails]:
     """Return assignments, by layer, grid and officer."""
     return listing(assignment_rows(session, moment, page, layer=layer, officer=officer), _assignment)
@@ -143,8 +144,8 @@ def shifts(
     end: Annotated[
         InstantText | None, Query(description="RFC 3339; default 24 h after the start, at most 31 d")
     ] = None,
-    unit: Annotated[str | None, Query(max_length=100, description="code of the unit whose roster")] = None,
-    officer: Annotated[str | None, Query(max_length=100, description="number of an officer")] = None,
+    unit: Annotated[str | None, Query(max_length=LONGEST_CODE, description="code of the unit whose roster")] = None,
+    officer: Annotated[str | None, Query(max_length=LONGEST_CODE, description="number of an officer")] = None,
 ) -> Listing[ShiftDetails]:
     """Return the shifts that touch `[start, end)`, in the order of their starts."""
     first, last = window(start, end, moment.at)

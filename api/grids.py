@@ -13,11 +13,12 @@ from api.shapes import Feature, FeatureCollection, SpanOut, features, shape_geoj
 from spatial import audit, jobs
 from spatial.grids import listing
 from spatial.paging import Paged
+from spatial.tables import LONGEST_CODE
 from spatial.time import now
 
 router = APIRouter(tags=["grids"], dependencies=[needs("areas.read")])
-LayerCode = Annotated[str, Path(max_length=100, description="code of a layer", examples=["police"])]
-GridCode = Annotated[str, Path(max_length=100, description="code of a grid")]
+LayerCode = Annotated[str, Path(max_length=LONGEST_CODE, description="code of a layer", examples=["police"])]
+GridCode = Annotated[str, Path(max_length=LONGEST_CODE, description="code of a grid")]
 
 
 class LayerDetails(BaseModel):
@@ -95,8 +96,8 @@ def grids(
     moment: AskedMoment,
     page: Page,
     layer: LayerCode,
-    unit: Annotated[str | None, Query(max_length=100, description="code of the grids' unit")] = None,
-    code: Annotated[str | None, Query(max_length=100, description="code of a grid")] = None,
+    unit: Annotated[str | None, Query(max_length=LONGEST_CODE, description="code of the grids' unit")] = None,
+    code: Annotated[str | None, Query(max_length=LONGEST_CODE, description="code of a grid")] = None,
 ) -> FeatureCollection[GridDetails]:
     """Return the grids in force, by code, as GeoJSON."""
     named = listing.layer_named(session, layer)
@@ -144,7 +145,7 @@ def findings(
     session: ReadSession,
     moment: AskedMoment,
     page: Page,
-    layer: Annotated[str | None, Query(max_length=100, description="code of a layer")] = None,
+    layer: Annotated[str | None, Query(max_length=LONGEST_CODE, description="code of a layer")] = None,
     kind: Annotated[str | None, Query(max_length=40, description="gap, overlap …")] = None,
 ) -> FeatureCollection[FindingDetails]:
     """Return what was found wrong with the layers and stands at the instant."""

@@ -14,9 +14,10 @@ from spatial.crs import Bounds
 from spatial.errors import invalid
 from spatial.incidents.listing import Wanted, incident_as_known, incident_rows, incident_versions
 from spatial.incidents.rules import LONGEST_ID
+from spatial.tables import LONGEST_CODE
 
 router = APIRouter(tags=["incidents"], dependencies=[needs("incidents.read")])
-SourceCode = Annotated[str, Path(max_length=100, description="code of a source", examples=["110"])]
+SourceCode = Annotated[str, Path(max_length=LONGEST_CODE, description="code of a source", examples=["110"])]
 ExternalId = Annotated[str, Path(max_length=LONGEST_ID, description="the source's own number of the incident")]
 
 
@@ -60,15 +61,19 @@ def incidents(
         InstantText | None, Query(description="RFC 3339; default 24 h after the start, at most 31 d")
     ] = None,
     category: Annotated[
-        str | None, Query(max_length=100, description="code of a kind of matter, with all below")
+        str | None, Query(max_length=LONGEST_CODE, description="code of a kind of matter, with all below")
     ] = None,
-    source: Annotated[str | None, Query(max_length=100, description="code of a source")] = None,
+    source: Annotated[str | None, Query(max_length=LONGEST_CODE, description="code of a source")] = None,
     bbox: Annotated[
         str | None, Query(max_length=200, description="west,south,east,north", examples=["117.1,34.2,117.3,34.3"])
     ] = None,
     grid: Annotated[
         str | None,
-        Query(max_length=210, description="layer/code of a grid, as in force at `at`", examples=["police/SW-JG-09"]),
+        Query(
+            max_length=2 * LONGEST_CODE + 1,
+            description="layer/code of a grid, as in force at `at`",
+            examples=["police/SW-JG-09"],
+        ),
     ] = None,
 ) -> FeatureCollection[IncidentDetails]:
     """Return the incidents reported in `[start, end)`, in the order of their reporting, as GeoJSON."""

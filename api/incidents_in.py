@@ -20,6 +20,7 @@ from spatial.errors import Fault, InputError, invalid
 from spatial.incidents.model import Change, Refused, Taken, Told
 from spatial.incidents.rules import LONGEST_ID, LONGEST_TEXT, oldest_kept
 from spatial.incidents.service import take
+from spatial.tables import LONGEST_CODE
 from spatial.time import now
 
 router = APIRouter(tags=["incidents"], dependencies=[needs("incidents.tell")])
@@ -38,7 +39,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "dispatched_at": "2025-03-03T08:33:00+08:00",
 }
 Crs = Annotated[str, Query(max_length=4000, description="of all places: EPSG code, WKT, PROJ string, gcj02 or bd09")]
-Short = Annotated[PlainText, Field(min_length=1, max_length=100)]
+Short = Annotated[PlainText, Field(min_length=1, max_length=LONGEST_CODE)]
 
 
 class IncidentIn(BaseModel):
@@ -152,7 +153,10 @@ def tell_many(
     crs: Crs = "EPSG:4490",
     source: Annotated[
         str | None,
-        Query(max_length=100, description="source of events that name none; it counts as heard even without events"),
+        Query(
+            max_length=LONGEST_CODE,
+            description="source of events that name none; it counts as heard even without events",
+        ),
     ] = None,
     partial: Annotated[bool, Query(description="take in what can be, instead of all or nothing")] = False,
 ) -> BatchOut:

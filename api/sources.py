@@ -12,12 +12,12 @@ from api.errors import problem_responses
 from api.shapes import Listing
 from spatial.incidents.rules import State, freshness
 from spatial.incidents.sources import aliases_of, replace_aliases, source_rows
-from spatial.tables import Source
+from spatial.tables import LONGEST_CODE, Source
 from spatial.time import now
 
 router = APIRouter(tags=["incidents"], dependencies=[needs("sources.read")])
-SourceCode = Annotated[str, Path(max_length=100, description="code of a source", examples=["110"])]
-Code = Annotated[PlainText, Field(min_length=1, max_length=100)]
+SourceCode = Annotated[str, Path(max_length=LONGEST_CODE, description="code of a source", examples=["110"])]
+Code = Annotated[PlainText, Field(min_length=1, max_length=LONGEST_CODE)]
 
 
 class SourceOut(BaseModel):

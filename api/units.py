@@ -11,6 +11,7 @@ from api.shapes import Feature, FeatureCollection, SpanOut, features, shape_geoj
 from spatial import paging
 from spatial.errors import NotFound
 from spatial.grids.units import UnitRow, unit_rows
+from spatial.tables import LONGEST_CODE
 
 router = APIRouter(tags=["units"], dependencies=[needs("areas.read")])
 
@@ -42,7 +43,7 @@ def units(
 def unit(
     session: ReadSession,
     moment: AskedMoment,
-    code: Annotated[str, Path(max_length=100, description="code of a unit")],
+    code: Annotated[str, Path(max_length=LONGEST_CODE, description="code of a unit")],
 ) -> Feature[UnitDetails]:
     """Return a unit by its code."""
     found = unit_rows(session, moment, paging.Page(1, None), code=code).rows

@@ -14,7 +14,7 @@ from spatial.imports.subjects import SUBJECTS
 from spatial.incidents.model import Told
 from spatial.incidents.rules import LONGEST_ID, LONGEST_TEXT
 from spatial.incidents.service import take as tell
-from spatial.tables import Category, CategoryAlias, Source
+from spatial.tables import LONGEST_CODE, Category, CategoryAlias, Source
 from spatial.time import now
 from tests import rows
 from tests.build import LAT
@@ -67,7 +67,15 @@ def test_what_is_refused_of_a_request_is_refused_of_a_file(
     assert count(database, "incident") == (0 if told_of_request else 1)
 
 
-@pytest.mark.parametrize(("field", "longest"), [("external_id", LONGEST_ID), ("masked_text", LONGEST_TEXT)])
+@pytest.mark.parametrize(
+    ("field", "longest"),
+    [
+        ("external_id", LONGEST_ID),
+        ("masked_text", LONGEST_TEXT),
+        ("source", LONGEST_CODE),
+        ("category", LONGEST_CODE),
+    ],
+)
 def test_what_is_too_long_for_a_request_is_too_long_for_a_file(
     client: TestClient, database: Database, field: str, longest: int
 ) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from spatial.imports.model import Field, Kind
+from spatial.tables import LONGEST_CODE
 
 LONGEST_TEXT = 200
-LONGEST_CODE = 64
 LARGEST_EXACT = 10**15  # spreadsheets keep fifteen digits
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 CONTROL_IN_PROSE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # a text may have tabs and lines

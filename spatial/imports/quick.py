@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spatial.imports.cells import CONTROL, CONTROL_IN_PROSE, LONGEST_CODE, LONGEST_TEXT, WIDE
+from spatial.imports.cells import CONTROL, CONTROL_IN_PROSE, LONGEST_TEXT, WIDE
 from spatial.imports.model import Field
+from spatial.tables import LONGEST_CODE
 from spatial.time import EARLIEST, LATEST
 
 EDGES = re.compile(r"^\s|\s$|^$", re.MULTILINE)

@@ -23,7 +23,7 @@ from .areas import (
     UnitLink,
     UnitVersion,
 )
-from .base import SRID, Base, Span
+from .base import LONGEST_CODE, SRID, Base, Span
 from .duty import (
     OFFICER_KINDS,
     Assignment,
@@ -53,6 +53,7 @@ from .incidents import (
 
 __all__ = [
     "DOMAINS",
+    "LONGEST_CODE",
     "OFFICER_KINDS",
     "ROLES",
     "SRID",

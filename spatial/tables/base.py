@@ -10,6 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.schema import SchemaItem
 
 SRID = 4490  # CGCS2000 longitude/latitude
+LONGEST_CODE = 100  # characters, of what names a thing to people and to other systems
 
 
 def shape(kind: str) -> Geometry:
