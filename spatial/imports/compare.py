@@ -12,6 +12,7 @@ from functools import cached_property
 from spatial.imports.mapping import key_faults, key_of
 from spatial.imports.model import Field, Subject
 from spatial.imports.stored import TYPES, key_sql, quoted, reference, relation, resolved_type
+from spatial.tables import SRID
 
 MOST_MOVED = 2000  # enough to see whether all have moved alike
 TEXTS = ("text", "prose", "code", "choice")
@@ -57,7 +58,7 @@ class Comparison:
 
     def tables(self) -> Iterator[str]:
         """Yield the statements that make the temporary tables of this session, once."""
-        shape = ", geom geometry" if self.subject.shape else ""
+        shape = f", geom geometry(Geometry, {SRID})" if self.subject.shape else ""
         drawn = ", is_left_out boolean NOT NULL" if self.subject.shape else ""
         times = ', "from" timestamptz, until timestamptz' if self.dates_versions else ""
         staged = "".join(f", {quoted(one.name)} {TYPES[one.kind]}" for one in self.subject.fields)

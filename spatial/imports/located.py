@@ -16,7 +16,6 @@ from spatial.grids.noding import only_areas
 from spatial.grids.tiling import canonical, rounded
 from spatial.imports.cells import FaultyCell, Reading
 from spatial.imports.model import ShapeKind
-from spatial.tables import SRID
 
 FARTHEST_DEGREES = 5.0  # from the deployment's meridian; no city is as wide
 MOST_LON, MOST_LAT = 180, 90
@@ -58,9 +57,8 @@ class Located:
     nothing: frozenset[int] = frozenset()
 
     def as_text(self) -> list[str | None]:
-        """Return the shapes as COPY reads them."""
-        hexed = shapely.to_wkb(shapely.set_srid(self.shapes, SRID), hex=True, include_srid=True)
-        texts: list[str | None] = hexed.tolist()
+        """Return the shapes as COPY reads them; the column knows their system."""
+        texts: list[str | None] = shapely.to_wkb(self.shapes, hex=True).tolist()
         return texts
 
 
