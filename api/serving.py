@@ -4,6 +4,7 @@ import contextlib
 import signal
 import socket
 import threading
+from collections.abc import Iterator
 from datetime import date
 
 import uvicorn
@@ -50,7 +51,8 @@ def prepare_demo(database: Database, settings: Settings, console: Console) -> No
         empty = is_empty(session)
     if empty:
         load_demo(database, settings, console, size=settings.size)
-    fixtures.extend(database, now=now())
+    with _progress_bar(settings, console, at_once=False) as progress:
+        fixtures.extend(database, now=now(), progress=progress)
     fixtures.report(database, now=now())
 
 
@@ -58,9 +60,7 @@ def load_demo(
     database: Database, settings: Settings, console: Console, *, size: str, anchor: date | None = None, scale: int = 1
 ) -> None:
     """Load the generated town or city, by default that of this week, with a progress bar."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(say("cli.loading", settings.language), total=1.0)
+    with _progress_bar(settings, console, at_once=True) as progress:
         fixtures.load(
             database,
             size=size,
@@ -68,8 +68,28 @@ def load_demo(
             anchor=anchor or fixtures.this_monday(now(), settings.zone),
             scale=scale,
             truth_file=settings.data_dir / "demo" / "truth.json",
-            progress=lambda share, what: bar.update(task, completed=share, description=what),
+            progress=progress,
         )
+
+
+@contextlib.contextmanager
+def _progress_bar(settings: Settings, console: Console, *, at_once: bool) -> Iterator[fixtures.Progress]:
+    """Show a bar, at once or as soon as it hears of anything, until the end; yield what moves it."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    bar = Progress(*columns, console=console)
+    task = bar.add_task(say("cli.loading", settings.language), total=1.0)
+    if at_once:
+        bar.start()
+
+    def move(share: float, what: str) -> None:
+        bar.start()
+        bar.update(task, completed=share, description=what)
+
+    try:
+        yield move
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def run(database: Database, settings: Settings, notice: Notice, *, worker: bool) -> None:

@@ -444,10 +444,16 @@ def test_a_town_follows_what_is_there_already(empty_database: Database) -> None:
 
 def test_rosters_are_extended_when_a_week_is_left(town_copy: Database) -> None:
     """Two weeks are added when less than one is left, once; the rotation goes on, and no squad area is left alone."""
-    assert fixtures.extend(town_copy, now=LAST - timedelta(days=8)) == 0
-    added = fixtures.extend(town_copy, now=LAST - timedelta(days=6))
-    assert added > 3000
-    assert fixtures.extend(town_copy, now=LAST - timedelta(days=6)) == 0
+    shares: list[float] = []
+
+    def extended(now: datetime) -> int:
+        return fixtures.extend(town_copy, now=now, progress=lambda share, _text: shares.append(share))
+
+    assert (extended(LAST - timedelta(days=8)), shares) == (0, [])
+    assert extended(LAST - timedelta(days=6)) > 3000
+    assert shares == sorted(shares)
+    assert (len(shares), shares[0], shares[-1]) == (17, 0.0, 1.0), "one for each day, one for its checks, begin and end"
+    assert (extended(LAST - timedelta(days=6)), len(shares)) == (0, 17)
     with town_copy.read() as session:
         end = session.scalar(select(func.max(func.upper(Shift.planned))))
         gaps = session.execute(text(SQUAD_GAPS), {"start": LAST - timedelta(days=7), "end": LAST + timedelta(days=14)})
@@ -458,7 +464,7 @@ def test_rosters_are_extended_when_a_week_is_left(town_copy: Database) -> None:
 def test_rosters_start_again_after_a_long_sleep(town_copy: Database) -> None:
     """A demo started months later has two weeks of rosters before and after the day."""
     now = LAST + timedelta(days=100, hours=5)
-    assert fixtures.extend(town_copy, now=now) > 5000
+    assert fixtures.extend(town_copy, now=now, progress=lambda *_: None) > 5000
     with town_copy.read() as session:
         span = {"start": now - timedelta(days=14), "end": now + timedelta(days=13)}
         assert [row.gaps for row in session.execute(text(SQUAD_GAPS), span)] == ["{}", "{}", "{}"]
@@ -466,7 +472,7 @@ def test_rosters_start_again_after_a_long_sleep(town_copy: Database) -> None:
 
 def test_a_real_city_is_not_extended(empty_database: Database) -> None:
     """Rosters of a deployment that is not synthetic are nobody's to invent."""
-    assert fixtures.extend(empty_database, now=LAST) == 0
+    assert fixtures.extend(empty_database, now=LAST, progress=lambda *_: None) == 0
 
 
 SQUAD_GAPS = """
