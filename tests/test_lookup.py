@@ -254,6 +254,36 @@ def test_the_chain_is_followed_in_its_order(empty_database: Database) -> None:
     }  # fmt: skip
 
 
+def test_a_squad_that_covers_a_station_covers_its_grids(empty_database: Database) -> None:
+    """A patrol of the whole station is out in each of its grids, and beside those of others; a crew waits there."""
+
+    def fill(world: World, ids: Ids) -> None:
+        staffed(world, ids)
+        ids["E"] = world.grid(ids["layer"], "E", cell(2, 1), world.unit("S2"))
+        world.shift(ids["station"], T0, T0 + 8 * HOUR, officer=ids["002"], kind="duty", units=[ids["station"]])
+        world.shift(ids["station"], T0, T0 + 3 * HOUR, team=ids["squad"], kind="patrol", units=[ids["station"]])
+
+    make(empty_database, fill)
+    for column, row in ((0, 1), (1, 0)):
+        said = police(empty_database, *middle(column, row))
+        assert outcomes(said) == {
+            "own-officer": "nobody-on-shift", "squad": "on-duty", "duty-crew": "on-duty",
+            "next-squad": "nobody-on-shift", "branch": "desk",
+        }  # fmt: skip
+        assert said.response is not None
+        assert said.response.covering is not None
+        assert said.response.covering.responders[0].until == T0 + 3 * HOUR
+    beside = answer(empty_database, *middle(2, 1))
+    assert outcomes(beside.layers[0])["next-squad"] == "on-duty"
+    assert outcomes(beside.layers[0])["squad"] == "nobody-on-shift"
+    assert beside.next_change_at == T0 + 3 * HOUR
+    with empty_database.read() as session:
+        found = {one.grid.code: one.response.covering for one in states(session, T0 + HOUR)}
+    assert {code: covering and covering.step.key for code, covering in found.items()} == {
+        **dict.fromkeys("ABCD", "squad"), "E": None,
+    }  # fmt: skip
+
+
 def test_auxiliaries_alone_are_no_police_cover_unless_a_rule_says_so(empty_database: Database) -> None:
     """A crew of auxiliaries does not cover a police grid; under a staffing rule that lets them suffice it does."""
     ids = make(empty_database, staffed)

@@ -167,7 +167,8 @@ def _duty(session: Session, grids: Sequence[Candidate], moment: Moment, beside: 
     grid_ids = {one.grid.id for one in grids}
     asked = {one.grid.id for one in grids if _asks_neighbours(chains.get(one.layer_id, ()))}
     neighbours = queries.neighbours(session, asked, moment) if asked else {}
-    subjects = Subjects(grid_ids.union(*neighbours.values()), set(tree.units))
+    units_beside = {unit_id for beside in neighbours.values() for unit_id in beside.values() if unit_id}
+    subjects = Subjects(grid_ids.union(*neighbours.values()), tree.units.keys() | units_beside)
     assigned = roster.assigned(session, grid_ids, moment)
     rules_in_force = roster.suffice_rules(session, moment)
     zone = settings().zone
@@ -181,7 +182,7 @@ def _duty(session: Session, grids: Sequence[Candidate], moment: Moment, beside: 
     facts = Facts(tree, assigned, roster.on_shift(session, subjects, moment), frozenset(suffice))
     responses = {}
     for one in grids:
-        subject = Subject(one.grid.id, one.layer_id, one.unit_id, neighbours.get(one.grid.id, frozenset()))
+        subject = Subject(one.grid.id, one.layer_id, one.unit_id, neighbours.get(one.grid.id, {}))
         responses[one.grid.id] = respond(chains.get(one.layer_id, ()), subject, facts)
     edges = (next_edge(rule, moment.at, zone) for rule in rules_in_force)
     return _Duty(tree, assigned, responses, subjects, min((edge for edge in edges if edge is not None), default=None))

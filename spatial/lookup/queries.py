@@ -61,11 +61,11 @@ def nearest(session: Session, question: Question, layer_id: int) -> Candidate | 
     return next(iter(_candidates(session, wanted)), None)
 
 
-def neighbours(session: Session, grid_ids: Collection[int], moment: Moment) -> dict[int, frozenset[int]]:
-    """Return, for some grids, the grids of the same layer that touch them."""
+def neighbours(session: Session, grid_ids: Collection[int], moment: Moment) -> dict[int, dict[int, int | None]]:
+    """Return, for some grids, the grids of the same layer that touch them, each with its unit."""
     other = aliased(GridVersion)
     rows = session.execute(
-        select(GridVersion.grid_id, other.grid_id.label("other_id"))
+        select(GridVersion.grid_id, other.grid_id.label("other_id"), other.unit_id)
         .join(other, (other.layer_id == GridVersion.layer_id) & func.ST_Intersects(other.geom, GridVersion.geom))
         .where(
             GridVersion.grid_id.in_(grid_ids),
@@ -74,10 +74,10 @@ def neighbours(session: Session, grid_ids: Collection[int], moment: Moment) -> d
             in_force(other, moment.at, moment.known_at),
         )
     )
-    found: dict[int, set[int]] = defaultdict(set)
+    found: dict[int, dict[int, int | None]] = defaultdict(dict)
     for row in rows:
-        found[row.grid_id].add(row.other_id)
-    return {grid_id: frozenset(others) for grid_id, others in found.items()}
+        found[row.grid_id][row.other_id] = row.unit_id
+    return found
 
 
 def faults_at(session: Session, question: Question) -> dict[int, Finding]:

@@ -39,12 +39,12 @@ class Facts:
 
 @dataclass(frozen=True)
 class Subject:
-    """The grid asked about, its unit, and the grids that touch it."""
+    """The grid asked about and its unit, and the grids that touch it, each with its unit."""
 
     grid_id: int
     layer_id: int
     unit_id: int | None
-    neighbours: frozenset[int]
+    neighbours: Mapping[int, int | None]
 
 
 def _places(found: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
@@ -56,11 +56,17 @@ def _places(found: Iterable[tuple[int, int]]) -> dict[int, list[int]]:
 
 
 def respond(chain: Iterable[Step], subject: Subject, facts: Facts) -> Response:
-    """Return the outcome of every step of a layer's chain for one grid."""
-    return Response(tuple(_outcome(step, subject, facts) for step in chain))
+    """Return the outcome of every step of a layer's chain for one grid.
+
+    A shift covers the grids that it names, and all grids of a unit that it names, unless the chain asks for such shifts
+    at the unit: a patrol of the station is out in each of its grids, while its duty crew waits at the station.
+    """
+    steps = tuple(chain)
+    at_units = [step for step in steps if step.source == "unit_shift"]
+    return Response(tuple(_outcome(step, subject, facts, at_units) for step in steps))
 
 
-def _outcome(step: Step, subject: Subject, facts: Facts) -> StepOutcome:
+def _outcome(step: Step, subject: Subject, facts: Facts, at_units: Sequence[Step]) -> StepOutcome:
     unit = facts.tree.follow(subject.unit_id, step.unit_path)
     if step.source == "assignment":
         return _assignment(step, subject, facts)
@@ -68,41 +74,58 @@ def _outcome(step: Step, subject: Subject, facts: Facts) -> StepOutcome:
         return _desk(step, unit)
     if step.source == "unit_shift" and unit is None:
         return StepOutcome(step, None, (), "no-unit")
-    present = [one for one in _covering(step, subject, unit, facts) if _counts(one, step)]
-    fitting = [one for one in present if _fits(one, step, subject, facts)]
+    ends = _covering(step, subject, unit, facts, at_units)
+    present = {place: facts.on_shift[place] for place in sorted(ends) if _counts(facts.on_shift[place], step)}
+    fitting = {place: one for place, one in present.items() if _fits(one, step, subject, facts)}
     responders = tuple(
-        Responder(one.who, one.kind, _until(one, step, subject, unit), on_duty=True) for one in _once_each(fitting)
+        Responder(one.who, one.kind, _until(one, ends[place]), on_duty=True) for place, one in _once_each(fitting)
     )
     if responders:
         return StepOutcome(step, unit, responders, "on-duty")
-    only_auxiliaries = step.is_cover and any(AUXILIARY in _kinds(one) for one in present)
+    only_auxiliaries = step.is_cover and any(AUXILIARY in _kinds(one) for one in present.values())
     return StepOutcome(step, unit, (), "auxiliaries-alone" if only_auxiliaries else "nobody-on-shift")
 
 
-def _until(one: OnShift, step: Step, subject: Subject, unit: UnitRef | None) -> datetime | None:
-    """Return the end of a shift, or of what it covers here if that is sooner."""
-    match step.source:
-        case "grid_shift":
-            covered = [one.grids[subject.grid_id]]
-        case "neighbour_shift":
-            covered = [end for grid, end in one.grids.items() if grid in subject.neighbours]
-        case _:
-            covered = [one.units[unit.id]] if unit else []
-    latest = None if None in covered else max((end for end in covered if end is not None), default=None)
+def _until(one: OnShift, ends: Sequence[datetime | None]) -> datetime | None:
+    """Return the end of a shift, or of what it covers here if that is sooner; an end of None is open."""
+    latest = None if None in ends else max((end for end in ends if end is not None), default=None)
     return min((end for end in (one.until, latest) if end is not None), default=None)
 
 
-def _covering(step: Step, subject: Subject, unit: UnitRef | None, facts: Facts) -> list[OnShift]:
-    """Return the shifts that cover what a step looks at: the grid, the grids beside it but not itself, or a unit."""
+def _covering(
+    step: Step, subject: Subject, unit: UnitRef | None, facts: Facts, at_units: Sequence[Step]
+) -> Mapping[int, Sequence[datetime | None]]:
+    """Return the shifts that cover what a step looks at, as places in `on_shift`, with the ends of their cover.
+
+    A step looks at the grid, at the grids beside it (then those who cover it themselves are left out), or at a unit.
+    """
+    own = {subject.grid_id: subject.unit_id}
     match step.source:
         case "grid_shift":
-            places = facts.on_grid.get(subject.grid_id, ())
+            return _covering_grids(own, facts, at_units)
         case "neighbour_shift":
-            beside = {place for grid in subject.neighbours for place in facts.on_grid.get(grid, ())}
-            places = sorted(beside.difference(facts.on_grid.get(subject.grid_id, ())))
+            beside = _covering_grids(subject.neighbours, facts, at_units)
+            return {place: beside[place] for place in beside.keys() - _covering_grids(own, facts, at_units).keys()}
         case _:
             places = facts.on_unit.get(unit.id, ()) if unit else ()
-    return [facts.on_shift[place] for place in places]
+            return {place: [facts.on_shift[place].units[unit.id]] for place in places if unit}
+
+
+def _covering_grids(
+    grids: Mapping[int, int | None], facts: Facts, at_units: Sequence[Step]
+) -> Mapping[int, Sequence[datetime | None]]:
+    """Return the shifts that cover any of some grids, each given with its unit, and the ends of their cover."""
+    ends: dict[int, list[datetime | None]] = defaultdict(list)
+    for grid_id, unit_id in grids.items():
+        for place in facts.on_grid.get(grid_id, ()):
+            ends[place].append(facts.on_shift[place].grids[grid_id])
+        if unit_id is None:
+            continue
+        for place in facts.on_unit.get(unit_id, ()):
+            one = facts.on_shift[place]
+            if not any(_counts(one, step) for step in at_units):
+                ends[place].append(one.units[unit_id])
+    return ends
 
 
 def _counts(one: OnShift, step: Step) -> bool:
@@ -130,12 +153,12 @@ def _kinds(one: OnShift) -> set[str]:
     return {member.kind for member in one.who.members} if isinstance(one.who, TeamRef) else {one.who.kind}
 
 
-def _once_each(present: Iterable[OnShift]) -> list[OnShift]:
+def _once_each(present: Mapping[int, OnShift]) -> list[tuple[int, OnShift]]:
     """Return each officer or team once, in the order of number or code; a part of a shift repeats its whole."""
-    first: dict[tuple[str, str], OnShift] = {}
-    for one in present:
+    first: dict[tuple[str, str], tuple[int, OnShift]] = {}
+    for place, one in present.items():
         name = one.who.number if isinstance(one.who, OfficerRef) else one.who.code
-        first.setdefault((type(one.who).__name__, name), one)
+        first.setdefault((type(one.who).__name__, name), (place, one))
     return [first[key] for key in sorted(first)]
 
 
