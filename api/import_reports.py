@@ -30,7 +30,7 @@ def rows_report(session: Session, one: Import) -> dict[str, Any]:
     return {
         "rows": outcome.rows,
         "counts": dict(outcome.counts),
-        "writes": outcome.writes,
+        "writes": one.leaves_something,
         "fault_count": outcome.fault_count,
         "faults": [fault_out(fault) for fault in outcome.faults[:SHOWN]],
         "notes": _notes(outcome.notes, outcome.more_notes),
