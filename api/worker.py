@@ -1,14 +1,17 @@
 """The worker: runs jobs until told to stop."""
 
+import logging
 import threading
 from datetime import date, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from api.import_jobs import commit_import, try_import
 from spatial import jobs
+from spatial.audit.anchors import drop_anchor
 from spatial.db import Database
 from spatial.errors import Busy
 from spatial.grids.check import recheck_layer
@@ -20,7 +23,9 @@ from spatial.time import now
 from spatial.uploads import Uploads
 
 IDLE = timedelta(seconds=1)
+ANCHORS_APART = timedelta(minutes=1)
 NAME = "worker"  # as which it is on record for what nobody asked for
+log = logging.getLogger(__name__)
 
 
 def check_tiling(session: Session, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -61,8 +66,22 @@ def plan_day(database: Database, day: date) -> None:
             jobs.enqueue_daily(session, kind, day, actor=NAME, now=now())
 
 
+def keep_audit(database: Database, data_dir: Path, stop: threading.Event) -> None:
+    """Anchor the audit's head outside of the database, now and then and at the end, beside whatever job runs."""
+    while True:
+        is_last = stop.wait(ANCHORS_APART.total_seconds())
+        try:
+            drop_anchor(database, data_dir, now())
+        except Exception as error:  # a database that is away, a full disk: it is tried again
+            log.warning("the audit was not anchored", exc_info=error)
+        if is_last:
+            return
+
+
 def work(database: Database, stop: threading.Event) -> None:
     """Run jobs one after another until `stop` is set; a database that is away is waited for."""
+    keeper = threading.Thread(target=keep_audit, args=(database, settings().data_dir, stop), name="audit", daemon=True)
+    keeper.start()
     planned: date | None = None
     while not stop.is_set():
         try:
@@ -76,3 +95,4 @@ def work(database: Database, stop: threading.Event) -> None:
             continue
         if ran is None:
             stop.wait(IDLE.total_seconds())
+    keeper.join()

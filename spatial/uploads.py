@@ -18,11 +18,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from spatial.errors import NotFound, SetupError
+from spatial.files import PRIVATE_FOLDER, sync_folder
 from spatial.settings import settings
 
 KEPT = timedelta(days=7)
 UNCLAIMED = timedelta(days=1)  # what has no job by then never gets one: whoever received it was killed
-PRIVATE = 0o700  # of folders: what is sent is for the service alone, whatever the umask is
 UNPACKED = "twingrid-unpacked-"  # how folders of temporary files begin into which archives are unpacked
 UNSAFE = re.compile(r"[^\w.\-()（）【】 ]+")
 LONGEST_NAME = 120
@@ -34,7 +34,7 @@ class Incoming:
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder
         self.name = safe_name(name)
-        folder.mkdir(PRIVATE)
+        folder.mkdir(PRIVATE_FOLDER)
         self._file = (folder / self.name).open("xb")
         self.bytes = 0
 
@@ -64,17 +64,13 @@ class Uploads:
 
     def incoming(self, upload_id: uuid.UUID, name: str) -> Incoming:
         """Return a new file, to be written, closed and kept or dropped."""
-        self._root.mkdir(PRIVATE, parents=True, exist_ok=True)
+        self._root.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
         return Incoming(self._root / f".{upload_id}", name)
 
     def keep(self, upload_id: uuid.UUID) -> None:
         """Let a file that was closed be there."""
         (self._root / f".{upload_id}").rename(self._root / str(upload_id))
-        folder = os.open(self._root, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._root)
 
     def file(self, upload_id: uuid.UUID) -> Path:
         """Return the file of an upload; `NotFound` where it is too old to be there."""
@@ -87,7 +83,7 @@ class Uploads:
         """Let an upload be there under another id, too, without using more of the disk; return the file's name."""
         file = self.file(upload_id)
         folder = self._root / f".{to}"
-        folder.mkdir(PRIVATE)
+        folder.mkdir(PRIVATE_FOLDER)
         (folder / file.name).hardlink_to(file)
         self.keep(to)
         return file.name
@@ -96,7 +92,7 @@ class Uploads:
     def reporting(self, upload_id: uuid.UUID, name: str) -> Iterator[Path]:
         """Yield the path of a part of the report, which then is there whole; a later one takes its place."""
         folder = self._root / f"{upload_id}.report"
-        folder.mkdir(PRIVATE, exist_ok=True)
+        folder.mkdir(PRIVATE_FOLDER, exist_ok=True)
         part = folder / f".{os.getpid()}.{name}"
         try:
             yield part

@@ -12,7 +12,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 import migrations
-from spatial import audit
 from spatial.db import Database, make_engine, open_version, require_fit, versions
 from spatial.errors import Conflict, InputError, SetupError
 from spatial.local_postgis import LocalPostgis
@@ -170,30 +169,6 @@ def test_history_is_closed_once(small: Small) -> None:
         session.execute(close)
     with pytest.raises(REFUSED), database.write() as session:
         session.execute(close)
-
-
-@pytest.mark.parametrize("sql", ["UPDATE audit SET actor = 'nobody'", "DELETE FROM audit", "TRUNCATE audit"])
-def test_audit_is_append_only(empty_database: Database, sql: str) -> None:
-    """An audit row can be neither changed nor deleted, and its chain holds."""
-    with empty_database.write() as session:
-        audit.record(session, "ann", "test", "thing/1", {"n": 1})
-        audit.record(session, "bob", "test", "thing/2", {"字": [1.5, None], "area_m2": 1e16, "b": 1e-7})
-    with pytest.raises(REFUSED), empty_database.write() as session:
-        session.execute(text(sql))
-    with empty_database.read() as session:
-        assert audit.first_broken_link(session) is None
-
-
-def test_a_forged_audit_row_is_found(empty_database: Database) -> None:
-    """A row changed by a superuser who switched the triggers off breaks the chain at that row."""
-    with empty_database.write() as session:
-        for number in range(5):
-            audit.record(session, "ann", "test", f"thing/{number}", {})
-    with empty_database.write() as session:
-        session.execute(text("SET LOCAL session_replication_role = replica"))
-        session.execute(text("UPDATE audit SET actor = 'eve' WHERE id = 3"))
-    with empty_database.read() as session:
-        assert audit.first_broken_link(session) == 3
 
 
 def test_versions_of_a_domain_strictly_increase(empty_database: Database) -> None:

@@ -21,7 +21,7 @@ def upgrade() -> None:
     op.execute("CREATE EXTENSION IF NOT EXISTS postgis")
     op.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
     op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
-    for part in ("0001_tables.sql", "0001_rules.sql", "0001_roles.sql", "0001_views.sql"):
+    for part in ("0001_tables.sql", "0001_rules.sql", "0001_audit.sql", "0001_roles.sql", "0001_views.sql"):
         run(part)
 
 

@@ -267,7 +267,9 @@ GRANT SELECT ON job, source, category, category_alias TO twingrid_system;
 GRANT INSERT, UPDATE ON job TO twingrid_system;
 GRANT INSERT, DELETE ON category_alias TO twingrid_system;
 GRANT SELECT ON audit TO twingrid_audit;
-GRANT SELECT, INSERT ON audit TO twingrid_api, twingrid_whole, twingrid_layered, twingrid_scoped, twingrid_worker, twingrid_system,
+GRANT SELECT ON audit_head TO twingrid_api, twingrid_audit, twingrid_worker;
+GRANT EXECUTE ON FUNCTION record_audit(text, text, text, jsonb)
+    TO twingrid_api, twingrid_whole, twingrid_layered, twingrid_scoped, twingrid_worker, twingrid_system,
     twingrid_security, twingrid_audit;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO twingrid_worker;
 GRANT USAGE ON SEQUENCE incident_id_seq, incident_key_id_seq TO twingrid_whole;

@@ -16,17 +16,27 @@ CREATE INDEX ix_address_point ON address USING gist (point);
 CREATE TABLE audit (
     id BIGINT NOT NULL,
     at TIMESTAMP WITH TIME ZONE NOT NULL,
-    actor TEXT NOT NULL,
-    action TEXT NOT NULL,
-    object TEXT NOT NULL,
+    actor TEXT COLLATE "C" NOT NULL,
+    action TEXT COLLATE "C" NOT NULL,
+    object TEXT COLLATE "C" NOT NULL,
     detail JSONB NOT NULL,
     previous_hash BYTEA NOT NULL,
     hash BYTEA NOT NULL,
     CONSTRAINT pk_audit PRIMARY KEY (id)
 );
-CREATE INDEX ix_audit_actor ON audit (actor);
-CREATE INDEX ix_audit_at ON audit (at);
-CREATE INDEX ix_audit_object ON audit (object);
+CREATE INDEX ix_audit_action_at_id ON audit (action, at, id);
+CREATE INDEX ix_audit_actor_at_id ON audit (actor, at, id);
+CREATE INDEX ix_audit_at_id ON audit (at, id);
+CREATE INDEX ix_audit_object_at_id ON audit (object, at, id);
+
+CREATE TABLE audit_head (
+    id BIGINT NOT NULL,
+    chain UUID NOT NULL,
+    number BIGINT NOT NULL,
+    hash BYTEA NOT NULL,
+    CONSTRAINT pk_audit_head PRIMARY KEY (id),
+    CONSTRAINT ck_audit_head_only_row CHECK (id = 1)
+);
 
 CREATE TABLE barrier (
     id BIGINT GENERATED ALWAYS AS IDENTITY,

@@ -1,6 +1,6 @@
 """The tables, one module for each group of dataset domains."""
 
-from .access import DOMAINS, ROLES, Audit, DatasetVersion, GisLogin, Job, Principal, RoleGrant, Token
+from .access import DOMAINS, ROLES, Audit, AuditHead, DatasetVersion, GisLogin, Job, Principal, RoleGrant, Token
 from .areas import (
     Address,
     Barrier,
@@ -60,6 +60,7 @@ __all__ = [
     "Address",
     "Assignment",
     "Audit",
+    "AuditHead",
     "Barrier",
     "Base",
     "CalendarDay",

@@ -66,17 +66,31 @@ class Token(Base):
 
 
 class Audit(Base):
-    """What was done by whom: append-only, each row holding the hash of the one before."""
+    """What was done by whom: append-only, each row holding the hash of the one before; written by `record_audit`."""
 
     __tablename__ = "audit"
-    __table_args__ = (Index("ix_audit_at", "at"), Index("ix_audit_actor", "actor"), Index("ix_audit_object", "object"))
+    __table_args__ = (
+        Index("ix_audit_at_id", "at", "id"),
+        *(Index(f"ix_audit_{name}_at_id", name, "at", "id") for name in ("actor", "action", "object")),
+    )
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)  # without gaps
-    at: Mapped[Instant]
-    actor: Mapped[str]
-    action: Mapped[str]
-    object: Mapped[str]
+    at: Mapped[Instant]  # when it happened; a showing of phones is chained a little later
+    actor: Mapped[Code]
+    action: Mapped[Code]
+    object: Mapped[Code]
     detail: Mapped[Json]
     previous_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    hash: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class AuditHead(Base):
+    """The newest row of the audit, held apart from it so that its end cannot be cut off unseen."""
+
+    __tablename__ = "audit_head"
+    __table_args__ = (CheckConstraint("id = 1", name="only_row"),)
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    chain: Mapped[UUID]  # of this database alone: the hash that the first row follows is made of it
+    number: Mapped[int]
     hash: Mapped[bytes] = mapped_column(LargeBinary)
 
 

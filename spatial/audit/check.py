@@ -1,0 +1,53 @@
+"""Whether the audit still holds, from its first row to its head, past all anchors."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import text
+
+from spatial.audit.anchors import Anchors, anchors_file
+from spatial.audit.queries import entries, head
+from spatial.audit.rules import Break, Entry, Link, chain_start, first_break
+from spatial.db import Database
+from spatial.signing import signing_key
+
+Progress = Callable[[float], None]  # the share that is done
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check of the audit has found."""
+
+    head: Link
+    anchors: int  # that were held against the rows
+    forged_anchors: tuple[int, ...]  # lines of the file that this installation has not signed
+    broken: Break | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.broken is None and not self.forged_anchors
+
+
+def check_audit(database: Database, data_dir: Path, progress: Progress) -> Verdict:
+    """Walk through all rows, as they are at one moment, and hold them against the head and the anchors."""
+    anchors = Anchors(anchors_file(data_dir), signing_key(data_dir).public_key())
+    size_bytes = anchors.size_bytes()  # before the rows are looked at: later anchors may be of younger rows
+    with database.read() as session:
+        session.execute(text("SET LOCAL statement_timeout = 0"))
+        chain, newest = head(session)
+        known = anchors.of(chain, size_bytes)
+        broken = first_break(told(entries(session), newest.number, progress), chain_start(chain), newest, known)
+        for _rest in known:  # a forged line is one wherever it stands
+            pass
+    return Verdict(newest, anchors.count, tuple(anchors.forged_lines), broken)
+
+
+def told(rows: Iterable[Entry], count: int, progress: Progress) -> Iterator[Entry]:
+    """Yield rows, and tell now and then how many of them are done."""
+    for done, row in enumerate(rows):
+        if done % 1000 == 0:
+            progress(min(1.0, done / max(1, count)))
+        yield row
+    progress(1.0)
