@@ -6,6 +6,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from api import (
+    audit,
     demo,
     duty,
     errors,
@@ -45,6 +46,7 @@ SLICES = (
     imports_page,
     imports_http,
     jobs,
+    audit,
     demo,
     health,
     pages,

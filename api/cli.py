@@ -26,6 +26,8 @@ from spatial.time import now, parse_instant
 
 # Verbs import what they need by themselves: all libraries together take seconds to import, and a look-up needs few.
 LATER = {
+    "audit": ("api.audit_cli", "app_audit"),
+    "check": ("api.audit_cli", "app_check"),
     "import": ("api.imports_rows", "app_import"),
     "export": ("api.imports_rows", "app_export"),
     "map": ("api.map_cli", "app_map"),
@@ -53,6 +55,8 @@ demo = typer.Typer(no_args_is_help=True, help="Generated data.")
 token = typer.Typer(no_args_is_help=True, help="Who may call the service.")
 app.add_typer(demo, name="demo")
 app.add_typer(token, name="token")
+app.add_typer(typer.Typer(help="What was done, by whom."), name="audit")
+app.add_typer(typer.Typer(help="Whether what is stored is as it should be."), name="check")
 app.add_typer(typer.Typer(help="Files in."), name="import")
 app.add_typer(typer.Typer(help="Files out."), name="export")
 app.add_typer(typer.Typer(help="Logins of the database for a GIS."), name="gis")

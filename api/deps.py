@@ -176,6 +176,7 @@ def _write(request: Request, database: Database) -> Iterator[Session]:
 
 
 ReadSession = Annotated[Session, Depends(_read, scope="function")]
+ReadStream = Annotated[Session, Depends(_read, scope="request")]  # for answers that are made while they leave
 WriteSession = Annotated[Session, Depends(_write, scope="function")]
 Actor = Annotated[Actor_, Depends(get_actor)]
 AskedBy = Annotated[Asking, Depends(get_asking)]

@@ -180,15 +180,18 @@ ClientAs = Callable[..., TestClient]
 
 
 @pytest.fixture
-def client_as() -> Iterator[Callable[[Database, str], TestClient]]:
-    """Return a maker of clients: `client_as(database, role)` asks as the demo's principal of that role."""
+def client_as(tmp_path: Path) -> Iterator[Callable[[Database, str], TestClient]]:
+    """Return a maker of clients: `client_as(database, role)` asks as the demo's principal of that role.
+
+    All of them have one data folder, `tmp_path`.
+    """
     opened: list[tuple[TestClient, Database]] = []
 
     def make(database: Database, role: str = "dispatcher") -> TestClient:
         from api.app import create_app
 
         served = database.as_login(API)
-        app = create_app(served, Settings(language="en"))
+        app = create_app(served, Settings(language="en", data_dir=tmp_path))
         here = ("127.0.0.1", 50000)
         client = TestClient(app, "http://127.0.0.1:8000", client=here, raise_server_exceptions=False)
         client.cookies.set("twingrid_demo", f"demo-{role}")

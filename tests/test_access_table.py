@@ -60,11 +60,11 @@ def precinct(empty_database: Database) -> Precinct:
 
 
 @pytest.fixture
-def client(precinct: Precinct) -> Iterator[TestClient]:
+def client(precinct: Precinct, tmp_path: Path) -> Iterator[TestClient]:
     """Yield a client of the service, which logs in with the service's rights."""
     served = precinct.database.as_login(API)
     here = ("127.0.0.1", 50000)
-    app = create_app(served, Settings(language="en"))
+    app = create_app(served, Settings(language="en", data_dir=tmp_path))
     with TestClient(app, "http://127.0.0.1:8000", client=here, raise_server_exceptions=False) as client:
         yield client
     served.engine.dispose()

@@ -18,6 +18,7 @@ from spatial.db import Database
 from spatial.files import PRIVATE, audit_folder, sync_folder
 from spatial.signing import PublicKey, signed, signing_key, verified
 
+KIND = "audit-anchor"
 LONGEST_LINE = 1000  # bytes; ours have some 300
 
 
@@ -26,18 +27,17 @@ def anchors_file(data_dir: Path) -> Path:
     return audit_folder(data_dir) / "anchors.jsonl"
 
 
-def drop_anchor(database: Database, data_dir: Path, now: datetime) -> Link:
-    """Put the head on record outside of the database, and return it; a head that is there already is not repeated."""
+def drop_anchor(database: Database, data_dir: Path, now: datetime) -> None:
+    """Put the head on record outside of the database; a head that is there already is not repeated."""
     key = signing_key(data_dir)
     with _opened(anchors_file(data_dir)) as descriptor:
         with database.read() as session:  # under the lock of the file: anchors are in the order of their numbers
             chain, newest = head(session)
-        told = {"chain": str(chain), "number": newest.number, "hash": newest.hash.hex()}
+        told = {"kind": KIND, "chain": str(chain), "number": newest.number, "hash": newest.hash.hex()}
         last = verified(_last_line(descriptor), key.public_key()) or {}
         if newest.number and not told.items() <= last.items():
             os.write(descriptor, signed({**told, "at": now.isoformat()}, key))
             os.fsync(descriptor)
-    return newest
 
 
 @contextmanager
@@ -85,7 +85,7 @@ class Anchors:
                 if within_bytes < 0 or not line.endswith(b"\n"):  # written later, or torn
                     return
                 told = verified(line, self.key)
-                if told is None:
+                if told is None or told["kind"] != KIND:
                     self.forged_lines.append(number)
                 elif told["chain"] == str(chain):
                     self.count += 1

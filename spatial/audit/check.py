@@ -17,17 +17,18 @@ Progress = Callable[[float], None]  # the share that is done
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check of the audit has found."""
+    """What a check of the audit, or of a file of it, has found."""
 
     head: Link
-    anchors: int  # that were held against the rows
-    forged_anchors: tuple[int, ...]  # lines of the file that this installation has not signed
-    broken: Break | None
+    broken: Break | None = None
+    anchors: int = 0  # that were held against the rows
+    forged_anchors: tuple[int, ...] = ()  # lines of the anchors' file that this installation has not signed
+    is_signed: bool | None = None  # whether a file bears the signature of the key; None: it is no file
 
     @property
     def holds(self) -> bool:
         """Whether nothing is wrong."""
-        return self.broken is None and not self.forged_anchors
+        return self.broken is None and not self.forged_anchors and self.is_signed is not False
 
 
 def check_audit(database: Database, data_dir: Path, progress: Progress) -> Verdict:
@@ -41,7 +42,7 @@ def check_audit(database: Database, data_dir: Path, progress: Progress) -> Verdi
         broken = first_break(told(entries(session), newest.number, progress), chain_start(chain), newest, known)
         for _rest in known:  # a forged line is one wherever it stands
             pass
-    return Verdict(newest, anchors.count, tuple(anchors.forged_lines), broken)
+    return Verdict(newest, broken, anchors.count, tuple(anchors.forged_lines))
 
 
 def told(rows: Iterable[Entry], count: int, progress: Progress) -> Iterator[Entry]:
