@@ -30,6 +30,7 @@ from api.rates import Rated, Rates
 from api.room import Roomed
 from api.sending import Sending
 from spatial.access import Gate
+from spatial.audit.spool import Spool
 from spatial.db import Database
 from spatial.settings import VERSION, Settings
 
@@ -93,6 +94,7 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
     app.state.gate = Gate(database)
     app.state.settings = settings
     app.state.rates = Rates(settings.rate_per_minute)
+    app.state.showings = Spool(settings.data_dir)
     errors.install(app)
     for slice_ in SLICES:
         require_permissions(slice_.router)

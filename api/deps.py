@@ -19,6 +19,7 @@ from maps.texts import LANGUAGES, negotiate
 from spatial import access
 from spatial.access import Actor as Actor_
 from spatial.access import Gate
+from spatial.audit.spool import Spool
 from spatial.db import Database as Database_
 from spatial.db import Reach
 from spatial.errors import Fault, InputError, Unauthenticated, invalid
@@ -203,23 +204,18 @@ def _host_name(request: Request) -> str | None:
 class PhoneBook:
     """Whether this request may show duty phones; asked for once everything is read."""
 
-    session: Session
-    database: Database_
+    showings: Spool
     asking: Asking
 
     def opened(self, subject: str) -> bool:
-        """Put the showing on record, and return whether it may be; the reading is finished first.
-
-        A request that held two connections at once could wait for itself when all of them are taken.
-        """
-        self.session.close()
+        """Put the showing on record, and return whether it may be: no record, no phones."""
         actor = self.asking.actor
-        return actor.sees_phones(self.asking.permission) and access.show_phones(self.database, actor, subject)
+        return actor.sees_phones(self.asking.permission) and self.showings.put(actor.name, subject, now())
 
 
-def get_phones(session: ReadSession, database: Database, asking: AskedBy) -> PhoneBook:
+def get_phones(request: Request, asking: AskedBy) -> PhoneBook:
     """Return the rule on duty phones for whoever is asking."""
-    return PhoneBook(session, database, asking)
+    return PhoneBook(request.app.state.showings, asking)
 
 
 Phones = Annotated[PhoneBook, Depends(get_phones)]

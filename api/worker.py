@@ -1,7 +1,9 @@
 """The worker: runs jobs until told to stop."""
 
 import logging
+import math
 import threading
+import time
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -12,6 +14,7 @@ from sqlalchemy.orm import Session
 from api.import_jobs import commit_import, try_import
 from spatial import jobs
 from spatial.audit.anchors import drop_anchor
+from spatial.audit.intake import take_showings
 from spatial.db import Database
 from spatial.errors import Busy
 from spatial.grids.check import recheck_layer
@@ -67,13 +70,20 @@ def plan_day(database: Database, day: date) -> None:
 
 
 def keep_audit(database: Database, data_dir: Path, stop: threading.Event) -> None:
-    """Anchor the audit's head outside of the database, now and then and at the end, beside whatever job runs."""
+    """Chain what phones were shown, and anchor the audit's head now and then and at the end, beside whatever job runs.
+
+    What goes wrong, a database that is away or a full disk, is tried again.
+    """
+    anchored = -math.inf
     while True:
-        is_last = stop.wait(ANCHORS_APART.total_seconds())
+        is_last = stop.wait(IDLE.total_seconds())
         try:
-            drop_anchor(database, data_dir, now())
-        except Exception as error:  # a database that is away, a full disk: it is tried again
-            log.warning("the audit was not anchored", exc_info=error)
+            take_showings(database, data_dir)
+            if is_last or time.monotonic() - anchored >= ANCHORS_APART.total_seconds():
+                drop_anchor(database, data_dir, now())
+                anchored = time.monotonic()
+        except Exception as error:
+            log.warning("the audit was not kept", exc_info=error)
         if is_last:
             return
 

@@ -2,15 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import IO
 
 PRIVATE = 0o600
 PRIVATE_FOLDER = 0o700
 
 
-def make_private(path: Path) -> IO[bytes]:
+def make_private(path: Path) -> int:
     """Return a new file, open for appending, that its owner alone may read, whatever the umask is."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, PRIVATE), "ab", buffering=0)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, PRIVATE)
 
 
 def sync_folder(folder: Path) -> None:
@@ -22,8 +21,9 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def audit_folder(data_dir: Path) -> Path:
-    """Return the folder of what the audit keeps outside of the database; it is made where it is not there."""
-    folder = data_dir / "audit"
-    folder.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
-    return folder
+def private_folder(path: Path) -> Path:
+    """Return a folder for its owner alone; where it is not there it is made, and stays."""
+    if not path.is_dir():
+        path.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
+        sync_folder(path.parent)
+    return path

@@ -48,7 +48,7 @@ def _make_key(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
-        with make_private(aside) as file:
+        with os.fdopen(make_private(aside), "ab") as file:
             file.write(pem)
             file.flush()
             os.fsync(file.fileno())

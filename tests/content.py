@@ -8,7 +8,13 @@ from sqlalchemy import Column, Table, text
 from spatial.db import Database
 from spatial.tables import Base
 
-LOGS = {"audit", "audit_head", "dataset_version", "job"}  # tables about what was done, not about the city
+LOGS = {
+    "audit",
+    "audit_head",
+    "audit_spool",
+    "dataset_version",
+    "job",
+}  # tables about what was done, not about the city
 STAMPS = {"recorded", "recorded_at", "installed_at", "granted_at", "current_id"}  # set by the clock, or kept by rules
 NAMED_BY = {"grid": "grid_version", "unit": "unit_version"}  # whose codes stand in their versions
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import create_engine, func, select
 
 from api.worker import HANDLERS
 from spatial import access, jobs
+from spatial.audit.intake import take_showings
 from spatial.db import Database, versions
 from spatial.tables import Audit
 from spatial.time import now
@@ -174,13 +176,16 @@ def test_pages_of_a_list_are_the_whole_list(client: TestClient, path: str) -> No
     assert found == whole[key]
 
 
-def test_phones_are_for_dispatchers_and_each_showing_is_recorded(town_copy: Database, client_as: Maker) -> None:
-    """A viewer sees no duty phone; a dispatcher does, and the audit says so, in an unbroken chain."""
+def test_phones_are_for_dispatchers_and_each_showing_is_recorded(
+    town_copy: Database, client_as: Maker, tmp_path: Path
+) -> None:
+    """A viewer sees no duty phone; a dispatcher does, and the audit says so."""
     viewer, dispatcher = client_as(town_copy, "viewer"), client_as(town_copy, "dispatcher")
     hidden = viewer.get("/officers", params={"limit": 5}).json()["items"]
     shown = dispatcher.get("/officers", params={"limit": 5}).json()["items"]
     assert all(one["duty_phone"] is None for one in hidden)
     assert any(one["duty_phone"] for one in shown)
+    assert take_showings(town_copy, tmp_path) == 1
     with town_copy.read() as session:
         rows = session.scalars(select(Audit).where(Audit.action == "phones.show")).all()
         assert [row.actor for row in rows] == ["demo-dispatcher"]

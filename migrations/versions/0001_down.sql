@@ -57,11 +57,12 @@ DROP TABLE dataset_version;
 DROP TABLE category;
 DROP TABLE calendar_day;
 DROP TABLE barrier;
+DROP TABLE audit_spool;
 DROP TABLE audit_head;
 DROP TABLE audit;
 DROP TABLE address;
 
 DROP FUNCTION gis_scope, hidden_layers, scope_area, scope_of, scope_layers, scope_ids, scope_text, public_layers;
-DROP FUNCTION record_audit, chain_audit, audit_link;
+DROP FUNCTION take_showings, record_audit, chain_audit, audit_link;
 DROP FUNCTION drop_incident_months, ensure_incident_months, cover_within_shift, whole_outlives_parts, part_within_shift,
     watch_incidents, no_current_incident, one_current_incident, append_only, history_stays, open_version, domain_lock;

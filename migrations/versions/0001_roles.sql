@@ -268,6 +268,8 @@ GRANT INSERT, UPDATE ON job TO twingrid_system;
 GRANT INSERT, DELETE ON category_alias TO twingrid_system;
 GRANT SELECT ON audit TO twingrid_audit;
 GRANT SELECT ON audit_head TO twingrid_api, twingrid_audit, twingrid_worker;
+GRANT SELECT, DELETE ON audit_spool TO twingrid_worker;
+GRANT EXECUTE ON FUNCTION take_showings(uuid, jsonb) TO twingrid_worker;
 GRANT EXECUTE ON FUNCTION record_audit(text, text, text, jsonb)
     TO twingrid_api, twingrid_whole, twingrid_layered, twingrid_scoped, twingrid_worker, twingrid_system,
     twingrid_security, twingrid_audit;

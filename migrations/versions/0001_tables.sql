@@ -38,6 +38,11 @@ CREATE TABLE audit_head (
     CONSTRAINT ck_audit_head_only_row CHECK (id = 1)
 );
 
+CREATE TABLE audit_spool (
+    file UUID NOT NULL,
+    CONSTRAINT pk_audit_spool PRIMARY KEY (file)
+);
+
 CREATE TABLE barrier (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     code TEXT COLLATE "C" NOT NULL,

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from spatial import audit
 from spatial.access.rules import DUTY_PHONE, Actor, Grant
-from spatial.db import Database, open_version
-from spatial.errors import Busy, NotFound, invalid
+from spatial.db import open_version
+from spatial.errors import NotFound, invalid
 from spatial.tables import ROLES, Principal, RoleGrant, Token
 
 DEFAULT_DEMO_ROLE = "dispatcher"
@@ -75,16 +75,6 @@ def add_principal(
     grant = {"principal_id": principal_id, "role": role, "fields": fields, "granted_at": now}
     session.execute(insert(RoleGrant).values(**grant))
     audit.record(session, actor.name, "principal.add", f"principal/{name}", {"role": role})
-
-
-def show_phones(database: Database, actor: Actor, subject: str) -> bool:
-    """Put on record that duty phones are shown, and return whether they may be: no record, no phones."""
-    try:
-        with database.write() as session:
-            audit.record(session, actor.name, "phones.show", subject, {})
-    except Busy:
-        return False
-    return True
 
 
 def _with_grants(session: Session, principal: Principal) -> Actor:

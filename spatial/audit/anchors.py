@@ -15,7 +15,7 @@ from uuid import UUID
 from spatial.audit.queries import head
 from spatial.audit.rules import Link
 from spatial.db import Database
-from spatial.files import PRIVATE, audit_folder, sync_folder
+from spatial.files import PRIVATE, private_folder, sync_folder
 from spatial.signing import PublicKey, signed, signing_key, verified
 
 KIND = "audit-anchor"
@@ -24,7 +24,7 @@ LONGEST_LINE = 1000  # bytes; ours have some 300
 
 def anchors_file(data_dir: Path) -> Path:
     """Return where the anchors are."""
-    return audit_folder(data_dir) / "anchors.jsonl"
+    return private_folder(data_dir / "audit") / "anchors.jsonl"
 
 
 def drop_anchor(database: Database, data_dir: Path, now: datetime) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from spatial import access, audit
+from spatial import audit
 from spatial.access import Actor
+from spatial.audit.spool import SHOWN
 from spatial.crs import STORED
 from spatial.db import Database
 from spatial.errors import invalid
@@ -118,8 +119,9 @@ def export_file(
     see them, and then that is on record.
     """
     actor.granted("exports")
-    phones = actor.sees_phones("duty.read") and access.show_phones(database, actor, f"export/{subject.name}")
+    phones = actor.sees_phones("duty.read")
     kinds = {one.name: WRITTEN_AS[one.kind] for one in subject.fields if phones or not one.is_phone}
+    shows_phones = any(one.is_phone and one.name in kinds for one in subject.fields)
     if moment.known_at is not None:
         database.settle(moment.known_at)
     count = 0
@@ -138,4 +140,6 @@ def export_file(
             known_at = moment.known_at.isoformat() if moment.known_at else None
             detail = {"at": moment.at.isoformat(), "known_at": known_at, "crs": crs, "format": fmt, "rows": count}
             audit.record(writing, actor.name, f"export-{subject.name}", f"domain {subject.domain}", detail)
+            if shows_phones:
+                audit.record(writing, actor.name, SHOWN, f"export/{subject.name}", {"rows": count})
     return count

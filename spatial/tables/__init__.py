@@ -1,6 +1,18 @@
 """The tables, one module for each group of dataset domains."""
 
-from .access import DOMAINS, ROLES, Audit, AuditHead, DatasetVersion, GisLogin, Job, Principal, RoleGrant, Token
+from .access import (
+    DOMAINS,
+    ROLES,
+    Audit,
+    AuditHead,
+    AuditSpool,
+    DatasetVersion,
+    GisLogin,
+    Job,
+    Principal,
+    RoleGrant,
+    Token,
+)
 from .areas import (
     Address,
     Barrier,
@@ -61,6 +73,7 @@ __all__ = [
     "Assignment",
     "Audit",
     "AuditHead",
+    "AuditSpool",
     "Barrier",
     "Base",
     "CalendarDay",

@@ -94,6 +94,13 @@ class AuditHead(Base):
     hash: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class AuditSpool(Base):
+    """A file of showings that has been taken in, and may still be on the disk."""
+
+    __tablename__ = "audit_spool"
+    file: Mapped[UUID] = mapped_column(primary_key=True)
+
+
 class Job(Base):
     """Long work, run by a worker."""
 
