@@ -11,7 +11,7 @@ from api.runtime import open_database, quiet
 from spatial import access
 from spatial.access import Actor
 from spatial.db import Database, Reach
-from spatial.errors import Unauthenticated
+from spatial.errors import Denied, Unauthenticated
 from spatial.local_postgis import Notice
 from spatial.settings import settings
 from spatial.time import now
@@ -44,8 +44,15 @@ def caller_of(database: Database, permission: str) -> Caller:
     token = settings().token
     if token is None:
         return Caller(database, access.operator(getpass.getuser()), None)
-    with database.read() as session:
-        actor = access.actor_of_token(session, token.get_secret_value(), now())
-        if actor is None:
-            raise Unauthenticated("token-refused")
-        return Caller(database, actor, access.reach_of(session, actor, permission))
+    actor = None
+    try:
+        with database.read() as session:
+            actor = access.actor_of_token(session, token.get_secret_value(), now())
+            if actor is None:
+                raise Unauthenticated("token-refused")
+            return Caller(database, actor, access.reach_of(session, actor, permission))
+    except (Denied, Unauthenticated) as error:
+        who = actor.name if actor else f"anonymous@{getpass.getuser()}"
+        with database.write() as session:
+            access.record_refusal(session, who, f"command line: {permission}", error)
+        raise

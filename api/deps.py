@@ -96,6 +96,7 @@ def identify(
     else:
         actor = None
     if actor is not None:
+        request.state.actor_name = actor.name  # to whom a refusal is put down
         rates.known(request, actor.name)
     return actor
 

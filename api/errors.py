@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.faults import refused
 from maps.texts import negotiate, say
-from spatial import errors
+from spatial import access, errors
 
 STATUS: dict[type[errors.TwingridError], int] = {
     errors.GeometryFault: 422,
@@ -100,6 +100,10 @@ class Refusals:
 
 def ours(request: Request, error: errors.TwingridError) -> Response:
     """Return the problem of one of our errors."""
+    try:
+        _record_refusal(request, error)
+    except errors.Busy as busy:  # a refusal that cannot be put on record is not told, either
+        error = busy
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.TooMany | errors.Busy) else {}
     if status == 401:
@@ -139,6 +143,18 @@ def problem(
     )
     made = {**(headers or {}), "Content-Language": lang, "Cache-Control": "no-store"}
     return JSONResponse(body.model_dump(), status, made, media_type="application/problem+json")
+
+
+def _record_refusal(request: Request, error: errors.TwingridError) -> None:
+    """Put on record who was denied something, or showed a credential in vain, in a transaction of its own."""
+    shown = "authorization" in request.headers
+    if not (isinstance(error, errors.Denied) or (isinstance(error, errors.Unauthenticated) and shown)):
+        return
+    peer = request.client.host if request.client else "?"
+    actor: str = getattr(request.state, "actor_name", f"anonymous@{peer}")
+    what = f"{request.method} {request.scope['route'].path_format}"
+    with request.app.state.database.write() as session:
+        access.record_refusal(session, actor, what, error)
 
 
 def _fault(error: dict[str, Any]) -> errors.Fault:

@@ -196,10 +196,11 @@ def commit(import_id: ImportId, session: WriteSession, actor: Actor, lang: Langu
     response_class=FileResponse,
     responses={200: {"content": {"text/csv": {}}}, **problem_responses(403, 404)},
 )
-def faults(import_id: ImportId, session: ReadSession, actor: Actor, config: AppSettings) -> FileResponse:
+def faults(import_id: ImportId, session: WriteSession, actor: Actor, config: AppSettings) -> FileResponse:
     """Return row, column and what is wrong, for each fault."""
     order = Order.model_validate(_sent(session, import_id, actor).params)
     path = Uploads(config.data_dir).report(import_id, FAULTS_FILE)
+    audit.record(session, actor.name, "import.download", f"import/{import_id}", {"part": "faults"})
     return FileResponse(path, media_type="text/csv", filename=f"{order.file}.faults.csv")
 
 
@@ -209,7 +210,7 @@ def faults(import_id: ImportId, session: ReadSession, actor: Actor, config: AppS
     response_class=FileResponse,
     responses={200: {"content": {"application/octet-stream": {}}}, **problem_responses(403, 404)},
 )
-def annotated(import_id: ImportId, session: ReadSession, actor: Actor, config: AppSettings) -> FileResponse:
+def annotated(import_id: ImportId, session: WriteSession, actor: Actor, config: AppSettings) -> FileResponse:
     """Return the file with two columns more; in Excel, cells with faults are coloured and say why.
 
     Of more than 50,000 rows without any fault there is no copy.
@@ -218,6 +219,7 @@ def annotated(import_id: ImportId, session: ReadSession, actor: Actor, config: A
     stem, _dot, ending = order.file.rpartition(".")
     suffix = annotated_suffix(f".{ending}")
     path = Uploads(config.data_dir).report(import_id, f"annotated{suffix}")
+    audit.record(session, actor.name, "import.download", f"import/{import_id}", {"part": "annotated"})
     return FileResponse(path, media_type="application/octet-stream", filename=f"{stem}.annotated{suffix}")
 
 

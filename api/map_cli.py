@@ -7,7 +7,7 @@ import typer
 
 from api.acting import calling
 from api.options import DEFAULT_LANGUAGE, Lang
-from api.pages import draw_grids
+from api.pages import draw_grids, record_map
 from maps.texts import say
 from spatial.errors import invalid
 from spatial.history import Moment
@@ -33,8 +33,10 @@ def grids(
 ) -> None:
     """Write the map of the grids with the state of duty."""
     moment = Moment(parse_instant(at, "at") if at else now())
-    with calling("duty.read") as caller, caller.read() as session:
-        page = draw_grids(session, moment, layer, lang, settings())
+    with calling("duty.read") as caller:
+        with caller.read() as session:
+            page = draw_grids(session, moment, layer, lang, settings())
+        record_map(caller.database, caller.actor.name, moment, layer)
     try:
         size = output.write_text(page.html(), "utf-8")
     except OSError as error:

@@ -8,7 +8,18 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.orm import Session
 
-from api.deps import AppSettings, AskedMoment, Language, MaybeActor, ReadSession, TheGate, may_demo, needs
+from api.deps import (
+    AppSettings,
+    AskedBy,
+    AskedMoment,
+    Database,
+    Language,
+    MaybeActor,
+    ReadSession,
+    TheGate,
+    may_demo,
+    needs,
+)
 from api.errors import problem_responses
 from api.headers import POLICY_OF_PAGES, policy_of_file
 from maps.grids import grid_map
@@ -16,8 +27,9 @@ from maps.home import Figure, Person, docs_page, home_page
 from maps.networks import Flaw
 from maps.offline import NODE_MODULES, STATIC, OfflineMap
 from maps.texts import say
-from spatial import access
+from spatial import access, audit
 from spatial.access import Actor, Gate
+from spatial.db import Database as Database_
 from spatial.grids.about import example_place, synthetic_label
 from spatial.grids.listing import finding_rows, layer_rows
 from spatial.history import Moment
@@ -68,6 +80,8 @@ def _at_home(gate: Gate, actor: Actor, lang: str) -> tuple[list[Figure], tuple[f
 def grids(
     request: Request,
     session: ReadSession,
+    database: Database,
+    asking: AskedBy,
     config: AppSettings,
     moment: AskedMoment,
     lang: Language,
@@ -76,6 +90,8 @@ def grids(
     """Return one self-contained page; it makes no request, unless a base map is configured."""
     asked_for_now = request.query_params.keys().isdisjoint({"at", "known_at"})
     page = draw_grids(session, moment, layer, lang, config, is_live=asked_for_now, lookup_url=f"/?lang={lang}")
+    session.close()  # before the record is made: a request holds one connection
+    record_map(database, asking.actor.name, moment, layer)
     html = page.html()
     return page_answer(html, lang, policy_of_file(page.policy(html)))
 
@@ -120,6 +136,14 @@ def draw_grids(
         is_live=is_live,
         lookup_url=lookup_url,
     )
+
+
+def record_map(database: Database_, actor: str, moment: Moment, layers: Collection[str] | None) -> None:
+    """Put on record who takes a map with them: a page is a file that holds all it shows."""
+    known_at = moment.known_at.isoformat() if moment.known_at else None
+    detail = {"at": moment.at.isoformat(), "known_at": known_at, "layers": sorted(layers) if layers else None}
+    with database.write() as session:
+        audit.record(session, actor, "export-map", "maps/grids", detail)
 
 
 def _flaws(session: Session, moment: Moment, layers: Collection[str] | None) -> list[Flaw]:

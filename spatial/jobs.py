@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
+from spatial import access
 from spatial.db import Database
 from spatial.errors import Conflict, Denied, InputError, NotFound, TwingridError
 from spatial.paging import Page, Paged, by_time, paged
@@ -118,7 +119,7 @@ def run_next(database: Database, handlers: Mapping[str, Handler], *, clock: Call
         job = _take(effect, handlers, clock())
         if job is None:
             return None
-        held = _Held(job.id, job.kind, job.params, job.attempts, job.max_attempts)
+        held = _Held(job.id, job.kind, job.params, job.created_by, job.attempts, job.max_attempts)
         if held.tried >= held.most:  # every worker that took it was killed
             outcome: dict[str, Any] = {"state": "failed", "error": "worker-lost", "finished_at": clock()}
         elif _begin(database, held, clock()):
@@ -154,6 +155,7 @@ class _Held:
     id: uuid.UUID
     kind: str
     params: dict[str, Any]
+    created_by: str
     tried: int
     most: int
 
@@ -178,6 +180,8 @@ def _attempt(
         return {"state": "cancelled", "finished_at": clock()}
     except Exception as error:  # whatever a job did wrong is the job's outcome, not the worker's
         log.warning("job %s failed, try %s of %s", held.id, held.tried + 1, held.most, exc_info=error)
+        if isinstance(error, Denied):  # whoever asked may no longer do it
+            access.record_refusal(effect, held.created_by, f"job/{held.kind}", error)
         return _failure(error, held, clock())
     return {"state": "done", "progress": 1.0, "result": result, "finished_at": clock()}
 

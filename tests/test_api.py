@@ -276,10 +276,17 @@ def test_a_database_error_is_told_without_its_text(town_copy: Database, client_a
     assert re.search(r"select|assignment|relation|psycopg|sql", reply.text, re.IGNORECASE) is None
 
 
+def narrowed(client: TestClient) -> tuple[TestClient, Database]:
+    """Return a client whose service has a single connection, and the database behind it."""
+    state: Any = client.app.state  # type: ignore[attr-defined]
+    narrow = Database(create_engine(state.database.engine.url, pool_size=1, max_overflow=0, pool_timeout=2))
+    state.database = state.gate.database = narrow
+    return client, narrow
+
+
 def test_no_request_holds_two_connections(town_copy: Database, client_as: Maker) -> None:
     """Routes that show phones, and so write, are served by a pool of one connection."""
-    narrow = Database(create_engine(town_copy.engine.url, pool_size=1, max_overflow=0, pool_timeout=2))
-    client = client_as(narrow, "dispatcher")
+    client, narrow = narrowed(client_as(town_copy, "dispatcher"))
     past = "/units?known_at=2025-03-03T08:30:00Z"
     number = client.get("/officers", params={"limit": 1}).json()["items"][0]["number"]
     for path in (f"/officers/{number}", "/lookup?lon=120.27&lat=30.3", "/", "/maps/grids", "/ready", past):

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -19,7 +19,8 @@ from spatial.audit.anchors import anchors_file, drop_anchor
 from spatial.audit.check import Verdict, check_audit
 from spatial.audit.rules import Entry, Link, chain_start, first_break
 from spatial.db import Database
-from spatial.errors import Conflict
+from spatial.errors import Conflict, Denied
+from spatial.postgresql import API, WORKER
 from spatial.time import now
 from tests.importing import rows
 
@@ -83,6 +84,34 @@ BY_EVE = "UPDATE audit SET actor = 'eve', hash = audit_link(previous_hash, id, a
 SWAP = """UPDATE audit AS one
 SET actor = other.actor, action = other.action, object = other.object, at = other.at, detail = other.detail
 FROM audit AS other WHERE (one.id, other.id) IN ((2, 3), (3, 2))"""
+
+
+@pytest.mark.parametrize(
+    ("login", "sql"),
+    [
+        (API, "SELECT * FROM audit"),
+        (API, "INSERT INTO audit SELECT * FROM audit"),
+        (API, "SELECT chain_audit('[]')"),
+        (API, "SELECT take_showings(gen_random_uuid(), '[]')"),
+        (API, "UPDATE audit_head SET number = number + 1"),
+        (WORKER, "SELECT * FROM audit"),
+        (WORKER, "SELECT chain_audit('[]')"),
+        (WORKER, "UPDATE audit_head SET number = number + 1"),
+    ],
+)
+def test_who_adds_to_the_audit_can_do_nothing_else_to_it(
+    empty_database: Database, tmp_path: Path, login: str, sql: str
+) -> None:
+    """The service and the worker put on record what is done; neither reads, dates or changes a row."""
+    database = empty_database.as_login(login)
+    fill(database, 2)
+    drop_anchor(database, tmp_path, now())
+    with pytest.raises(Denied), database.write() as session:
+        session.execute(text(sql))
+    database.engine.dispose()
+    assert checked(empty_database, tmp_path).anchors == 1
+
+
 FORGERIES = [
     ("UPDATE audit SET actor = 'eve' WHERE id = 3", (3, "changed")),
     ("UPDATE audit SET at = at + interval '1 microsecond' WHERE id = 1", (1, "changed")),
@@ -233,6 +262,7 @@ chains = st.lists(st.tuples(words, words), min_size=1, max_size=12)
 FIELDS = ("actor", "action", "object", "detail", "at_us", "previous_hash", "hash")
 
 
+@settings(deadline=None)
 @given(chains, st.data())
 def test_any_single_forgery_is_found_with_its_number(bodies: list[tuple[str, str]], data: st.DataObject) -> None:
     """One row changed in any field, deleted, added or moved, anywhere: the first row that does not hold is named."""
@@ -268,6 +298,7 @@ def test_any_single_forgery_is_found_with_its_number(bodies: list[tuple[str, str
     assert broken.number == number
 
 
+@settings(deadline=None)
 @given(chains, st.data())
 def test_a_chain_made_anew_from_any_row_is_found_by_the_next_anchor(
     bodies: list[tuple[str, str]], data: st.DataObject

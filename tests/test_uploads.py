@@ -99,7 +99,7 @@ def test_a_file_is_tried_looked_at_and_committed(client: TestClient, database: D
     assert done["commit"]["report"]["counts"]["new"] == 2
     assert rows(database, "SELECT code FROM source ORDER BY code") == [("110",), ("12345",)]
     actions = [action for (action,) in rows(database, "SELECT action FROM audit ORDER BY id")]
-    assert actions == ["import.send", "import.commit", "import-sources"]
+    assert actions == ["demo.admit", "import.send", "import.commit", "import-sources"]
     again = tried(client, database, SOURCES)
     assert (again["dry_run"]["report"]["counts"]["same"], again["can_commit"]) == (2, False)
 

@@ -9,7 +9,7 @@ from spatial.access.principals import (
     demo_principals,
     issue_token,
     operator,
-    show_phones,
+    record_refusal,
 )
 from spatial.access.rules import DUTY_PHONE, OPEN, PERMISSIONS, SIGNED_IN, Actor, Grant
 from spatial.access.scopes import reach_of
@@ -30,5 +30,5 @@ __all__ = [
     "issue_token",
     "operator",
     "reach_of",
-    "show_phones",
+    "record_refusal",
 ]

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from spatial import audit
 from spatial.access.rules import DUTY_PHONE, Actor, Grant
 from spatial.db import open_version
-from spatial.errors import NotFound, invalid
+from spatial.errors import Denied, NotFound, Unauthenticated, invalid
 from spatial.tables import ROLES, Principal, RoleGrant, Token
 
 DEFAULT_DEMO_ROLE = "dispatcher"
@@ -75,6 +75,12 @@ def add_principal(
     grant = {"principal_id": principal_id, "role": role, "fields": fields, "granted_at": now}
     session.execute(insert(RoleGrant).values(**grant))
     audit.record(session, actor.name, "principal.add", f"principal/{name}", {"role": role})
+
+
+def record_refusal(session: Session, actor: str, what: str, error: Denied | Unauthenticated) -> None:
+    """Put on record that somebody was refused, and what they lacked; never what they showed or asked about."""
+    action = "denied" if isinstance(error, Denied) else "sign-in.refused"
+    audit.record(session, actor, action, what, {"lacking": error.text, "needed": error.values.get("needed", [])})
 
 
 def _with_grants(session: Session, principal: Principal) -> Actor:

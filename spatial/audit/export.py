@@ -82,13 +82,13 @@ def check_export(path: Path, key: PublicKey, progress: Progress) -> Verdict:
         size = path.stat().st_size
         with path.open("rb") as file:
             file.seek(max(0, size - LONGEST_LAST_LINE))
-            last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
+            last = b"".join(file.readlines()[-1:])
             signs = verified(last, key)
             if signs is None or signs["kind"] != KIND:
                 return Verdict(Link(0, b""), is_signed=False)
             start, end = _link_in(signs["after"]), _link_in(signs["head"])
             file.seek(0)
-            rows = told(_rows(file, start), end.number - start.number, progress)
+            rows = told(_rows(file, size - len(last), start), end.number - start.number, progress)
             return Verdict(end, broken=first_break(rows, start, end), is_signed=True)
     except OSError as error:
         raise invalid("file", "cannot-read", path=str(path), reason=error.strerror) from None
@@ -106,15 +106,16 @@ def _numbers(session: Session, span: Span, newest: int) -> tuple[int, int]:
     return first or 1, last or 0
 
 
-def _rows(lines: Iterable[bytes], start: Link) -> Iterator[Entry]:
-    """Yield the rows of a file up to the line that signs them; one that cannot be read has nothing in it."""
+def _rows(lines: Iterable[bytes], within_bytes: int, start: Link) -> Iterator[Entry]:
+    """Yield the rows in the first bytes of a file; one that cannot be read has nothing in it."""
     number = start.number
     for line in lines:
         number += 1
+        within_bytes -= len(line)
+        if within_bytes < 0:  # the line that signs them
+            return
         try:
             found = orjson.loads(line)
-            if "signature" in found:
-                return
             number = int(found["number"])
             actor, action, subject, detail = (str(found[name]) for name in ("actor", "action", "object", "detail"))
             previous_hash, digest = (bytes.fromhex(found[name]) for name in ("previous_hash", "hash"))
