@@ -17,6 +17,7 @@ from sqlalchemy import text
 import migrations
 from api.upgrade import migrate
 from spatial import audit
+from spatial.audit.check import chain_break
 from spatial.backup import dump, folder, manifest, queries, restore
 from spatial.backup.manifest import TableContent
 from spatial.db import Database
@@ -146,7 +147,7 @@ def test_a_backup_under_load_restores_to_the_same_content(
     assert {**after, "audit": found.tables["audit"]} == found.tables
     assert after["audit"].rows == found.tables["audit"].rows + 1
     with database.read() as session:
-        assert audit.first_broken_link(session) is None
+        assert chain_break(session) is None
 
 
 def test_what_was_replaced_is_kept_and_on_record(database: Database, cluster: LocalPostgis, tmp_path: Path) -> None:
@@ -382,7 +383,7 @@ def test_killed_while_restoring(database: Database, tmp_path: Path) -> None:
         killed(database, tmp_path, rng.uniform(0.3, 1.05) * took, "restore", str(tmp_path / "b"), "--commit")
         assert contents(database)["address"] in (old, changed)
         with database.read() as session:
-            assert audit.first_broken_link(session) is None
+            assert chain_break(session) is None
         database.engine.dispose()
     assert verb(database, tmp_path, "restore", str(tmp_path / "b"), "--commit").returncode == 0
     assert contents(database)["address"] == old

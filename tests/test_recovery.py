@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 import migrations
 from spatial import audit
+from spatial.audit.check import chain_break
 from spatial.backup import base, manifest, recovery
 from spatial.db import Database, make_engine
 from spatial.errors import Conflict, InputError, SetupError
@@ -66,7 +67,7 @@ def write(postgis: LocalPostgis, *names: str) -> datetime:
 
 def written(postgis: LocalPostgis) -> list[str]:
     with opened(postgis) as database, database.read() as session:
-        assert audit.first_broken_link(session) is None
+        assert chain_break(session) is None
         return list(session.scalars(text("SELECT object FROM audit WHERE action = 'test.write' ORDER BY id")))
 
 

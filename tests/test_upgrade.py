@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 import migrations
 from api.upgrade import upgrade
-from spatial import audit
+from spatial.audit.check import chain_break
 from spatial.backup import manifest, queries
 from spatial.backup.manifest import TableContent
 from spatial.db import Database
@@ -73,7 +73,7 @@ def test_an_upgrade_that_fails_leaves_everything_as_it_was(
     assert notices == ["backed-up"]
     with town_copy.read() as session:
         assert session.scalar(text("SELECT action FROM audit ORDER BY id DESC LIMIT 1")) == "database.backup"
-        assert audit.first_broken_link(session) is None
+        assert chain_break(session) is None
 
 
 def test_an_upgrade_that_holds_is_kept_and_on_record(town_copy: Database, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_an_upgrade_that_holds_is_kept_and_on_record(town_copy: Database, tmp_pa
     assert notices == ["backed-up", "schema-upgraded"]
     with town_copy.read() as session:
         assert session.scalar(text("SELECT action FROM audit ORDER BY id DESC LIMIT 1")) == "database.upgrade"
-        assert audit.first_broken_link(session) is None
+        assert chain_break(session) is None
 
 
 def test_what_holds_nothing_is_not_backed_up(empty_database: Database, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from spatial.audit.anchors import Anchors, anchors_file
 from spatial.audit.queries import entries, head
@@ -43,6 +44,12 @@ def check_audit(database: Database, data_dir: Path, progress: Progress) -> Verdi
         for _rest in known:  # a forged line is one wherever it stands
             pass
     return Verdict(newest, broken, anchors.count, tuple(anchors.forged_lines))
+
+
+def chain_break(session: Session) -> Break | None:
+    """Return where the chain breaks, held against its head and no anchors; None: it holds."""
+    chain, newest = head(session)
+    return first_break(entries(session), chain_start(chain), newest)
 
 
 def told(rows: Iterable[Entry], count: int, progress: Progress) -> Iterator[Entry]:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from spatial import audit, wal_archive
+from spatial.audit.check import chain_break
 from spatial.backup import base, dump, manifest, queries
 from spatial.backup.manifest import AuditHead, Manifest
 from spatial.db import Database, make_engine
@@ -168,8 +169,8 @@ def _await_history(made: LocalPostgis, database: Database, archive: Path) -> Non
 
 def _require_sound(database: Database) -> None:
     with database.read() as session:
-        if (broken := audit.first_broken_link(session)) is not None:
-            raise SetupError("audit-broken", row=broken)
+        if (broken := chain_break(session)) is not None:
+            raise SetupError("audit-broken", row=broken.number)
 
 
 def _present_head(postgis: LocalPostgis) -> AuditHead | None:
