@@ -28,6 +28,7 @@ from spatial.time import now, parse_instant
 LATER = {
     "import": ("api.imports_rows", "app_import"),
     "export": ("api.imports_rows", "app_export"),
+    "jobs": ("api.jobs_cli", "app_jobs"),
     "map": ("api.map_cli", "app_map"),
     "gis": ("api.gis_cli", "app_gis"),
     "db": ("api.db_cli", "app_db"),
@@ -56,6 +57,7 @@ app.add_typer(token, name="token")
 app.add_typer(typer.Typer(help="Files in."), name="import")
 app.add_typer(typer.Typer(help="Files out."), name="export")
 app.add_typer(typer.Typer(help="Logins of the database for a GIS."), name="gis")
+app.add_typer(typer.Typer(help="Long work."), name="jobs")
 app.add_typer(typer.Typer(help="Maps as files that need nothing but a browser."), name="map")
 app.add_typer(typer.Typer(help="The database: its schema, its backups."), name="db")
 

@@ -89,6 +89,8 @@ def make_engine(url: str, *, role: str | None = None) -> Engine:
 
 def _translate(context: object) -> None:
     """Turn what the database refuses on purpose into our own errors; its text never leaves this module."""
+    if getattr(context, "is_pre_ping", False):  # a connection that broke while nobody used it is replaced
+        return
     error = getattr(context, "original_exception", None)
     code = getattr(error, "pgcode", None)
     constraint = getattr(getattr(error, "diag", None), "constraint_name", None)

@@ -1,6 +1,6 @@
 """The tables, one module for each group of dataset domains."""
 
-from .access import DOMAINS, ROLES, Audit, DatasetVersion, GisLogin, Job, Principal, RoleGrant, Token
+from .access import DOMAINS, ROLES, Audit, DatasetVersion, GisLogin, Principal, RoleGrant, Token
 from .areas import (
     Address,
     Barrier,
@@ -50,6 +50,7 @@ from .incidents import (
     RoadNode,
     Source,
 )
+from .jobs import Job, Slot, Worker
 
 __all__ = [
     "DOMAINS",
@@ -95,6 +96,7 @@ __all__ = [
     "RoadNode",
     "RoleGrant",
     "Shift",
+    "Slot",
     "Source",
     "Span",
     "StaffingRule",
@@ -106,4 +108,5 @@ __all__ = [
     "Unit",
     "UnitLink",
     "UnitVersion",
+    "Worker",
 ]  # fmt: skip
