@@ -67,9 +67,10 @@ NUMBERS_MAY_BE_NEGATIVE = {"ignore_unknown_options": True}
 @app.command()
 def up() -> None:
     """Start PostGIS, load the demo where there is none, serve, work; Ctrl-C stops all of it."""
-    from api import serving
+    from api import logs, serving
     from api.runtime import open_database
 
+    logs.install(settings())
     serving.unwind_on_signals()
     with open_database(settings(), notice, keep=True) as database:
         serving.prepare_demo(database, settings(), console)
@@ -79,9 +80,10 @@ def up() -> None:
 @app.command()
 def serve() -> None:
     """Serve HTTP alone, without demo data and worker."""
-    from api import serving
+    from api import logs, serving
     from api.runtime import open_database
 
+    logs.install(settings())
     serving.unwind_on_signals()
     with open_database(settings(), notice, keep=True) as database:
         serving.run(database, settings(), notice, worker=False)
@@ -90,16 +92,19 @@ def serve() -> None:
 @app.command()
 def worker() -> None:
     """Run jobs alone, until Ctrl-C or SIGTERM."""
+    from api import logs
     from api.runtime import open_database
+    from api.tracing import tracing
     from api.worker import work
     from spatial.postgresql import WORKER
 
+    logs.install(settings())
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with open_database(settings(), notice, keep=True) as database:
+    with open_database(settings(), notice, keep=True) as database, tracing(settings()) as traces:
         notice("worker-started")
-        work(database.as_login(WORKER), stop)
+        work(database.as_login(WORKER), stop, traces)
 
 
 @demo.command()

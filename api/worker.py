@@ -2,14 +2,16 @@
 
 import logging
 import threading
+from collections.abc import Mapping
 from datetime import time, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from api.import_jobs import commit_import, try_import
+from api.tracing import traced
 from spatial import jobs
 from spatial.db import Database
 from spatial.errors import Busy
@@ -21,6 +23,9 @@ from spatial.jobs import Bell, Handler, Presence, Progress, Schedule
 from spatial.settings import Settings, settings
 from spatial.time import now
 from spatial.uploads import Uploads
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
 
 log = logging.getLogger(__name__)
 ASKS_EVERY_S = 5.0  # the bell rings at once; a ring that is lost is made up for so soon
@@ -95,16 +100,16 @@ def schedules(config: Settings) -> list[Schedule]:
     return [one for one in SCHEDULES if one is not RETIRING_INCIDENTS or config.incident_retention_days]
 
 
-def work(database: Database, stop: threading.Event) -> None:
+def work(database: Database, stop: threading.Event, traces: "TracerProvider | None" = None) -> None:
     """Run jobs one after another until `stop` is set; a database that is away is waited for."""
-    due = now()
+    due, handlers = now(), traced(HANDLERS, traces)
     with Presence(database, now) as presence, Bell(database) as bell:
         while not stop.is_set():
             try:
                 if now() >= due:
                     config = settings()
                     due = jobs.plan(database, schedules(config), config.zone, actor=NAME, now=now())
-                if not _run_next(database, presence):
+                if not _run_next(database, handlers, presence):
                     bell.wait(ASKS_EVERY_S, stop)
             except Busy as error:
                 stop.wait(error.retry_after_s)
@@ -113,8 +118,8 @@ def work(database: Database, stop: threading.Event) -> None:
                 stop.wait(ASKS_EVERY_S)
 
 
-def _run_next(database: Database, presence: Presence) -> bool:
+def _run_next(database: Database, handlers: Mapping[str, Handler], presence: Presence) -> bool:
     try:
-        return jobs.run_next(database, HANDLERS, clock=now, started=presence.take) is not None
+        return jobs.run_next(database, handlers, clock=now, started=presence.take) is not None
     finally:
         presence.rest()

@@ -12,8 +12,9 @@ from sqlalchemy import text
 
 from api import worker
 from spatial import jobs
-from spatial.db import Database
+from spatial.db import Database, make_engine
 from spatial.time import now
+from tests.conftest import ClientAs
 from tests.importing import rows
 
 
@@ -94,3 +95,32 @@ def test_a_worker_outlives_its_connections_and_its_own_faults(
             patched.setattr(jobs, "run_next", None)
             wait_until(lambda: "stumbled" in caplog.text)
         wait_until(add(empty_database))
+
+
+def test_the_service_says_which_of_its_needs_is_missing(empty_database: Database, client_as: ClientAs) -> None:
+    """Ready while a worker lives, degraded without, not ready while the schema is behind or the database away."""
+    client = client_as(empty_database)
+
+    def told() -> tuple[int, str, dict[str, str]]:
+        reply = client.get("/ready")
+        return reply.status_code, reply.json()["status"], reply.json()["checks"]
+
+    well = {"database": "ok", "migrations": "ok", "worker": "ok"}
+    with working(empty_database):
+        wait_until(lambda: told() == (200, "ok", well))
+    assert told() == (200, "degraded", well | {"worker": "missing"})
+    with empty_database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = 'older'"))
+    assert told() == (503, "not-ready", {"database": "ok", "migrations": "behind", "worker": "unknown"})
+    nowhere = Database(make_engine("postgresql://127.0.0.1:1/nowhere"))
+    reply = client_as(nowhere).get("/ready")
+    away = {"database": "away", "migrations": "unknown", "worker": "unknown"}
+    assert (reply.status_code, reply.json()["checks"], reply.headers["retry-after"]) == (503, away, "5")
+
+
+def test_a_worker_that_was_not_seen_for_long_counts_as_missing(empty_database: Database, client_as: ClientAs) -> None:
+    """What a killed worker left on record is not taken for a worker."""
+    with empty_database.write() as session:
+        late = {"seen": now() - jobs.ALIVE_WITHIN - timedelta(seconds=1)}
+        session.execute(text("INSERT INTO worker VALUES (gen_random_uuid(), 'h', 1, :seen, :seen)"), late)
+    assert client_as(empty_database).get("/ready").json()["checks"]["worker"] == "missing"

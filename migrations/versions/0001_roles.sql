@@ -263,7 +263,7 @@ GRANT SELECT ON plan, plan_op, principal, role_grant TO twingrid_worker;
 
 -- Who works and what is scheduled is the worker's to say; the service tells it, and how many jobs of a kind there are.
 GRANT SELECT, INSERT, UPDATE, DELETE ON worker, schedule_slot TO twingrid_worker;
-GRANT SELECT ON schedule_slot TO twingrid_whole, twingrid_scoped, twingrid_system;
+GRANT SELECT ON schedule_slot TO twingrid_whole, twingrid_layered, twingrid_scoped, twingrid_system;
 GRANT SELECT ON worker TO twingrid_api;
 GRANT SELECT (kind, state, run_after) ON job TO twingrid_api;
 
