@@ -7,9 +7,11 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import httpx2 as httpx
 
@@ -40,13 +42,26 @@ class Deployment:
 
     def end(self) -> None:
         """End all processes in order."""
+        self._stop(signal.SIGTERM)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop(signal.SIGKILL)  # where the test failed before it ended them
+        for pid in self.first.postgres():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._log.close()
+
+    def _stop(self, number: signal.Signals) -> None:
         self._over.set()
-        self._keeper.join()
+        if self._keeper.is_alive():
+            self._keeper.join()
         for process in self._processes.values():
-            process.terminate()
+            process.send_signal(number)
         for process in self._processes.values():
             process.wait(timeout=60)
-        self._log.close()
 
     def kill(self, victim: str, chance: random.Random) -> None:
         """End a service, a worker, PostgreSQL's first process or one of its others, on the spot."""
@@ -57,11 +72,9 @@ class Deployment:
             "backend": self._postgres(first=False),
         }[victim]
         if pids:
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(chance.choice(pids), signal.SIGKILL)
-            except ProcessLookupError:
-                return
-            self.kills[victim] = self.kills.get(victim, 0) + 1
+                self.kills[victim] = self.kills.get(victim, 0) + 1
 
     def _postgres(self, *, first: bool) -> list[int]:
         found = self.first.postgres()

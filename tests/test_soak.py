@@ -7,6 +7,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,33 +40,42 @@ def test_no_kill_loses_or_doubles_what_was_acknowledged(data_dir: Path, seconds:
     seed = int(os.environ.get("TWINGRID_SOAK_SEED", time.time_ns() % 1_000_000))
     log.warning("seed %s", seed)
     chance = random.Random(seed)
-    deployment = Deployment(data_dir)
-    deployment.start()
-    callers = Callers([api.url for api in deployment.apis], random.Random(seed + 1))
+    with Deployment(data_dir) as deployment:
+        deployment.start()
+        callers = Callers([api.url for api in deployment.apis], random.Random(seed + 1))
+        end = time.monotonic() + seconds
+        with _calling(callers) as faults:
+            while time.monotonic() < end and not faults:
+                for victim in chance.sample(VICTIMS, len(VICTIMS)):
+                    time.sleep(chance.uniform(0.5, 6))
+                    deployment.kill(victim, chance)
+        with LocalPostgis(data_dir) as postgis:
+            database = Database(make_engine(postgis.url()))
+            wait_until(lambda: _has_ended(database), 300)  # what was interrupted is taken up again, after its waits
+            deployment.end()
+            log.warning("killed %s, acknowledged %s", deployment.kills, callers.acknowledged())
+            assert faults == []
+            with database.read() as session:
+                assert audit.first_broken_link(session) is None
+            check_events(database, callers)
+            check_files(database, callers)
+            check_jobs(database, callers)
+            database.engine.dispose()
+
+
+@contextmanager
+def _calling(callers: Callers) -> Iterator[list[BaseException]]:
+    """Let several callers send at once, and yield what goes wrong with them."""
     faults: list[BaseException] = []
     threads = [threading.Thread(target=_run, args=(callers, number, faults)) for number in range(CALLERS)]
     for thread in threads:
         thread.start()
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and not faults:
-        for victim in chance.sample(VICTIMS, len(VICTIMS)):
-            time.sleep(chance.uniform(0.5, 6))
-            deployment.kill(victim, chance)
-    callers.over.set()
-    for thread in threads:
-        thread.join()
-    with LocalPostgis(data_dir) as postgis:
-        database = Database(make_engine(postgis.url()))
-        wait_until(lambda: _has_ended(database), 300)  # what was interrupted is taken up again, after its waits
-        deployment.end()
-        log.warning("killed %s, acknowledged %s", deployment.kills, callers.acknowledged())
-        assert faults == []
-        with database.read() as session:
-            assert audit.first_broken_link(session) is None
-        check_events(database, callers)
-        check_files(database, callers)
-        check_jobs(database, callers)
-        database.engine.dispose()
+    try:
+        yield faults
+    finally:
+        callers.over.set()
+        for thread in threads:
+            thread.join()
 
 
 def _run(callers: Callers, number: int, faults: list[BaseException]) -> None:

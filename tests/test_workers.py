@@ -13,6 +13,7 @@ from sqlalchemy import text
 from api import worker
 from spatial import jobs
 from spatial.db import Database, make_engine
+from spatial.postgresql import WORKER
 from spatial.time import now
 from tests.conftest import ClientAs
 from tests.importing import rows
@@ -21,14 +22,15 @@ from tests.importing import rows
 @contextmanager
 def working(database: Database) -> Iterator[threading.Event]:
     """Yield while a worker works, and see that it ends."""
-    stop = threading.Event()
-    thread = threading.Thread(target=worker.work, args=(database, stop))
+    stop, own = threading.Event(), database.as_login(WORKER)
+    thread = threading.Thread(target=worker.work, args=(own, stop))
     thread.start()
     try:
         yield stop
     finally:
         stop.set()
         thread.join(timeout=30)
+        own.engine.dispose()
         assert not thread.is_alive()
 
 
