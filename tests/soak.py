@@ -18,6 +18,7 @@ import httpx2 as httpx
 from tests.service import TWINGRID, Service
 
 APIS, WORKERS = 2, 2
+OWN = {"TWINGRID_LOG_LEVEL": "warning", "TWINGRID_RATE_PER_MINUTE": "0"}
 LOOKS_EVERY_S = 0.1
 
 
@@ -25,8 +26,8 @@ class Deployment:
     """Two services and two workers over one embedded PostGIS; whichever process ends is started again."""
 
     def __init__(self, data_dir: Path) -> None:
-        self.first = Service(data_dir, TWINGRID_SIZE="town", TWINGRID_LOG_LEVEL="warning")
-        self.apis = [Service(data_dir, TWINGRID_LOG_LEVEL="warning") for _ in range(APIS)]
+        self.first = Service(data_dir, TWINGRID_SIZE="town", **OWN)
+        self.apis = [Service(data_dir, **OWN) for _ in range(APIS)]
         self.kills: dict[str, int] = {}
         self._over = threading.Event()
         self._log = (data_dir / "soak.log").open("ab")
