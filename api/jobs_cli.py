@@ -1,20 +1,19 @@
 """Long work on the command line: `twingrid jobs`."""
 
-import getpass
 from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
 import typer
 
-from api.cli import notice
+from api.console import notice, operator_name
 from api.jobs import job_out, schedule_out
 from api.jobs_text import show_job, show_jobs, show_schedules
 from api.options import DEFAULT_LANGUAGE, Lang
 from api.runtime import open_database
 from api.worker import schedules
 from maps.texts import say
-from spatial import access, audit, jobs
+from spatial import audit, jobs
 from spatial.jobs import State
 from spatial.paging import Page
 from spatial.settings import settings
@@ -81,11 +80,10 @@ def schedule(lang: Lang = DEFAULT_LANGUAGE, as_json: AsJson = False) -> None:
 
 
 def _change(verb: str, job_id: UUID, *, commit: bool, lang: str) -> None:
-    actor = access.operator(getpass.getuser())
     change = {"retry": jobs.retry, "cancel": jobs.cancel}[verb]
     with open_database(settings(), notice) as database, database.write() if commit else database.trial() as session:
         change(session, job_id, now())
-        audit.record(session, actor.name, f"job.{verb}", f"job/{job_id}", {})
+        audit.record(session, operator_name(), f"job.{verb}", f"job/{job_id}", {})
         out = job_out(jobs.find(session, job_id))
     show_job(out, lang, settings().zone)
     if not commit:
