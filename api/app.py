@@ -1,5 +1,7 @@
 """The HTTP service: every slice's routes, one error mapping, one rule for what is asked, one for what is answered."""
 
+from typing import TYPE_CHECKING
+
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
@@ -18,6 +20,7 @@ from api import (
     incidents_in,
     jobs,
     lookup,
+    metrics,
     pages,
     sources,
     units,
@@ -26,13 +29,19 @@ from api.answering import Answering
 from api.asking import refuse_malformed
 from api.bounds import Bounds
 from api.deps import permission_of
+from api.metrics import Metrics
+from api.observing import Observing
 from api.rates import Rated, Rates
 from api.room import Roomed
 from api.sending import Sending
+from api.tracing import of_app
 from spatial.access import Gate
 from spatial.audit.spool import Spool
 from spatial.db import Database
 from spatial.settings import VERSION, Settings
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
 
 DESCRIPTION = "Spatial grid management for cities: whose is a place, who is on duty there, where is cover missing."
 
@@ -50,6 +59,7 @@ SLICES = (
     audit,
     demo,
     health,
+    metrics,
     pages,
 )
 
@@ -64,7 +74,7 @@ class Service(FastAPI):
         app = errors.Refusals(Rated(Bounds(app, config), self.state.rates))
         if config.cors_origins:
             app = for_pages_of(config.cors_origins, app)
-        return Answering(Sending(app))
+        return Answering(Observing(Sending(app), self.state.metrics))
 
 
 def for_pages_of(origins: tuple[str, ...], app: ASGIApp) -> ASGIApp:
@@ -79,7 +89,7 @@ def for_pages_of(origins: tuple[str, ...], app: ASGIApp) -> ASGIApp:
     )
 
 
-def create_app(database: Database, settings: Settings) -> FastAPI:
+def create_app(database: Database, settings: Settings, traces: "TracerProvider | None" = None) -> FastAPI:
     """Return the service over a database that is ready."""
     app = Service(
         title="Twingrid 双网",
@@ -89,10 +99,12 @@ def create_app(database: Database, settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # an address has one form
         dependencies=[Depends(refuse_malformed)],
+        telemetry=of_app(traces),
     )
     app.state.database = database
     app.state.gate = Gate(database)
     app.state.settings = settings
+    app.state.metrics = Metrics(database)
     app.state.rates = Rates(settings.rate_per_minute)
     app.state.showings = Spool(settings.data_dir)
     errors.install(app)

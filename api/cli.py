@@ -30,6 +30,7 @@ LATER = {
     "check": ("api.audit_cli", "app_check"),
     "import": ("api.imports_rows", "app_import"),
     "export": ("api.imports_rows", "app_export"),
+    "jobs": ("api.jobs_cli", "app_jobs"),
     "map": ("api.map_cli", "app_map"),
     "gis": ("api.gis_cli", "app_gis"),
     "db": ("api.db_cli", "app_db"),
@@ -60,6 +61,7 @@ app.add_typer(typer.Typer(help="Whether what is stored is as it should be."), na
 app.add_typer(typer.Typer(help="Files in."), name="import")
 app.add_typer(typer.Typer(help="Files out."), name="export")
 app.add_typer(typer.Typer(help="Logins of the database for a GIS."), name="gis")
+app.add_typer(typer.Typer(help="Long work."), name="jobs")
 app.add_typer(typer.Typer(help="Maps as files that need nothing but a browser."), name="map")
 app.add_typer(typer.Typer(help="The database: its schema, its backups."), name="db")
 
@@ -69,9 +71,10 @@ NUMBERS_MAY_BE_NEGATIVE = {"ignore_unknown_options": True}
 @app.command()
 def up() -> None:
     """Start PostGIS, load the demo where there is none, serve, work; Ctrl-C stops all of it."""
-    from api import serving
+    from api import logs, serving
     from api.runtime import open_database
 
+    logs.install(settings())
     serving.unwind_on_signals()
     with open_database(settings(), notice, keep=True) as database:
         serving.prepare_demo(database, settings(), console)
@@ -81,9 +84,10 @@ def up() -> None:
 @app.command()
 def serve() -> None:
     """Serve HTTP alone, without demo data and worker."""
-    from api import serving
+    from api import logs, serving
     from api.runtime import open_database
 
+    logs.install(settings())
     serving.unwind_on_signals()
     with open_database(settings(), notice, keep=True) as database:
         serving.run(database, settings(), notice, worker=False)
@@ -92,16 +96,19 @@ def serve() -> None:
 @app.command()
 def worker() -> None:
     """Run jobs alone, until Ctrl-C or SIGTERM."""
+    from api import logs
     from api.runtime import open_database
+    from api.tracing import tracing
     from api.worker import work
     from spatial.postgresql import WORKER
 
+    logs.install(settings())
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with open_database(settings(), notice, keep=True) as database:
+    with open_database(settings(), notice, keep=True) as database, tracing(settings()) as traces:
         notice("worker-started")
-        work(database.as_login(WORKER), stop)
+        work(database.as_login(WORKER), stop, traces)
 
 
 @demo.command()

@@ -1,14 +1,19 @@
 """Whether the service is alive, and ready to answer."""
 
-from fastapi import APIRouter
-from pydantic import BaseModel
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, Field
 
 import migrations
 from api.deps import Database, needs
 from api.errors import problem_responses
+from spatial import jobs
 from spatial.errors import Busy
+from spatial.time import now
 
 router = APIRouter(tags=["operations"], dependencies=[needs("open")])
+RETRY_AFTER_S = "5"
 
 
 class HealthOut(BaseModel):
@@ -17,15 +22,58 @@ class HealthOut(BaseModel):
     status: str = "ok"
 
 
+class ChecksOut(BaseModel):
+    """What the service needs, each by name; unknown while the one before it is not well."""
+
+    database: Literal["ok", "away"] = "away"
+    migrations: Literal["ok", "behind", "unknown"] = "unknown"
+    worker: Literal["ok", "missing", "unknown"] = Field(
+        "unknown", description=f"whether any was seen within {jobs.ALIVE_WITHIN.seconds} s"
+    )
+
+
+class ReadyOut(BaseModel):
+    """Whether the service may be asked."""
+
+    status: Literal["ok", "degraded", "not-ready"]
+    checks: ChecksOut
+
+
 @router.get("/health", summary="Whether the process is alive")
 async def health() -> HealthOut:
     """Return ok while the process answers at all."""
     return HealthOut()
 
 
-@router.get("/ready", summary="Whether the database answers and has today's schema", responses=problem_responses())
-def ready(database: Database) -> HealthOut:
-    """Return ok, or 503 while the database is away or behind the code."""
-    if migrations.pending(database.engine):
-        raise Busy("schema-behind")
-    return HealthOut()
+@router.get(
+    "/ready",
+    summary="Whether the service may be asked",
+    responses={**problem_responses(), 503: {"model": ReadyOut, "description": "database away, or schema behind"}},
+)
+def ready(database: Database, response: Response) -> ReadyOut:
+    """Return 200, or 503 while the database is away or behind the code, with each check by name.
+
+    Without a worker the service is degraded, and still 200: look-ups need none, and a balancer that took away every
+    API because imports wait would turn a nuisance into an outage. `/metrics` tells for how long no worker was seen.
+    """
+    checks = _checks(database)
+    if checks.migrations != "ok":
+        response.status_code = 503
+        response.headers["Retry-After"] = RETRY_AFTER_S
+        return ReadyOut(status="not-ready", checks=checks)
+    return ReadyOut(status="ok" if checks.worker == "ok" else "degraded", checks=checks)
+
+
+def _checks(database: Database) -> ChecksOut:
+    checks = ChecksOut()
+    try:
+        checks.migrations = "behind" if migrations.pending(database.engine) else "ok"
+        checks.database = "ok"
+        if checks.migrations == "ok":
+            with database.read() as session:
+                seen = jobs.last_seen(session)
+            is_alive = seen is not None and now() - seen < jobs.ALIVE_WITHIN
+            checks.worker = "ok" if is_alive else "missing"
+    except Busy:
+        return ChecksOut()
+    return checks

@@ -1,19 +1,19 @@
 """An import as it is sent: how far it is, what it would do, what is wrong with it."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from api.errors import FaultOut
 from maps.texts import say
+from spatial.jobs import State
 from spatial.tables import Job
 
 ORDER = ("new", "changed", "adjusted", "ended", "same", "kept", "faulty")
-AGAIN = frozenset({"failed", "cancelled"})
+AGAIN = frozenset({"failed", "dead", "cancelled"})
 OUTDATED = "import-differs"
-State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 
 class RowFaultOut(FaultOut):
@@ -101,7 +101,7 @@ def is_outdated(done: Job) -> bool:
 def _run(job: Job, lang: str) -> RunOut:
     result = job.result or {}
     fault = None
-    if job.state == "failed":
+    if job.state in {"failed", "dead"}:
         fault = say(f"fault.{result.get('fault', 'internal')}", lang, **result.get("values", {}))
     return RunOut(
         job=job.id,

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from datetime import date
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
@@ -16,6 +17,7 @@ import fixtures
 from api.app import create_app
 from api.bounds import LARGEST_HEADERS, LONGEST_QUERY
 from api.connections import Connection, allow_open_files
+from api.tracing import tracing
 from api.worker import work
 from maps.texts import say
 from spatial.db import Database
@@ -27,6 +29,9 @@ from spatial.local_postgis import Notice
 from spatial.postgresql import API, WORKER
 from spatial.settings import Settings
 from spatial.time import now
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import TracerProvider
 
 WORKER_ENDS_WITHIN_S = 5.0
 LINKS = (("home", "/"), ("map", "/maps/grids"), ("docs", "/docs"))
@@ -95,14 +100,27 @@ def _progress_bar(settings: Settings, console: Console, *, at_once: bool) -> Ite
 def run(database: Database, settings: Settings, notice: Notice, *, worker: bool) -> None:
     """Serve until Ctrl-C or SIGTERM, with no more rights in the database than serving and working need."""
     listening = _listen(settings)
-    app = create_app(database.as_login(API), settings)
+    with listening, tracing(settings) as traces:
+        _serve(listening, database, settings, notice, traces, worker=worker)
+
+
+def _serve(
+    listening: socket.socket,
+    database: Database,
+    settings: Settings,
+    notice: Notice,
+    traces: "TracerProvider | None",
+    *,
+    worker: bool,
+) -> None:
+    app = create_app(database.as_login(API), settings, traces)
     port = listening.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     for name, path in (*LINKS, *_example(database)):
         notice(f"link-{name}", url=f"http://{host}:{port}{path}")
     stop = threading.Event()
-    helper = threading.Thread(target=work, args=(database.as_login(WORKER), stop), name="worker", daemon=True)
-    with contextlib.suppress(KeyboardInterrupt), listening:
+    helper = threading.Thread(target=work, args=(database.as_login(WORKER), stop, traces), name="worker", daemon=True)
+    with contextlib.suppress(KeyboardInterrupt):
         if worker:
             helper.start()
         try:
@@ -122,6 +140,7 @@ def server_of(app: FastAPI, settings: Settings) -> uvicorn.Server:
         app,
         http=Connection,
         ws="none",
+        log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -19,6 +19,8 @@ from spatial.settings import settings
 from spatial.tables import DOMAINS, DatasetVersion
 
 OLDEST_POSTGRESQL = 14
+KEPT_CONNECTIONS = 20
+MOST_CONNECTIONS = 100  # the web framework runs 40 threads, and a dispatcher's request may need two
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,8 @@ def make_engine(url: str, *, role: str | None = None) -> Engine:
     options = f"-c timezone=UTC -c statement_timeout={settings().statement_timeout_s}s -c jit=off"
     engine = create_engine(
         driver_url(url),
-        pool_size=20,
-        max_overflow=80,  # the web framework runs 40 threads, and a dispatcher's request may need two connections
+        pool_size=KEPT_CONNECTIONS,
+        max_overflow=MOST_CONNECTIONS - KEPT_CONNECTIONS,
         pool_pre_ping=True,
         pool_timeout=10,
         hide_parameters=True,  # what is asked and stored is nothing for a log
@@ -89,6 +91,8 @@ def make_engine(url: str, *, role: str | None = None) -> Engine:
 
 def _translate(context: object) -> None:
     """Turn what the database refuses on purpose into our own errors; its text never leaves this module."""
+    if getattr(context, "is_pre_ping", False):  # a connection that broke while nobody used it is replaced
+        return
     error = getattr(context, "original_exception", None)
     code = getattr(error, "pgcode", None)
     constraint = getattr(getattr(error, "diag", None), "constraint_name", None)

@@ -55,6 +55,13 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Several = Field((), description="addresses or networks whose X-Forwarded-For and -Proto count")
     cors_origins: Several = Field((), description="origins whose pages may ask with a token; none by default")
+    log_format: Literal["json", "text"] | None = Field(
+        None, description="lines of the log; by default text on a terminal, else json"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least grave line of the log")
+    otlp_endpoint: str | None = Field(
+        None, pattern="^https?://[^/?#]+", description="base URL of an OpenTelemetry collector that traces are sent to"
+    )
 
     @field_validator("timezone")
     @classmethod

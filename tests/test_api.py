@@ -381,9 +381,10 @@ def test_what_does_not_exist_is_not_found(client: TestClient) -> None:
 
 
 def test_alive_and_ready(client: TestClient) -> None:
-    """The service says that it is alive, and that it is ready."""
+    """The service says that it is alive, and that it is ready, though degraded as no worker is there."""
     assert client.get("/health").json() == {"status": "ok"}
-    assert client.get("/ready").json() == {"status": "ok"}
+    checks = {"database": "ok", "migrations": "ok", "worker": "missing"}
+    assert client.get("/ready").json() == {"status": "degraded", "checks": checks}
 
 
 def test_an_empty_deployment_answers_everywhere(empty_database: Database, client_as: Maker) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from api.worker import keep_audit
+from api.audit_keeper import keep_audit
 from spatial import audit
 from spatial.audit.anchors import anchors_file, drop_anchor
 from spatial.audit.check import Verdict, check_audit

@@ -1,7 +1,7 @@
 """What is too old is deleted with all that was known of it: once a day, on record, and nothing else."""
 
 import threading
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -103,24 +103,29 @@ def test_a_version_is_left_just_when_it_is_young(database: Database, incidents: 
 
 def test_two_workers_delete_once_a_day(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many workers plan a day, what is old is deleted by one job; the next day by another."""
-    monkeypatch.setattr(worker, "settings", lambda: Settings(incident_retention_days=30))
+    config = Settings(incident_retention_days=30)
+    monkeypatch.setattr(worker, "settings", lambda: config)
     put(database, now() - timedelta(days=32))
-    day = date(2025, 3, 3)
-    planners = [threading.Thread(target=worker.plan_day, args=(database, day)) for _ in range(4)]
+    planned, noon = worker.schedules(config), datetime(2025, 3, 3, 12, tzinfo=config.zone)
+
+    def plan(at: datetime) -> None:
+        jobs.plan(database, planned, config.zone, actor="worker", now=at)
+
+    plan(noon - timedelta(days=1))
+    planners = [threading.Thread(target=plan, args=(noon,)) for _ in range(4)]
     for planner in planners:
         planner.start()
     for planner in planners:
         planner.join()
     while jobs.run_next(database, worker.HANDLERS, clock=now) is not None:
         pass
-    worker.plan_day(database, day)
+    plan(noon)
     state = "SELECT state, result->>'incidents' FROM job WHERE kind = 'retire-incidents'"
     assert rows(database, state) == [("done", "1")]
-    worker.plan_day(database, day + timedelta(days=1))
+    plan(noon + timedelta(days=1))
     assert len(rows(database, state)) == 2
 
 
-def test_nothing_is_deleted_where_nothing_is_asked(database: Database) -> None:
+def test_nothing_is_deleted_where_nothing_is_asked() -> None:
     """Without the setting no job of it is planned."""
-    worker.plan_day(database, date(2025, 3, 3))
-    assert rows(database, "SELECT count(*) FROM job WHERE kind = 'retire-incidents'") == [(0,)]
+    assert "retire-incidents" not in {one.kind for one in worker.schedules(Settings())}

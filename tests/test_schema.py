@@ -323,3 +323,16 @@ def test_an_incident_has_one_current_version(empty_database: Database) -> None:
         session.execute(text("UPDATE incident SET masked_text = 'other'"))
     with empty_database.read() as session:
         assert session.scalar(text("SELECT count(*) FROM incident WHERE upper_inf(recorded)")) == 1
+
+
+def test_a_connection_that_broke_while_idle_is_replaced(empty_database: Database) -> None:
+    """After the database was started again, the next request does not notice."""
+    with empty_database.read() as session:
+        session.scalar(text("SELECT 1"))
+    others = "pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    ending = Database(make_engine(empty_database.engine.url.render_as_string(hide_password=False)))
+    with ending.write() as session:
+        session.execute(text(f"SELECT count(pg_terminate_backend(pid, 5000)) FROM {others}"))
+    ending.engine.dispose()
+    with empty_database.read() as session:
+        assert session.scalar(text("SELECT 1")) == 1

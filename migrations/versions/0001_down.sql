@@ -44,7 +44,9 @@ DROP TABLE finding;
 DROP TABLE unit;
 DROP TABLE team;
 DROP TABLE category_alias;
+DROP TABLE worker;
 DROP TABLE source;
+DROP TABLE schedule_slot;
 DROP TABLE road_node;
 DROP TABLE gis_login;
 DROP TABLE principal;
@@ -64,5 +66,6 @@ DROP TABLE address;
 
 DROP FUNCTION gis_scope, hidden_layers, scope_area, scope_of, scope_layers, scope_ids, scope_text, public_layers;
 DROP FUNCTION take_showings, record_audit, chain_audit, audit_link;
-DROP FUNCTION drop_incident_months, ensure_incident_months, cover_within_shift, whole_outlives_parts, part_within_shift,
-    watch_incidents, no_current_incident, one_current_incident, append_only, history_stays, open_version, domain_lock;
+DROP FUNCTION refresh_statistics, drop_incident_months, ensure_incident_months, cover_within_shift,
+    whole_outlives_parts, part_within_shift, watch_incidents, no_current_incident, one_current_incident, append_only,
+    history_stays, open_version, domain_lock;

@@ -226,15 +226,16 @@ CREATE POLICY own_jobs ON job FOR UPDATE TO twingrid_layered, twingrid_scoped US
 ALTER FUNCTION open_version(text) SECURITY DEFINER SET search_path = public, pg_temp;
 ALTER FUNCTION ensure_incident_months(timestamptz, timestamptz) SECURITY DEFINER SET search_path = public, pg_temp;
 ALTER FUNCTION drop_incident_months(timestamptz) SECURITY DEFINER SET search_path = public, pg_temp;
+ALTER FUNCTION refresh_statistics() SECURITY DEFINER SET search_path = public, pg_temp;
 REVOKE EXECUTE ON FUNCTION open_version(text), ensure_incident_months(timestamptz, timestamptz),
-    drop_incident_months(timestamptz), watch_incidents(regclass), scope_of(bigint[]), scope_area(),
+    drop_incident_months(timestamptz), refresh_statistics(), watch_incidents(regclass), scope_of(bigint[]), scope_area(),
     hidden_layers(geometry, timestamptz, timestamptz) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION scope_of(bigint[]) TO twingrid_api;
 GRANT EXECUTE ON FUNCTION scope_area() TO twingrid_scoped;
 GRANT EXECUTE ON FUNCTION hidden_layers(geometry, timestamptz, timestamptz) TO twingrid_scoped;
 GRANT EXECUTE ON FUNCTION open_version(text) TO twingrid_whole, twingrid_worker, twingrid_system, twingrid_security;
 GRANT EXECUTE ON FUNCTION ensure_incident_months(timestamptz, timestamptz) TO twingrid_whole, twingrid_worker;
-GRANT EXECUTE ON FUNCTION drop_incident_months(timestamptz) TO twingrid_worker;
+GRANT EXECUTE ON FUNCTION drop_incident_months(timestamptz), refresh_statistics() TO twingrid_worker;
 
 -- What nobody's scope hides: the deployment's name, its versions, its words, its streets.
 GRANT SELECT ON deployment, dataset_version, alembic_version
@@ -259,6 +260,12 @@ GRANT INSERT, UPDATE, DELETE ON layer, unit, unit_version, unit_link, grid, grid
     deployment, plan, plan_op
     TO twingrid_worker;
 GRANT SELECT ON plan, plan_op, principal, role_grant TO twingrid_worker;
+
+-- Who works and what is scheduled is the worker's to say; the service tells it, and how many jobs of a kind there are.
+GRANT SELECT, INSERT, UPDATE, DELETE ON worker, schedule_slot TO twingrid_worker;
+GRANT SELECT ON schedule_slot TO twingrid_whole, twingrid_layered, twingrid_scoped, twingrid_system;
+GRANT SELECT ON worker TO twingrid_api;
+GRANT SELECT (kind, state, run_after) ON job TO twingrid_api;
 
 GRANT SELECT ON principal, role_grant, token, layer TO twingrid_api;
 GRANT SELECT ON principal, role_grant, token, layer, unit, unit_version TO twingrid_security;

@@ -232,3 +232,12 @@ BEGIN
     END LOOP;
     RETURN dropped;
 END $$;
+
+-- Statistics ---------------------------------------------------------------------------------------------------------
+
+-- PostgreSQL gathers those of each month by itself, but never those of all months together. Only their owner may ask.
+CREATE FUNCTION refresh_statistics() RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    ANALYZE incident;
+END $$;

@@ -100,11 +100,13 @@ CREATE TABLE job (
     id UUID NOT NULL,
     kind TEXT NOT NULL,
     params JSONB NOT NULL,
+    priority BIGINT DEFAULT '0' NOT NULL,
     state TEXT DEFAULT 'queued' NOT NULL,
     progress DOUBLE PRECISION DEFAULT '0' NOT NULL,
     message TEXT,
     attempts BIGINT DEFAULT '0' NOT NULL,
-    max_attempts BIGINT DEFAULT '3' NOT NULL,
+    max_attempts BIGINT DEFAULT '5' NOT NULL,
+    time_limit INTERVAL DEFAULT '01:00:00'::interval NOT NULL,
     run_after TIMESTAMP WITH TIME ZONE NOT NULL,
     heartbeat TIMESTAMP WITH TIME ZONE,
     cancel_requested BOOLEAN DEFAULT false NOT NULL,
@@ -114,7 +116,7 @@ CREATE TABLE job (
     result JSONB,
     error TEXT,
     CONSTRAINT pk_job PRIMARY KEY (id),
-    CONSTRAINT ck_job_state_known CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled')),
+    CONSTRAINT ck_job_state_known CHECK (state IN ('queued', 'running', 'done', 'failed', 'dead', 'cancelled')),
     CONSTRAINT ck_job_progress_range CHECK (progress BETWEEN 0 AND 1)
 );
 CREATE INDEX ix_job_state_run_after ON job (state, run_after);
@@ -169,6 +171,13 @@ CREATE TABLE road_node (
 );
 CREATE INDEX ix_road_node_point ON road_node USING gist (point);
 
+CREATE TABLE schedule_slot (
+    kind TEXT COLLATE "C" NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    job_id UUID,
+    CONSTRAINT pk_schedule_slot PRIMARY KEY (kind)
+);
+
 CREATE TABLE source (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     code TEXT COLLATE "C" NOT NULL,
@@ -191,6 +200,16 @@ CREATE TABLE unit (
     tree TEXT NOT NULL,
     CONSTRAINT pk_unit PRIMARY KEY (id),
     CONSTRAINT ck_unit_tree_known CHECK (tree IN ('police', 'governance', 'agency'))
+);
+
+CREATE TABLE worker (
+    id UUID NOT NULL,
+    host TEXT NOT NULL,
+    pid BIGINT NOT NULL,
+    since TIMESTAMP WITH TIME ZONE NOT NULL,
+    seen_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    job_id UUID,
+    CONSTRAINT pk_worker PRIMARY KEY (id)
 );
 
 CREATE TABLE category_alias (

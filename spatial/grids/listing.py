@@ -68,6 +68,11 @@ def layer_rows(session: Session, moment: Moment) -> Sequence[Row[Any]]:
     return session.execute(wanted).all()
 
 
+def layer_codes(session: Session) -> list[str]:
+    """Return the codes of all layers."""
+    return list(session.scalars(select(Layer.code).order_by(Layer.position, Layer.code)))
+
+
 def layer_named(session: Session, code: str) -> Layer:
     """Return a layer by code, or raise `NotFound`."""
     layer = find_layer(session, code)

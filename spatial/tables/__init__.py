@@ -8,7 +8,6 @@ from .access import (
     AuditSpool,
     DatasetVersion,
     GisLogin,
-    Job,
     Principal,
     RoleGrant,
     Token,
@@ -62,6 +61,7 @@ from .incidents import (
     RoadNode,
     Source,
 )
+from .jobs import Job, Slot, Worker
 
 __all__ = [
     "DOMAINS",
@@ -110,6 +110,7 @@ __all__ = [
     "RoadNode",
     "RoleGrant",
     "Shift",
+    "Slot",
     "Source",
     "Span",
     "StaffingRule",
@@ -121,4 +122,5 @@ __all__ = [
     "Unit",
     "UnitLink",
     "UnitVersion",
+    "Worker",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Who may do what, what was done, and long work: the domain `access`."""
+"""Who may do what, and what was done: the domain `access`."""
 
 from uuid import UUID
 
@@ -99,33 +99,6 @@ class AuditSpool(Base):
 
     __tablename__ = "audit_spool"
     file: Mapped[UUID] = mapped_column(primary_key=True)
-
-
-class Job(Base):
-    """Long work, run by a worker."""
-
-    __tablename__ = "job"
-    __table_args__ = (
-        one_of("state", "queued", "running", "done", "failed", "cancelled"),
-        CheckConstraint("progress BETWEEN 0 AND 1", name="progress_range"),
-        Index("ix_job_state_run_after", "state", "run_after"),
-    )
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    kind: Mapped[str]
-    params: Mapped[Json]
-    state: Mapped[str] = mapped_column(server_default="queued")
-    progress: Mapped[float] = mapped_column(server_default="0")
-    message: Mapped[str | None]
-    attempts: Mapped[int] = mapped_column(server_default="0")
-    max_attempts: Mapped[int] = mapped_column(server_default="3")
-    run_after: Mapped[Instant]
-    heartbeat: Mapped[Instant | None]
-    cancel_requested: Mapped[bool] = mapped_column(server_default=text("false"))
-    created_at: Mapped[Instant]
-    created_by: Mapped[str]
-    finished_at: Mapped[Instant | None]
-    result: Mapped[Json | None]
-    error: Mapped[str | None]
 
 
 class DatasetVersion(Base):

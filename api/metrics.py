@@ -1,0 +1,112 @@
+"""Metrics for Prometheus: this process's requests, connections and memory; the deployment's jobs, workers, versions.
+
+Each `serve` is one process with metrics of its own, to be scraped by itself. What comes from the database is the same
+in all of them: take its maximum, not its sum.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+from sqlalchemy.pool import QueuePool
+
+from api.deps import OpenHere
+from api.errors import problem_responses
+from spatial.db import MOST_CONNECTIONS, Database
+from spatial.errors import Busy
+from spatial.operations import Figures, figures
+from spatial.time import now
+
+router = APIRouter(tags=["operations"])
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"example": "twingrid_database_up 1.0"}}}}
+
+
+class Metrics:
+    """What a process counts, and looks up when it is asked."""
+
+    def __init__(self, database: Database) -> None:
+        self.registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        words = "Seconds until a request was answered, by the template of its route"
+        self.requests = Histogram("twingrid_request_seconds", words, labels, buckets=SECONDS, registry=self.registry)
+        words = "Requests that are being answered"
+        self.in_flight = Gauge("twingrid_requests_in_flight", words, registry=self.registry)
+        self.registry.register(Deployment(database))
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+
+
+class Deployment(Collector):
+    """What the database knows at the moment of asking; without it, only that it is away."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Return nothing: what there is depends on the database."""
+        return []
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the metrics of this process's connections and of the whole deployment."""
+        yield from self._connections()
+        try:
+            with self._database.read() as session:
+                found = figures(session, now())
+        except Busy:
+            found = None
+        yield GaugeMetricFamily("twingrid_database_up", "Whether the database answers", float(found is not None))
+        if found is not None:
+            yield from _of_database(found)
+
+    def _connections(self) -> Iterator[GaugeMetricFamily]:
+        pool = self._database.engine.pool
+        if not isinstance(pool, QueuePool):
+            return
+        used = GaugeMetricFamily(
+            "twingrid_database_connections", "Connections of this process to the database", labels=["state"]
+        )
+        used.add_metric(["in_use"], pool.checkedout())
+        used.add_metric(["idle"], pool.checkedin())
+        yield used
+        words = "Most connections this process opens"
+        yield GaugeMetricFamily("twingrid_database_connections_limit", words, MOST_CONNECTIONS)
+
+
+def _of_database(found: Figures) -> Iterator[GaugeMetricFamily]:
+    jobs = GaugeMetricFamily("twingrid_jobs", "Jobs by kind and state", labels=["kind", "state"])
+    for (kind, state), count in found.jobs.items():
+        jobs.add_metric([kind, state], count)
+    yield jobs
+    words = "Seconds for which the oldest job that is due has waited; 0 when none is"
+    yield GaugeMetricFamily("twingrid_job_oldest_due_seconds", words, found.oldest_due_s)
+    yield GaugeMetricFamily("twingrid_workers", "Workers that were seen lately", found.workers)
+    if found.worker_seen_s is not None:
+        words = "Seconds since any worker was seen"
+        yield GaugeMetricFamily("twingrid_worker_seen_seconds", words, found.worker_seen_s)
+    versions = GaugeMetricFamily("twingrid_dataset_version", "Newest version by domain", labels=["domain"])
+    for domain, number in found.versions.items():
+        versions.add_metric([domain], number)
+    yield versions
+    yield GaugeMetricFamily("twingrid_audit_rows", "Rows of the audit", found.audit_rows)
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics in the text format of Prometheus",
+    response_class=Response,
+    responses={**TEXT, **problem_responses(403)},
+    dependencies=[Depends(OpenHere("service.watch"))],
+)
+def metrics(request: Request) -> Response:
+    """Return the metrics, to this machine while the service listens on loopback alone, else to a system_admin."""
+    found: Metrics = request.app.state.metrics
+    return Response(generate_latest(found.registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)

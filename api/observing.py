@@ -1,0 +1,67 @@
+"""Around each request: its id, its line in the log, its share of the metrics."""
+
+import logging
+import re
+import uuid
+from time import perf_counter
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.logs import TOLD, request_id
+from api.metrics import Metrics
+
+log = logging.getLogger(__name__)
+HEADER = "X-Request-ID"
+WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+POLLED = {"/health", "/ready", "/metrics"}  # by machines, every few seconds
+
+
+class Observing:
+    """Around the app: what is known of each request when it has been answered, and nothing of what it asked."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(HEADER, "")
+        asked = given if WELL_FORMED.fullmatch(given) else str(uuid.uuid4())
+        scope.setdefault("state", {})["request_id"] = asked
+        status, failed, begun = 0, None, perf_counter()
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[HEADER] = asked
+            await send(message)
+
+        token = request_id.set(asked)
+        self.metrics.in_flight.inc()
+        try:
+            await self.app(scope, receive, sending)
+        except Exception as error:
+            status, failed = status or 500, error
+            raise
+        finally:
+            self.metrics.in_flight.dec()
+            self._tell(scope, status, perf_counter() - begun, failed)
+            request_id.reset(token)
+
+    def _tell(self, scope: Scope, status: int, seconds: float, failed: Exception | None) -> None:
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        route = getattr(scope.get("route"), "path_format", None) or "none"
+        answered = str(status) if status else "none"  # nobody waited for it
+        self.metrics.requests.labels(method, route, answered).observe(seconds)
+        told: dict[str, Any] = {"method": method, "route": route, "status": status}
+        told |= {"duration_ms": round(seconds * 1000, 1), "principal": scope["state"].get("principal")}
+        level = logging.ERROR if failed else logging.WARNING if status >= 500 else logging.INFO
+        level = logging.DEBUG if route in POLLED and status < 500 else level
+        log.log(level, "request", extra={TOLD: told}, exc_info=failed)

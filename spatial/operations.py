@@ -1,0 +1,39 @@
+"""What those ask who run a deployment: how the queue stands, who works, how far the data are."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from spatial.db import versions
+from spatial.jobs import ALIVE_WITHIN
+from spatial.tables import Audit, Job, Worker
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A deployment in figures, none of which tells of a person."""
+
+    jobs: dict[tuple[str, str], int]  # by kind and state
+    oldest_due_s: float  # 0: no job waits that is due
+    workers: int
+    worker_seen_s: float | None  # none: there was none lately
+    versions: dict[str, int]
+    audit_rows: int
+
+
+def figures(session: Session, now: datetime) -> Figures:
+    """Return how a deployment stands."""
+    counted = session.execute(select(Job.kind, Job.state, func.count()).group_by(Job.kind, Job.state))
+    due = session.scalar(select(func.min(Job.run_after)).where(Job.state == "queued", Job.run_after <= now))
+    seen = session.scalar(select(func.max(Worker.seen_at)))
+    alive = select(func.count()).select_from(Worker).where(Worker.seen_at > now - ALIVE_WITHIN)
+    return Figures(
+        jobs={(kind, state): count for kind, state, count in counted},
+        oldest_due_s=(now - due).total_seconds() if due else 0.0,
+        workers=session.scalar(alive) or 0,
+        worker_seen_s=max((now - seen).total_seconds(), 0.0) if seen else None,
+        versions=versions(session),
+        audit_rows=session.scalar(select(func.max(Audit.id))) or 0,  # numbered without gaps
+    )
