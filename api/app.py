@@ -21,7 +21,11 @@ from api import (
     jobs,
     lookup,
     metrics,
+    me,
     pages,
+    principals,
+    sign_in,
+    sign_in_oidc,
     sources,
     units,
 )
@@ -35,6 +39,7 @@ from api.rates import Rated, Rates
 from api.room import Roomed
 from api.sending import Sending
 from api.tracing import of_app
+from api.same_origin import refuse_cross_site
 from spatial.access import Gate
 from spatial.audit.spool import Spool
 from spatial.db import Database
@@ -57,6 +62,10 @@ SLICES = (
     imports_http,
     jobs,
     audit,
+    me,
+    principals,
+    sign_in,
+    sign_in_oidc,
     demo,
     health,
     metrics,
@@ -98,7 +107,7 @@ def create_app(database: Database, settings: Settings, traces: "TracerProvider |
         docs_url=None,  # served by api.pages, without the internet
         redoc_url=None,
         redirect_slashes=False,  # an address has one form
-        dependencies=[Depends(refuse_malformed)],
+        dependencies=[Depends(refuse_malformed), Depends(refuse_cross_site)],
         telemetry=of_app(traces),
     )
     app.state.database = database

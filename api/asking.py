@@ -10,6 +10,8 @@ from api.deps import DEMO_COOKIE
 from api.faults import text_fault
 from spatial.errors import Fault, InputError
 
+ANSWERED_TO = {"/sign-in/oidc/return"}  # an OpenID provider may add what it likes, which is to be ignored
+
 
 def refuse_malformed(request: Request) -> None:
     """Refuse what no route can mean: unknown or repeated parameters, text that is not plain.
@@ -19,11 +21,8 @@ def refuse_malformed(request: Request) -> None:
     declared = _declared(request)
     given = request.query_params.multi_items()
     names = [name for name, _ in given]
-    faults = [
-        Fault(name, "unknown-parameter", {"known": sorted(declared)})
-        for name in dict.fromkeys(names)
-        if name not in declared
-    ]
+    unknown = [] if request.url.path in ANSWERED_TO else [name for name in dict.fromkeys(names) if name not in declared]
+    faults = [Fault(name, "unknown-parameter", {"known": sorted(declared)}) for name in unknown]
     faults += [
         Fault(name, "given-twice") for name, is_list in declared.items() if names.count(name) > 1 and not is_list
     ]

@@ -1,12 +1,11 @@
 """The command line: `twingrid`. Verbs that change anything are dry runs unless `--commit`."""
 
-import getpass
 import math
 import os
 import signal
 import sys
 import threading
-from datetime import datetime, timedelta
+from datetime import datetime
 from importlib import import_module
 from typing import Annotated, Any, Literal
 
@@ -19,7 +18,7 @@ from typer.core import TyperGroup
 from api.console import console, notice
 from api.faults import refused, text_fault
 from api.options import DEFAULT_LANGUAGE, Lang, language
-from maps.texts import LANGUAGES, say
+from maps.texts import say
 from spatial.errors import Fault, InputError, TwingridError, invalid
 from spatial.settings import Settings, settings
 from spatial.time import now, parse_instant
@@ -34,6 +33,8 @@ LATER = {
     "map": ("api.map_cli", "app_map"),
     "gis": ("api.gis_cli", "app_gis"),
     "db": ("api.db_cli", "app_db"),
+    "principal": ("api.access_cli", "app_principal"),
+    "token": ("api.access_cli", "app_token"),
 }
 
 
@@ -53,9 +54,9 @@ app = typer.Typer(
     cls=Verbs, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Twingrid 双网"
 )
 demo = typer.Typer(no_args_is_help=True, help="Generated data.")
-token = typer.Typer(no_args_is_help=True, help="Who may call the service.")
 app.add_typer(demo, name="demo")
-app.add_typer(token, name="token")
+app.add_typer(typer.Typer(help="Who may come in, and what they may do."), name="principal")
+app.add_typer(typer.Typer(help="Bearer tokens of principals."), name="token")
 app.add_typer(typer.Typer(help="What was done, by whom."), name="audit")
 app.add_typer(typer.Typer(help="Whether what is stored is as it should be."), name="check")
 app.add_typer(typer.Typer(help="Files in."), name="import")
@@ -135,24 +136,6 @@ def load(
             anchor=anchor and anchor.date(),
             scale=scale,
         )
-
-
-@token.command()
-def create(
-    principal: Annotated[str, typer.Argument(help="name of a principal; it is added when there is none")],
-    role: Annotated[str, typer.Option(help="role of a principal that is added")] = "viewer",
-    days: Annotated[int, typer.Option(min=1, max=366, help="days until the token expires")] = 90,
-) -> None:
-    """Make a bearer token; it is shown this once."""
-    from api.runtime import open_database
-    from spatial import access
-
-    with open_database(settings(), notice) as database, database.write() as session:
-        actor, instant = access.operator(getpass.getuser()), now()
-        if access.actor_named(session, principal) is None:
-            access.add_principal(session, actor, principal, dict.fromkeys(LANGUAGES, principal), role, now=instant)
-        expires = instant + timedelta(days=days)
-        typer.echo(access.issue_token(session, actor, principal, "cli", now=instant, expires=expires))
 
 
 @app.command(context_settings=NUMBERS_MAY_BE_NEGATIVE)

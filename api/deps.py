@@ -14,6 +14,7 @@ from pydantic import WithJsonSchema
 from sqlalchemy.orm import Session
 
 from api import rates
+from api.cookies import cookie_name
 from api.faults import text_fault
 from maps.texts import LANGUAGES, negotiate
 from spatial import access
@@ -84,21 +85,27 @@ def identify(
     authorization: Annotated[str | None, Header(description="Bearer token", include_in_schema=False)] = None,
     twingrid_demo: Annotated[str | None, Cookie(include_in_schema=False)] = None,
 ) -> Actor_ | None:
-    """Return who is asking: the holder of a bearer token, or on loopback one of the demo's principals; none: nobody."""
+    """Return who is asking: by a token, by a session, or on loopback one of the demo's principals; none: nobody."""
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
         actor = gate.of_token(token.strip(), now()) if scheme.lower() == "bearer" else None
         if actor is None:
             rates.refused(request)
             raise Unauthenticated("token-refused")
-    elif may_demo(request, config):
-        actor = gate.of_demo(twingrid_demo or f"demo-{access.DEFAULT_DEMO_ROLE}")
     else:
-        actor = None
+        actor = _by_cookie(request, gate, config, twingrid_demo)
     if actor is not None:
         request.state.actor_name = actor.name  # to whom a refusal is put down
         rates.known(request, actor.name)
     return actor
+
+
+def _by_cookie(request: Request, gate: Gate, config: Settings, demo: str | None) -> Actor_ | None:
+    """Return who signed in with this browser; else whom the demo lets it be."""
+    secret = request.cookies.get(cookie_name(request))
+    if secret is not None:  # once it is over they are nobody, and not suddenly one of the demo's
+        return gate.of_session(secret, now(), config.session_idle)
+    return gate.of_demo(demo or f"demo-{access.DEFAULT_DEMO_ROLE}") if may_demo(request, config) else None
 
 
 MaybeActor = Annotated[Actor_ | None, Depends(identify)]

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.cookies import to_sign_in
 from api.faults import refused
 from maps.texts import negotiate, say
 from spatial import access, errors
@@ -99,12 +100,14 @@ class Refusals:
 
 
 def ours(request: Request, error: errors.TwingridError) -> Response:
-    """Return the problem of one of our errors."""
+    """Return the problem of one of our errors; who asks for a page and is nobody yet is led to the sign-in."""
     try:
         _record_refusal(request, error)
     except errors.Busy as busy:  # a refusal that cannot be put on record is not told, either
         error = busy
     status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    if status == 401 and (way := to_sign_in(request)):
+        return way
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, errors.TooMany | errors.Busy) else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"

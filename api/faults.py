@@ -8,6 +8,8 @@ from spatial.errors import Fault
 
 LINE_BREAKS = "\t\n\r"  # a WKT may have them
 OURS = {  # types of error that validators of ours raise
+    "client-id-missing",
+    "issuer-not-https",
     "not-a-network",
     "not-an-origin",
     "text-has-control-characters",

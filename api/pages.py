@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.orm import Session
 
+from api.cookies import cookie_name
 from api.deps import (
     AppSettings,
     AskedBy,
@@ -54,13 +55,22 @@ def home(
 ) -> HTMLResponse:
     """Return the page; figures are for those who may read the roster, the switch of roles for the demo's visitors."""
     people: list[Person] = []
-    if may_demo(request, config):
+    visitor = actor.title[lang] if actor and cookie_name(request) in request.cookies else None
+    if may_demo(request, config) and not visitor:
         found = access.demo_principals(session)
         people = [Person(one.name, one.title[lang], actor is not None and one.name == actor.name) for one in found]
     synthetic = synthetic_label(session, lang)
     session.close()  # before another connection is asked for
     figures, example = _at_home(gate, actor, lang) if actor and actor.may("duty.read") else ([], None)
-    html = home_page(lang=lang, zone=config.zone, figures=figures, people=people, synthetic=synthetic, example=example)
+    html = home_page(
+        lang=lang,
+        zone=config.zone,
+        figures=figures,
+        people=people,
+        visitor=visitor,
+        synthetic=synthetic,
+        example=example,
+    )
     return page_answer(html, lang)
 
 

@@ -39,10 +39,11 @@ def home_page(
     zone: ZoneInfo,
     figures: Sequence[Figure] = (),
     people: Sequence[Person] = (),
+    visitor: str | None = None,
     synthetic: str | None = None,
     example: tuple[float, float] | None = None,
 ) -> str:
-    """Return the page; `people` is empty where there is no demo, `example` a place worth trying (lon, lat)."""
+    """Return the page; `people` is empty where there is no demo, `visitor` who signed in, `example` a place to try."""
     said = {key: text for key, text in sentences(lang).items() if key.startswith(TEXTS_OF_THE_ANSWER)}
     return TEMPLATES.get_template("home.html").render(
         lang=lang,
@@ -51,6 +52,7 @@ def home_page(
         settings={"lang": lang, "zone": zone.key, "texts": said},
         figures=figures,
         people=people,
+        visitor=visitor,
         synthetic=synthetic,
         example=example,
     )

@@ -2,15 +2,18 @@
 
 import ipaddress
 import re
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+PLAIN_LOOPBACK = {("http", "127.0.0.1"), ("http", "::1"), ("http", "localhost")}
 ROOT = Path(__file__).resolve().parent.parent
 ORIGIN = re.compile(r"https?://(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:\d+)?")
 
@@ -63,6 +66,14 @@ class Settings(BaseSettings):
         None, pattern="^https?://[^/?#]+", description="base URL of an OpenTelemetry collector that traces are sent to"
     )
 
+    session_hours: float = Field(12, gt=0, le=720, description="hours after which one signs in again")
+    session_idle_hours: float = Field(2, gt=0, le=720, description="hours without use after which one signs in again")
+    oidc_issuer: str | None = Field(None, description="address of the OpenID provider that people sign in with")
+    oidc_client_id: str | None = Field(None, validate_default=True, description="our name with that provider")
+    oidc_client_secret: SecretStr | None = Field(None, description="our secret with that provider; none: PKCE alone")
+    oidc_claim: str = Field("preferred_username", min_length=1, description="claim of the provider that names people")
+    oidc_ca_file: Path | None = Field(None, description="PEM file of the authority that vouches for the provider")
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
@@ -89,10 +100,35 @@ class Settings(BaseSettings):
             raise PydanticCustomError("not-an-origin", "not the origin of a page")
         return origins
 
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _safe_issuer(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "https://none")
+        if not parts.hostname or (parts.scheme != "https" and (parts.scheme, parts.hostname) not in PLAIN_LOOPBACK):
+            raise PydanticCustomError("issuer-not-https", "no https address")
+        return url
+
+    @field_validator("oidc_client_id")
+    @classmethod
+    def _client_of_issuer(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("oidc_issuer") and not name:
+            raise PydanticCustomError("client-id-missing", "no client id")
+        return name
+
     @property
     def zone(self) -> ZoneInfo:
         """The deployment's time zone."""
         return ZoneInfo(self.timezone)
+
+    @property
+    def session_lasts(self) -> timedelta:
+        """How long somebody stays signed in."""
+        return timedelta(hours=self.session_hours)
+
+    @property
+    def session_idle(self) -> timedelta:
+        """How long somebody stays signed in who does nothing."""
+        return timedelta(hours=self.session_idle_hours)
 
     @property
     def is_loopback(self) -> bool:

@@ -35,11 +35,17 @@ BODIES = {
     "POST /incidents/batch": {"json": []},
     "PUT /sources/{source}/categories": {"json": {}},
     "POST /imports/{subject}": {"files": {"file": ("a.csv", b"a\n1\n")}},
+    "POST /principals": {"json": {"name": "viewer-whole"}},
+    "PUT /principals/{name}/login": {"json": {"login": None}},
+    "POST /principals/{name}/grants": {"json": {"role": "viewer"}},
+    "POST /principals/{name}/tokens": {"json": {"label": "test"}},
+    "POST /sign-in": {"data": {"token": "none"}},
     "GET /lookup": {"params": {"lon": LON, "lat": LAT}},
 }
 NAMES = {
     "layer": "police", "code": "A", "number": "001", "source": "110", "external_id": "in-A",
-    "import_id": str(uuid.UUID(int=1)), "subject": "grids",
+    "import_id": str(uuid.UUID(int=1)), "subject": "grids", "name": "nobody", "grant_id": str(uuid.UUID(int=1)),
+    "token_id": str(uuid.UUID(int=1)),
 }  # fmt: skip
 
 

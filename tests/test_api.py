@@ -407,4 +407,4 @@ def test_an_empty_deployment_answers_everywhere(empty_database: Database, client
         body = client.get(path).json()
         assert body.get("items", body.get("features")) == [], path
     with empty_database.read() as session:
-        assert session.scalar(select(func.count()).select_from(Audit)) == 2
+        assert session.scalar(select(func.count()).select_from(Audit)) == 3

@@ -152,6 +152,23 @@ BEGIN
                OR holder.layer_id = ANY (public_layers()));
 END $$;
 
+-- What the units are called that grants are limited to: now, or else last.
+CREATE FUNCTION units_called(ids bigint[]) RETURNS TABLE (unit_id bigint, code text, name text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT DISTINCT ON (called.unit_id) called.unit_id, called.code, called.name FROM unit_version AS called
+    WHERE called.unit_id = ANY (ids) AND upper_inf(called.recorded)
+    ORDER BY called.unit_id, called.valid @> now() DESC, lower(called.valid) DESC NULLS LAST
+$$;
+
+-- The first sign-in with the provider's name for somebody binds the provider's subject; nothing binds another.
+CREATE FUNCTION bind_subject(called text, subject text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    UPDATE principal SET oidc_subject = subject
+    WHERE oidc_name = called AND oidc_subject IS NULL AND disabled_at IS NULL;
+    RETURN FOUND;
+END $$;
+
 -- Rows somebody sees ----------------------------------------------------------------------------------------------------
 
 -- A function in a sub-select is asked once for a query, not once for a row, and an index can serve it.
@@ -229,7 +246,9 @@ ALTER FUNCTION drop_incident_months(timestamptz) SECURITY DEFINER SET search_pat
 ALTER FUNCTION refresh_statistics() SECURITY DEFINER SET search_path = public, pg_temp;
 REVOKE EXECUTE ON FUNCTION open_version(text), ensure_incident_months(timestamptz, timestamptz),
     drop_incident_months(timestamptz), refresh_statistics(), watch_incidents(regclass), scope_of(bigint[]), scope_area(),
-    hidden_layers(geometry, timestamptz, timestamptz) FROM PUBLIC;
+    hidden_layers(geometry, timestamptz, timestamptz), units_called(bigint[]), bind_subject(text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION bind_subject(text, text) TO twingrid_api;
+GRANT EXECUTE ON FUNCTION units_called(bigint[]) TO twingrid_api, twingrid_security;
 GRANT EXECUTE ON FUNCTION scope_of(bigint[]) TO twingrid_api;
 GRANT EXECUTE ON FUNCTION scope_area() TO twingrid_scoped;
 GRANT EXECUTE ON FUNCTION hidden_layers(geometry, timestamptz, timestamptz) TO twingrid_scoped;
@@ -270,6 +289,10 @@ GRANT SELECT (kind, state, run_after) ON job TO twingrid_api;
 GRANT SELECT ON principal, role_grant, token, layer TO twingrid_api;
 GRANT SELECT ON principal, role_grant, token, layer, unit, unit_version TO twingrid_security;
 GRANT INSERT, UPDATE ON principal, role_grant, token TO twingrid_security;
+-- Sessions are opened and ended by the service itself, before it is known who asks; security ends those of others.
+GRANT SELECT, INSERT, DELETE ON session, sign_in_flow TO twingrid_api;
+GRANT UPDATE (used_at) ON session TO twingrid_api;
+GRANT SELECT, DELETE ON session TO twingrid_security;
 GRANT SELECT ON job, source, category, category_alias TO twingrid_system;
 GRANT INSERT, UPDATE ON job TO twingrid_system;
 GRANT INSERT, DELETE ON category_alias TO twingrid_system;

@@ -159,7 +159,11 @@ CREATE TABLE principal (
     title JSONB NOT NULL,
     is_demo BOOLEAN DEFAULT false NOT NULL,
     disabled_at TIMESTAMP WITH TIME ZONE,
+    oidc_name TEXT,
+    oidc_subject TEXT,
     CONSTRAINT pk_principal PRIMARY KEY (id),
+    CONSTRAINT uq_principal_oidc_name UNIQUE (oidc_name),
+    CONSTRAINT uq_principal_oidc_subject UNIQUE (oidc_subject),
     CONSTRAINT uq_principal_name UNIQUE (name)
 );
 
@@ -416,6 +420,7 @@ CREATE INDEX ix_road_edge_geom ON road_edge USING gist (geom);
 
 CREATE TABLE role_grant (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
+    uuid UUID DEFAULT gen_random_uuid() NOT NULL,
     principal_id BIGINT NOT NULL,
     role TEXT NOT NULL,
     unit_id BIGINT,
@@ -428,7 +433,8 @@ CREATE TABLE role_grant (
     CONSTRAINT ck_role_grant_role_known CHECK (role IN ('viewer', 'dispatcher', 'planner', 'approver', 'duty_officer', 'analyst', 'system_admin', 'security_admin', 'audit_admin')),
     CONSTRAINT fk_role_grant_principal_id FOREIGN KEY(principal_id) REFERENCES principal (id),
     CONSTRAINT fk_role_grant_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id),
-    CONSTRAINT fk_role_grant_granted_by FOREIGN KEY(granted_by) REFERENCES principal (id)
+    CONSTRAINT fk_role_grant_granted_by FOREIGN KEY(granted_by) REFERENCES principal (id),
+    CONSTRAINT uq_role_grant_uuid UNIQUE (uuid)
 );
 CREATE INDEX ix_role_grant_principal_id ON role_grant (principal_id);
 
@@ -511,6 +517,7 @@ CREATE INDEX ix_team_version_unit_id ON team_version (unit_id);
 
 CREATE TABLE token (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
+    uuid UUID DEFAULT gen_random_uuid() NOT NULL,
     principal_id BIGINT NOT NULL,
     sha256 BYTEA NOT NULL,
     label TEXT NOT NULL,
@@ -520,8 +527,36 @@ CREATE TABLE token (
     CONSTRAINT pk_token PRIMARY KEY (id),
     CONSTRAINT ck_token_sha256_length CHECK (octet_length(sha256) = 32),
     CONSTRAINT fk_token_principal_id FOREIGN KEY(principal_id) REFERENCES principal (id),
-    CONSTRAINT uq_token_sha256 UNIQUE (sha256)
+    CONSTRAINT uq_token_sha256 UNIQUE (sha256),
+    CONSTRAINT uq_token_uuid UNIQUE (uuid)
 );
+
+CREATE TABLE sign_in_flow (
+    state_sha256 BYTEA NOT NULL,
+    nonce TEXT NOT NULL,
+    verifier TEXT NOT NULL,
+    "then" TEXT NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_sign_in_flow PRIMARY KEY (state_sha256)
+);
+
+CREATE TABLE session (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    principal_id BIGINT NOT NULL,
+    token_id BIGINT,
+    sha256 BYTEA NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    used_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    user_agent TEXT NOT NULL,
+    CONSTRAINT pk_session PRIMARY KEY (id),
+    CONSTRAINT ck_session_sha256_length CHECK (octet_length(sha256) = 32),
+    CONSTRAINT fk_session_principal_id FOREIGN KEY(principal_id) REFERENCES principal (id),
+    CONSTRAINT fk_session_token_id FOREIGN KEY(token_id) REFERENCES token (id),
+    CONSTRAINT uq_session_sha256 UNIQUE (sha256)
+);
+CREATE INDEX ix_session_principal_id ON session (principal_id);
+CREATE INDEX ix_session_expires_at ON session (expires_at);
 
 CREATE TABLE unit_link (
     id BIGINT GENERATED ALWAYS AS IDENTITY,

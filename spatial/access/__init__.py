@@ -5,14 +5,13 @@ from spatial.access.principals import (
     DEFAULT_DEMO_ROLE,
     actor_named,
     actor_of_token,
-    add_principal,
     demo_principals,
-    issue_token,
     operator,
     record_refusal,
 )
 from spatial.access.rules import DUTY_PHONE, OPEN, PERMISSIONS, SIGNED_IN, Actor, Grant
 from spatial.access.scopes import reach_of
+from spatial.access.service import add_principal, issue_token
 
 __all__ = [
     "DEFAULT_DEMO_ROLE",

@@ -1,16 +1,17 @@
 """Who may do what: permissions, and the grants of whoever is asking. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from spatial.errors import Denied
+from spatial.errors import Conflict, Denied
 
 Role = Literal[
     "viewer", "dispatcher", "planner", "approver", "duty_officer", "analyst",
     "system_admin", "security_admin", "audit_admin",
 ]  # fmt: skip
 DUTY_PHONE = "duty_phone"
+FIELDS = (DUTY_PHONE,)  # what is hidden from those whose grants do not name it
 OPEN, SIGNED_IN = "open", "signed-in"
 
 RESPONDING: tuple[Role, ...] = ("dispatcher", "duty_officer", "planner", "approver", "viewer")
@@ -114,6 +115,18 @@ class Actor:
         """Whether duty phones may be shown with what a permission shows: all grants that reach there must allow it."""
         held = self._holding(permission)
         return bool(held) and all(DUTY_PHONE in grant.fields for grant in held)
+
+
+def require_apart(role: str, held: Collection[str]) -> None:
+    """Raise `Conflict` where a role may not join those that a principal holds."""
+    others = sorted({*held} - {role})
+    if others and (role in APART or not APART.keys().isdisjoint(others)):
+        raise Conflict("administrators-apart", role=role, held=others)
+
+
+def usual_fields(role: str) -> tuple[str, ...]:
+    """Return the fields that a role shows where nothing else is said: dispatchers telephone."""
+    return (DUTY_PHONE,) if role == "dispatcher" else ()
 
 
 def database_role(grants: Iterable[Grant]) -> str:

@@ -6,10 +6,12 @@ from .access import (
     Audit,
     AuditHead,
     AuditSpool,
+    BrowserSession,
     DatasetVersion,
     GisLogin,
     Principal,
     RoleGrant,
+    SignInFlow,
     Token,
 )
 from .areas import (
@@ -76,6 +78,7 @@ __all__ = [
     "AuditSpool",
     "Barrier",
     "Base",
+    "BrowserSession",
     "CalendarDay",
     "Category",
     "CategoryAlias",
@@ -110,6 +113,7 @@ __all__ = [
     "RoadNode",
     "RoleGrant",
     "Shift",
+    "SignInFlow",
     "Slot",
     "Source",
     "Span",

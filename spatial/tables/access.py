@@ -25,6 +25,8 @@ class Principal(Base):
     title: Mapped[Texts]
     is_demo: Mapped[bool] = mapped_column(server_default=text("false"))
     disabled_at: Mapped[Instant | None]
+    oidc_name: Mapped[str | None] = mapped_column(unique=True)  # as the provider calls who may sign in as this one
+    oidc_subject: Mapped[str | None] = mapped_column(unique=True)  # issuer and subject of who first did
 
 
 class RoleGrant(Base):
@@ -33,6 +35,7 @@ class RoleGrant(Base):
     __tablename__ = "role_grant"
     __table_args__ = (one_of("role", *ROLES), Index("ix_role_grant_principal_id", "principal_id"))
     id: Mapped[Id]
+    uuid: Mapped[UUID] = mapped_column(unique=True, server_default=text("gen_random_uuid()"))
     principal_id: Mapped[int] = mapped_column(ForeignKey("principal.id"))
     role: Mapped[str]
     unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"))  # none: the whole deployment
@@ -57,12 +60,43 @@ class Token(Base):
     __tablename__ = "token"
     __table_args__ = (CheckConstraint("octet_length(sha256) = 32", name="sha256_length"),)
     id: Mapped[Id]
+    uuid: Mapped[UUID] = mapped_column(unique=True, server_default=text("gen_random_uuid()"))
     principal_id: Mapped[int] = mapped_column(ForeignKey("principal.id"))
     sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
     label: Mapped[str]
     created_at: Mapped[Instant]
     expires_at: Mapped[Instant]
     revoked_at: Mapped[Instant | None]
+
+
+class BrowserSession(Base):
+    """Somebody who signed in with a browser, stored as the SHA-256 of its cookie; gone when it is ended."""
+
+    __tablename__ = "session"
+    __table_args__ = (
+        CheckConstraint("octet_length(sha256) = 32", name="sha256_length"),
+        Index("ix_session_principal_id", "principal_id"),
+        Index("ix_session_expires_at", "expires_at"),
+    )
+    id: Mapped[Id]
+    principal_id: Mapped[int] = mapped_column(ForeignKey("principal.id"))
+    token_id: Mapped[int | None] = mapped_column(ForeignKey("token.id"))  # none: an OpenID provider's word
+    sha256: Mapped[bytes] = mapped_column(LargeBinary, unique=True)
+    created_at: Mapped[Instant]
+    used_at: Mapped[Instant]
+    expires_at: Mapped[Instant]
+    user_agent: Mapped[str]
+
+
+class SignInFlow(Base):
+    """A sign-in with an OpenID provider that is under way, by the SHA-256 of its state; gone once it is used."""
+
+    __tablename__ = "sign_in_flow"
+    state_sha256: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    nonce: Mapped[str]
+    verifier: Mapped[str]
+    then: Mapped[str]  # path to go on to
+    expires_at: Mapped[Instant]
 
 
 class Audit(Base):
