@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from api.asking import PlainText
 from api.cookies import LONGEST_NEXT, SIGN_IN, cookie_name, drop_cookie, local_path, set_cookie
-from api.deps import AppSettings, Language, MaybeActor, WriteSession, needs
+from api.deps import AppSettings, Language, MaybeActor, TheGate, WriteSession, needs
 from api.errors import problem_responses
 from maps.sign_in import sign_in_page
 from maps.texts import say
@@ -56,11 +56,12 @@ def sign_in(
 
 
 @router.post("/sign-out", summary="Sign out", response_model=None, responses=problem_responses(403))
-def sign_out(request: Request, session: WriteSession) -> Response:
+def sign_out(request: Request, session: WriteSession, gate: TheGate) -> Response:
     """End the session, for every copy of its cookie."""
     response = RedirectResponse(SIGN_IN, 303)
     if secret := request.cookies.get(cookie_name(request)):
         sessions.close_session(session, secret)
+        gate.forget_session(secret)
         drop_cookie(request, response)
     return response
 

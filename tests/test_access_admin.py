@@ -134,6 +134,27 @@ def test_administrators_hold_no_other_role(admin: TestClient) -> None:
                 assert (reply.status_code, "hold no other role" in reply.json()["detail"]) == (409, True), (name, more)
 
 
+def test_nobody_makes_themselves_a_way_into_anothers_part(admin: TestClient, precinct: Precinct) -> None:
+    """Over HTTP no system or audit administrator is made, nor a token or login for one; one of one's own part is."""
+    admin.post("/principals", json={"name": "pat"})
+    token = admin.post("/principals/pat/tokens", json={"label": "before"}).json()["token"]
+    assert admin.get("/me", headers=bearer(token)).status_code == 200
+    for role in ("system_admin", "audit_admin"):
+        for reply in (
+            admin.post("/principals/pat/grants", json={"role": role}),
+            admin.post("/principals", json={"name": f"new-{role}", "role": role}),
+            admin.post(f"/principals/{role}-whole/tokens", json={"label": "x"}),
+            admin.put(f"/principals/{role}-whole/login", json={"login": "mine"}),
+        ):
+            assert (reply.status_code, "on the machine" in reply.json()["detail"]) == (403, True)
+        assert admin.get(f"/principals/new-{role}").status_code == 404
+    with precinct.database.write() as session:
+        service.give(session, access.operator("t"), "pat", service.Wanted("audit_admin"), now=now())
+    eventually(lambda: admin.get("/me", headers=bearer(token)).status_code, 401)
+    assert admin.post("/principals", json={"name": "second", "role": "security_admin"}).status_code == 201
+    assert admin.post("/principals/second/tokens", json={"label": "x"}).status_code == 201
+
+
 def test_the_same_is_granted_once(admin: TestClient) -> None:
     """A grant that is held in just this way is refused; the same role over less is another grant."""
     admin.post("/principals", json={"name": "once", "role": "viewer"})

@@ -38,6 +38,11 @@ class Gate:
         """Return who signed in with a browser; none when the session was ended or is over. Its use is noted."""
         return self._actor(("session", digest(secret)), lambda: self._ask_session(secret, now, idle))
 
+    def forget_session(self, secret: str) -> None:
+        """Remember a session no more, once it was ended here."""
+        with self._turn:
+            self._actors.pop(("session", digest(secret)), None)
+
     def of_demo(self, name: str) -> Actor | None:
         """Return a principal of the demo."""
         return self._actor(("demo", name), lambda: self._ask_demo(name))

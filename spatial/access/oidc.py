@@ -5,6 +5,9 @@ is asked, and it is followed nowhere else.
 """
 
 import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +30,8 @@ SCOPE = "openid profile email"
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"]
 TIMEOUT_S = (3, 7)  # to be connected, to be answered
 CLOCKS_APART_S = 60
+MOST_AT_ONCE = 8  # a provider that does not answer must not keep all threads waiting
+_turns = threading.BoundedSemaphore(MOST_AT_ONCE)
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,8 @@ def begin(provider: Provider, return_to: str) -> tuple[str, Flow]:
     """Return where to send the browser, and the secrets to know its return by; `Busy` when the provider is away."""
     flow = Flow(*(secrets.token_urlsafe(48) for _ in range(3)))
     client = _client(provider, return_to)
-    endpoint = _metadata(client, provider)["authorization_endpoint"]
+    with _turn():
+        endpoint = _metadata(client, provider)["authorization_endpoint"]
     url, _ = client.create_authorization_url(endpoint, state=flow.state, nonce=flow.nonce, code_verifier=flow.verifier)
     return url, flow
 
@@ -69,29 +75,47 @@ def begin(provider: Provider, return_to: str) -> tuple[str, Flow]:
 def finish(provider: Provider, flow: Flow, code: str, return_to: str, *, now: datetime) -> Identity:
     """Exchange the code for a token and return whom it names; `Unauthenticated` when any part of it is not right."""
     client = _client(provider, return_to)
-    metadata = _metadata(client, provider)
-    try:
-        answer = client.fetch_token(
-            _there(provider, metadata["token_endpoint"]),
-            grant_type="authorization_code",
-            code=code,
-            code_verifier=flow.verifier,
-            allow_redirects=False,
-        )
-        keys = KeySet.import_key_set(_get(client, _there(provider, metadata["jwks_uri"])))
-        token = jwt.decode(answer["id_token"], keys, algorithms=ALGORITHMS)
-        expected = {
-            "iss": {"essential": True, "value": provider.issuer},
-            "aud": {"essential": True, "value": provider.client_id},
-        }
-        known = {"nonce": flow.nonce, "client_id": provider.client_id, "access_token": answer.get("access_token")}
-        claims = CodeIDToken(token.claims, token.header, expected, known)
-        claims.validate(now=int(now.timestamp()), leeway=CLOCKS_APART_S)
-    except RequestException as error:
-        raise Busy("provider-away") from error
-    except (AuthlibBaseError, JoseError, KeyError, TypeError, ValueError) as error:
-        raise Unauthenticated("provider-refused") from error
+    with _turn():
+        metadata = _metadata(client, provider)
+        try:
+            answer = client.fetch_token(
+                _there(provider, metadata["token_endpoint"]),
+                grant_type="authorization_code",
+                code=code,
+                code_verifier=flow.verifier,
+                allow_redirects=False,
+            )
+            keys = _get(client, _there(provider, metadata["jwks_uri"]))
+            claims = _claims(provider, flow, answer, keys, now)
+        except RequestException as error:
+            raise Busy("provider-away") from error
+        except (AuthlibBaseError, JoseError, KeyError, TypeError, ValueError) as error:
+            raise Unauthenticated("provider-refused") from error
     return _identity(provider, claims)
+
+
+def _claims(provider: Provider, flow: Flow, answer: Any, keys: Any, now: datetime) -> dict[str, Any]:
+    """Return what an ID token claims, once its signature, issuer, audience, times and nonce are right."""
+    token = jwt.decode(answer["id_token"], KeySet.import_key_set(keys), algorithms=ALGORITHMS)
+    expected = {
+        "iss": {"essential": True, "value": provider.issuer},
+        "aud": {"essential": True, "value": provider.client_id},
+    }
+    known = {"nonce": flow.nonce, "client_id": provider.client_id, "access_token": answer.get("access_token")}
+    claims = CodeIDToken(token.claims, token.header, expected, known)
+    claims.validate(now=int(now.timestamp()), leeway=CLOCKS_APART_S)
+    return dict(claims)
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Wait a moment for a turn to ask the provider, or raise `Busy`."""
+    if not _turns.acquire(timeout=1):
+        raise Busy("provider-away")
+    try:
+        yield
+    finally:
+        _turns.release()
 
 
 def _identity(provider: Provider, claims: dict[str, Any]) -> Identity:

@@ -124,6 +124,16 @@ def require_apart(role: str, held: Collection[str]) -> None:
         raise Conflict("administrators-apart", role=role, held=others)
 
 
+def require_own_part(actor: Actor, roles: Collection[str]) -> None:
+    """Raise `Denied` where somebody would make an administrator, or open a way in for one, of another part than theirs.
+
+    Or whoever hands out tokens could do every administrator's part. On the machine itself all of them are appointed.
+    """
+    others = sorted(role for role in roles if role in APART and role not in actor.roles)
+    if others:
+        raise Denied("administrators-of-another-part", roles=others)
+
+
 def usual_fields(role: str) -> tuple[str, ...]:
     """Return the fields that a role shows where nothing else is said: dispatchers telephone."""
     return (DUTY_PHONE,) if role == "dispatcher" else ()

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from spatial import audit
 from spatial.access.principals import digest
-from spatial.access.rules import APART, FIELDS, Actor, require_apart, usual_fields
+from spatial.access.rules import APART, FIELDS, Actor, require_apart, require_own_part, usual_fields
 from spatial.access.sessions import close_sessions_of
 from spatial.db import open_version
 from spatial.errors import Conflict, Denied, Fault, InputError, NotFound, invalid
@@ -56,9 +56,7 @@ def disable_principal(session: Session, actor: Actor, name: str, *, now: datetim
     if found.disabled_at is not None:
         return
     session.execute(update(Principal).where(Principal.id == found.id).values(disabled_at=now))
-    held = (Token.principal_id == found.id, Token.revoked_at.is_(None))
-    session.execute(update(Token).where(*held).values(revoked_at=now))
-    close_sessions_of(session, found.id)
+    _shut_out(session, found, now)
     _record(session, actor, "principal.disable", name)
 
 
@@ -72,15 +70,20 @@ def enable_principal(session: Session, actor: Actor, name: str) -> None:
 
 
 def give(session: Session, actor: Actor, name: str, wanted: Wanted, *, now: datetime) -> UUID:
-    """Grant a role to a principal and return the grant's public id; all faults of the wish at once."""
+    """Grant a role to a principal and return the grant's public id; all faults of the wish at once.
+
+    Who becomes an administrator keeps no token, session or login of before, which others may have had a hand in.
+    """
     found = _of_another(session, actor, name)
     row = _row(session, wanted, now)
-    held = session.scalars(
-        select(RoleGrant).where(RoleGrant.principal_id == found.id, RoleGrant.revoked_at.is_(None))
-    ).all()
+    held = _held(session, found)
     require_apart(wanted.role, {one.role for one in held})
+    require_own_part(actor, {wanted.role})
     if any(all(getattr(one, key) == value for key, value in row.items()) for one in held):
         raise Conflict("granted-already", name=name, role=wanted.role)
+    if wanted.role in APART:
+        _shut_out(session, found, now)
+        session.execute(update(Principal).where(Principal.id == found.id).values(oidc_name=None, oidc_subject=None))
     giver = select(Principal.id).where(Principal.name == actor.name).scalar_subquery()  # none: somebody with a shell
     giving = insert(RoleGrant).values(principal_id=found.id, granted_at=now, granted_by=giver, **row)
     grant_id = session.execute(giving.returning(RoleGrant.uuid)).scalar_one()
@@ -104,6 +107,8 @@ def revoke_grant(session: Session, actor: Actor, name: str, grant_id: UUID, *, n
 def set_login(session: Session, actor: Actor, name: str, login: str | None) -> None:
     """Say as whom of the OpenID provider a principal signs in (none: not at all); who did before, does no more."""
     found = _changing(session, actor, name)
+    if login is not None:
+        require_own_part(actor, {one.role for one in _held(session, found)})
     of_another = (Principal.oidc_name == login, Principal.id != found.id)
     if login is not None and session.scalar(select(Principal.id).where(*of_another)) is not None:
         raise Conflict("login-taken", login=login)
@@ -119,6 +124,7 @@ def issue_token(session: Session, actor: Actor, name: str, label: str, *, now: d
     found = _changing(session, actor, name)
     if found.disabled_at is not None:
         raise Conflict("principal-disabled", name=name)
+    require_own_part(actor, {one.role for one in _held(session, found)})
     token = secrets.token_urlsafe(32)
     row = {"principal_id": found.id, "sha256": digest(token), "label": label, "created_at": now, "expires_at": expires}
     token_id = session.execute(insert(Token).values(**row).returning(Token.uuid)).scalar_one()
@@ -152,6 +158,19 @@ def _of_another(session: Session, actor: Actor, name: str) -> Principal:
     if name == actor.name:
         raise Denied("own-access")
     return _changing(session, actor, name)
+
+
+def _held(session: Session, found: Principal) -> Sequence[RoleGrant]:
+    """Return the grants in force."""
+    granted = (RoleGrant.principal_id == found.id, RoleGrant.revoked_at.is_(None))
+    return session.scalars(select(RoleGrant).where(*granted)).all()
+
+
+def _shut_out(session: Session, found: Principal, now: datetime) -> None:
+    """Revoke all tokens of a principal for good, and end its sessions."""
+    valid = (Token.principal_id == found.id, Token.revoked_at.is_(None))
+    session.execute(update(Token).where(*valid).values(revoked_at=now))
+    close_sessions_of(session, found.id)
 
 
 def _row(session: Session, wanted: Wanted, now: datetime) -> dict[str, Any]:
