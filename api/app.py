@@ -40,6 +40,7 @@ from api.room import Roomed
 from api.sending import Sending
 from api.tracing import of_app
 from api.same_origin import refuse_cross_site
+from api.sending import Sending
 from spatial.access import Gate
 from spatial.audit.spool import Spool
 from spatial.db import Database

@@ -7,10 +7,12 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import Field
 from sqlalchemy.orm import Session
 
+from api import rates
 from api.asking import PlainText
 from api.cookies import LONGEST_NEXT, SIGN_IN, cookie_name, drop_cookie, local_path, set_cookie
 from api.deps import AppSettings, Language, MaybeActor, TheGate, WriteSession, needs
 from api.errors import problem_responses
+from api.pages import page_answer
 from maps.sign_in import sign_in_page
 from maps.texts import say
 from spatial import access
@@ -50,6 +52,7 @@ def sign_in(
     given = token.strip()
     actor = access.actor_of_token(session, given, now())
     if actor is None:
+        rates.refused(request)
         sessions.refuse_sign_in(session, "token", "token-refused")
         return show_form(config, lang, then, say("fault.token-refused", lang), status=401)
     return let_in(request, session, config, actor.name, "token", then, token=given)
@@ -82,4 +85,6 @@ def let_in(
 def show_form(config: Settings, lang: str, then: str, told: str | None = None, *, status: int = 200) -> HTMLResponse:
     """Return the page, with what went wrong in words."""
     html = sign_in_page(lang=lang, then=local_path(then), fault=told, has_provider=config.oidc_issuer is not None)
-    return HTMLResponse(html, status, headers={"Content-Language": lang})
+    page = page_answer(html, lang)
+    page.status_code = status
+    return page

@@ -48,7 +48,7 @@ def served(precinct: Precinct) -> Iterator[Database]:
 
 def visitor(served: Database, base: str = HERE, **said: Any) -> TestClient:
     """Return a browser that has not signed in, at a service with a memory of its own."""
-    app = create_app(served, Settings(language="en", **said))
+    app = create_app(served, Settings(language="en", rate_per_minute=0, **said))
     return TestClient(app, base, raise_server_exceptions=False, follow_redirects=False)
 
 
