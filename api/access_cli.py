@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from api.cli import notice
+from api.console import notice
 from api.options import DEFAULT_LANGUAGE, Lang, language
 from api.principals_out import PrincipalOut, TokenOut, principal_out, token_out
 from api.runtime import open_database

@@ -20,8 +20,8 @@ from api import (
     incidents_in,
     jobs,
     lookup,
-    metrics,
     me,
+    metrics,
     pages,
     principals,
     sign_in,
@@ -37,10 +37,9 @@ from api.metrics import Metrics
 from api.observing import Observing
 from api.rates import Rated, Rates
 from api.room import Roomed
-from api.sending import Sending
-from api.tracing import of_app
 from api.same_origin import refuse_cross_site
 from api.sending import Sending
+from api.tracing import of_app
 from spatial.access import Gate
 from spatial.audit.spool import Spool
 from spatial.db import Database

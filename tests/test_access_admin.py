@@ -13,8 +13,9 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select, text
 
 from api.app import create_app
-from spatial import access, audit
+from spatial import access
 from spatial.access import service
+from spatial.audit.check import chain_break
 from spatial.errors import Denied, InputError
 from spatial.local_postgis import LocalPostgis
 from spatial.postgresql import API
@@ -205,7 +206,7 @@ def test_each_change_is_audited_with_what_it_changed(admin: TestClient, precinct
     admin.post("/principals/kim/enable")
     with precinct.database.read() as session:
         rows = session.scalars(select(Audit).where(Audit.object == "principal/kim").order_by(Audit.id)).all()
-        assert audit.first_broken_link(session) is None
+        assert chain_break(session) is None
     assert [row.action for row in rows] == [
         "principal.add", "grant.give", "token.issue", "token.revoke", "grant.revoke", "principal.disable",
         "principal.enable",

@@ -99,7 +99,7 @@ def test_a_sign_in_that_fails_is_on_record(served: Database, precinct: Precinct)
     reply = sign_in(client, "no such token")
     assert (reply.status_code, "unknown, expired or revoked" in reply.text) == (401, True)
     assert "set-cookie" not in reply.headers
-    assert actions(precinct)[-1] == ("nobody", "sign-in.refuse", "token-refused")
+    assert actions(precinct)[-1] == ("nobody", "sign-in.refused", "token-refused")
 
 
 def test_each_sign_in_has_a_secret_of_its_own(served: Database, precinct: Precinct) -> None:

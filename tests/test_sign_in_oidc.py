@@ -84,7 +84,7 @@ def admit(precinct: Precinct, name: str, login: str | None) -> None:
 def refusals(precinct: Precinct) -> list[str]:
     """Return why sign-ins were refused, as it is on record."""
     with precinct.database.read() as session:
-        told = select(Audit.detail).where(Audit.action == "sign-in.refuse").order_by(Audit.id)
+        told = select(Audit.detail).where(Audit.action == "sign-in.refused").order_by(Audit.id)
         return [detail["reason"] for detail in session.scalars(told)]
 
 

@@ -43,7 +43,7 @@ def open_session(
 
 def refuse_sign_in(session: Session, way: str, reason: str, *, claimed: str | None = None) -> None:
     """Put on record that somebody was not let in, under which name where one was given."""
-    audit.record(session, NOBODY, "sign-in.refuse", f"principal/{claimed or ''}", {"way": way, "reason": reason})
+    audit.record(session, NOBODY, "sign-in.refused", f"principal/{claimed or ''}", {"way": way, "reason": reason})
 
 
 def close_session(session: Session, secret: str) -> None:
