@@ -166,7 +166,8 @@ def _warnings(one: LayerAnswer, lang: str) -> list[str]:
         return [say("lookup.hidden", lang)]
     found = []
     if one.is_neighbours:
-        found.append(say("lookup.neighbours", lang, unit=one.units[0].name if one.units else "—"))
+        unit = one.units[0].name if one.units else None
+        found.append(say("lookup.neighbours", lang, unit=unit) if unit else say("lookup.of-others", lang))
     if one.status in {"gap", "overlap", "outside", "empty"}:
         others = [other.grid.code for other in one.beyond if one.status != "overlap" or other.overlaps]
         nearest = one.beyond[0].distance_m if one.beyond else one.edge_m

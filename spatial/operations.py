@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from spatial.db import versions
 from spatial.jobs import ALIVE_WITHIN
-from spatial.tables import Audit, Job, Worker
+from spatial.tables import AuditHead, Job, Worker
 
 
 @dataclass(frozen=True)
@@ -35,5 +35,5 @@ def figures(session: Session, now: datetime) -> Figures:
         workers=session.scalar(alive) or 0,
         worker_seen_s=max((now - seen).total_seconds(), 0.0) if seen else None,
         versions=versions(session),
-        audit_rows=session.scalar(select(func.max(Audit.id))) or 0,  # numbered without gaps
+        audit_rows=session.scalar(select(AuditHead.number)) or 0,  # they are numbered without gaps
     )

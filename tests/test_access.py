@@ -181,7 +181,7 @@ def test_who_is_lent_is_seen_where_they_serve(precinct: Precinct, served: Databa
     with precinct.database.write() as session:
         session.execute(
             text("""INSERT INTO shift (uuid, kind, unit_id, officer_id, planned, recorded)
-                    SELECT gen_random_uuid(), 'grid', :here, :lent, tstzrange('2025-04-01', '2025-04-02'),
+                    SELECT gen_random_uuid(), 'grid', :here, :lent, tstzrange(now(), now() + interval '8 hours'),
                            tstzrange(now(), NULL)"""),
             {"here": precinct.ids["S1"], "lent": precinct.ids["officer-S3"]},
         )

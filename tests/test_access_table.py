@@ -105,6 +105,7 @@ def test_each_role_may_do_just_what_the_table_says(precinct: Precinct, client: T
 VERBS = {
     "lookup": ("lookup", str(LON), str(LAT)),
     "sources": ("sources",),
+    "audit list": ("audit", "list"),
     "map grids": ("map", "grids", "-o", "map.html"),
     "export grids": ("export", "grids", "--layer", "police", "-o", "grids.geojson"),
     "export officers": ("export", "officers", "-o", "officers.csv"),
