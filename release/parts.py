@@ -22,6 +22,7 @@ CLASSIFIED = {  # what a project states by classifiers alone
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD-3-Clause",
     "GNU Library or Lesser General Public License (LGPL)": "LGPL-3.0-or-later",
+    "3-Clause BSD License": "BSD-3-Clause",  # as protobuf words it
     "ISC License (ISCL)": "ISC",
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
@@ -82,8 +83,10 @@ def stated_licence(project: Distribution) -> str:
     """Return what a project's metadata say of its licence: as an expression, else by classifiers."""
     told = project.metadata
     for field in ("License-Expression", "License"):
-        if field in told and is_spdx(told[field]):
-            return told[field]
+        stated = str(told.get(field, ""))
+        stated = CLASSIFIED.get(stated, stated)
+        if is_spdx(stated):
+            return stated
     classifiers = [
         line.rpartition(" :: ")[2] for line in told.get_all("Classifier") or () if line.startswith("License")
     ]

@@ -8,14 +8,11 @@ from sqlalchemy import Column, Table, text
 from spatial.db import Database
 from spatial.tables import Base
 
-LOGS = {
-    "audit",
-    "audit_head",
-    "audit_spool",
-    "dataset_version",
-    "job",
-}  # tables about what was done, not about the city
-STAMPS = {"recorded", "recorded_at", "installed_at", "granted_at", "current_id"}  # set by the clock, or kept by rules
+AUDIT = ("audit", "audit_head")  # grow with whatever is done, a backup too
+LOGS = {*AUDIT, "audit_spool", "dataset_version", "job"}  # tables about what was done, not about the city
+STAMPS = {  # set by the clock, by chance, or kept by rules
+    *("recorded", "recorded_at", "installed_at", "granted_at", "current_id", "role_grant.uuid", "token.uuid"),
+}
 NAMED_BY = {"grid": "grid_version", "unit": "unit_version"}  # whose codes stand in their versions
 
 

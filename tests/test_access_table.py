@@ -106,6 +106,7 @@ VERBS = {
     "lookup": ("lookup", str(LON), str(LAT)),
     "sources": ("sources",),
     "audit list": ("audit", "list"),
+    "audit export": ("audit", "export", "-o", "audit.jsonl"),
     "map grids": ("map", "grids", "-o", "map.html"),
     "export grids": ("export", "grids", "--layer", "police", "-o", "grids.geojson"),
     "export officers": ("export", "officers", "-o", "officers.csv"),

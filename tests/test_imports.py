@@ -278,7 +278,7 @@ def test_every_fault_at_once(empty_database: Database, write: Write) -> None:
     """Faults of rows, columns and shapes are told together, each with its place."""
     file = write(
         [FOUR[0], None, FOUR[2], FOUR[3]],
-        code=["A", " ", "x" * 100, {"a": 1}],
+        code=["A", " ", "x" * 101, {"a": 1}],
         kind=["regular", "micro", "huge", None],
         unit=["U", None, None, None],
     )

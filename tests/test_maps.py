@@ -21,12 +21,14 @@ from sqlalchemy import event, select
 from typer.testing import CliRunner
 
 from api import map_cli
+from api.acting import Caller
 from api.pages import draw_grids
 from maps.compact import encode
 from maps.grids import grid_map
 from maps.home import Figure, Person, docs_page, home_page
 from maps.networks import STATES, Flaw, is_vacant, state_of
 from maps.texts import LANGUAGES
+from spatial.access import operator
 from spatial.db import Database
 from spatial.history import Moment
 from spatial.roster.muster import on_duty_count
@@ -325,9 +327,12 @@ def _holds(span: Span, at: datetime) -> bool:
     return at in span
 
 
-def test_the_command_line_writes_the_same_map(town: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_writes_the_same_map(
+    town_copy: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`twingrid map grids` writes a file that needs nothing else, or says why it cannot."""
-    monkeypatch.setattr(map_cli, "open_database", lambda _settings: nullcontext(town))
+    caller = Caller(town_copy, operator("test"), None)
+    monkeypatch.setattr(map_cli, "calling", lambda _permission: nullcontext(caller))
     file = tmp_path / "map.html"
     options = ["grids", "--at", WEDNESDAY, "--lang", "en", "-o"]
     done = CliRunner().invoke(map_cli.app_map, [*options, str(file)])
