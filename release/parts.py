@@ -83,7 +83,7 @@ def stated_licence(project: Distribution) -> str:
     """Return what a project's metadata say of its licence: as an expression, else by classifiers."""
     told = project.metadata
     for field in ("License-Expression", "License"):
-        stated = str(told.get(field, ""))
+        stated = told[field] if field in told else ""
         stated = CLASSIFIED.get(stated, stated)
         if is_spdx(stated):
             return stated
