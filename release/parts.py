@@ -82,11 +82,10 @@ def is_spdx(licence: str) -> bool:
 def stated_licence(project: Distribution) -> str:
     """Return what a project's metadata say of its licence: as an expression, else by classifiers."""
     told = project.metadata
-    for field in ("License-Expression", "License"):
-        stated = told[field] if field in told else ""
-        stated = CLASSIFIED.get(stated, stated)
-        if is_spdx(stated):
-            return stated
+    for stated in (told[field] for field in ("License-Expression", "License") if field in told):
+        licence = CLASSIFIED.get(stated, stated)
+        if is_spdx(licence):
+            return licence
     classifiers = [
         line.rpartition(" :: ")[2] for line in told.get_all("Classifier") or () if line.startswith("License")
     ]
