@@ -104,9 +104,11 @@ const twingrid = (() => {
 
   /** Draws the faults of the tilings, each with a ring that is seen at any scale. */
   function drawFlaws() {
+    const style = { pane: "flaws", className: "flaw" };
+    const pointToLayer = (_feature, latlng) => L.circleMarker(latlng, { ...style, radius: 2 }); // not a picture of a pin
     data().flaws.forEach((flaw) => {
       const ring = L.circleMarker(flaw.at, { pane: "flaws", className: "flaw", radius: 0.7 * picture.fontSize() });
-      [ring.addTo(map), ...L.geoJSON(flaw.shape, { style: { pane: "flaws", className: "flaw" } }).addTo(map).getLayers()]
+      [ring.addTo(map), ...L.geoJSON(flaw.shape, { style, pointToLayer }).addTo(map).getLayers()]
         .forEach((drawn) => flawOf.set(drawn.getElement(), flaw));
     });
   }
