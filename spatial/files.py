@@ -12,9 +12,9 @@ def make_private(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, PRIVATE)
 
 
-def sync_folder(folder: Path) -> None:
-    """See that the names in a folder are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """See that a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
@@ -25,5 +25,5 @@ def private_folder(path: Path) -> Path:
     """Return a folder for its owner alone; where it is not there it is made, and stays."""
     if not path.is_dir():
         path.mkdir(PRIVATE_FOLDER, parents=True, exist_ok=True)
-        sync_folder(path.parent)
+        sync(path.parent)
     return path

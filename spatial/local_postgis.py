@@ -35,12 +35,11 @@ import psycopg2
 from psycopg2 import sql
 
 from spatial import wal_archive
+from spatial.cluster_files import NOT_DURABLE, PORT, ROLE, configuration
 from spatial.errors import Conflict, SetupError
-from spatial.postgresql import API, WORKER, Binaries, find_binaries, run_as, system_user
+from spatial.postgresql import Binaries, find_binaries, run_as, system_user
 
-ROLE = DATABASE = "twingrid"
-LOGINS = (ROLE, API, WORKER)
-PORT = 5432  # only a part of the socket's name: nothing listens on the network
+DATABASE = ROLE
 ELSEWHERE = Path("/var/lib/twingrid")
 LOG_LINES = 12
 LONGEST_SOCKET_PATH = 107  # sockaddr_un.sun_path without its final zero
@@ -48,44 +47,6 @@ START_TIMEOUT_S = 120
 LOOKS_EVERY_S = 2.0
 DISK_FULL_BELOW = 32 << 20  # bytes: a segment of PostgreSQL's log of changes takes 16 MiB, and always a new one
 MIB = 1 << 20
-
-SETTINGS = """\
-# Written by Twingrid at each start. Settings of one's own: ALTER SYSTEM SET ... (they win, and stay).
-# The log is kept terse and without statements, so that no row's content gets there.
-listen_addresses = ''
-port = {port}
-unix_socket_directories = '{sockets}'
-unix_socket_permissions = 0700
-max_connections = 100
-shared_buffers = {shared_mb}MB
-effective_cache_size = {cache_mb}MB
-work_mem = 16MB
-maintenance_work_mem = 128MB
-random_page_cost = 1.1
-jit = off
-timezone = 'UTC'
-log_timezone = 'UTC'
-lc_messages = 'C.UTF-8'
-logging_collector = on
-log_directory = '../log'
-log_filename = 'postgresql-%a.log'
-log_truncate_on_rotation = on
-log_rotation_age = 1d
-log_rotation_size = 0
-log_error_verbosity = terse
-log_min_error_statement = panic
-"""
-NOT_DURABLE = """\
-fsync = off
-synchronous_commit = off
-full_page_writes = off
-wal_level = minimal
-max_wal_senders = 0
-"""
-HBA = """\
-local all {logins} peer map={role}
-local replication {role} peer map={role}
-"""
 
 
 class Notice(Protocol):
@@ -332,16 +293,8 @@ class LocalPostgis:
 
     def _configure(self) -> None:
         """Write the settings, and who may come in: the cluster's user, root, and whoever starts it."""
-        ram_mb = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // MIB
-        shared_mb = min(max(ram_mb // 8, 64), 1024)
-        sockets = str(self.sockets).replace("\\", "\\\\").replace("'", "''")
-        settings = SETTINGS.format(port=PORT, sockets=sockets, shared_mb=shared_mb, cache_mb=ram_mb // 2)
-        names = sorted({self.user.pw_name, pwd.getpwuid(0).pw_name, pwd.getpwuid(os.geteuid()).pw_name})
-        files = {
-            "postgresql.conf": settings + (self._archiving() if self.durable else NOT_DURABLE),
-            "pg_hba.conf": HBA.format(logins=",".join(LOGINS), role=ROLE),
-            "pg_ident.conf": "".join(f'{ROLE} "{name}" {login}\n' for name in names for login in LOGINS),
-        }
+        names = {self.user.pw_name, pwd.getpwuid(0).pw_name, pwd.getpwuid(os.geteuid()).pw_name}
+        files = configuration(self.sockets, names, self._archiving() if self.durable else NOT_DURABLE)
         with self._file_faults():
             for name, text in files.items():
                 new = self.cluster / f"{name}.new"

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from spatial.errors import SetupError, invalid
-from spatial.files import make_private, sync_folder
+from spatial.files import make_private, sync
 
 KEY_FILE = "signing-key.pem"
 Key = Ed25519PrivateKey
@@ -54,7 +54,7 @@ def _make_key(path: Path) -> None:
             os.fsync(file.fileno())
         with suppress(FileExistsError):
             path.hardlink_to(aside)  # a rename would take the place of the other's key
-        sync_folder(path.parent)
+        sync(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from spatial.errors import NotFound, SetupError
-from spatial.files import PRIVATE_FOLDER, sync_folder
+from spatial.files import PRIVATE_FOLDER, sync
 from spatial.settings import settings
 
 KEPT = timedelta(days=7)
@@ -70,7 +70,7 @@ class Uploads:
     def keep(self, upload_id: uuid.UUID) -> None:
         """Let a file that was closed be there."""
         (self._root / f".{upload_id}").rename(self._root / str(upload_id))
-        sync_folder(self._root)
+        sync(self._root)
 
     def file(self, upload_id: uuid.UUID) -> Path:
         """Return the file of an upload; `NotFound` where it is too old to be there."""

@@ -15,7 +15,7 @@ from uuid import UUID
 from spatial.audit.queries import head
 from spatial.audit.rules import Link
 from spatial.db import Database
-from spatial.files import PRIVATE, private_folder, sync_folder
+from spatial.files import PRIVATE, private_folder, sync
 from spatial.signing import PublicKey, signed, signing_key, verified
 
 KIND = "audit-anchor"
@@ -48,7 +48,7 @@ def _opened(path: Path) -> Iterator[int]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if is_new:
-            sync_folder(path.parent)
+            sync(path.parent)
         torn = len(_tail(descriptor).rpartition(b"\n")[2])
         if torn:
             os.ftruncate(descriptor, os.fstat(descriptor).st_size - torn)

@@ -23,7 +23,7 @@ from spatial.audit.queries import entries, head
 from spatial.audit.rules import EPOCH, MICROSECOND, Entry, Link, chain_start, first_break
 from spatial.db import Database
 from spatial.errors import invalid
-from spatial.files import sync_folder
+from spatial.files import sync
 from spatial.signing import Key, PublicKey, signed, signing_key, verified
 from spatial.tables import Audit
 from spatial.time import Span
@@ -72,7 +72,7 @@ def write_export(
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
-        sync_folder(path.parent)
+        sync(path.parent)
     return lines - 1
 
 

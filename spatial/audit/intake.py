@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from spatial.audit.spool import SHOWN, showings_folder
 from spatial.db import Database
-from spatial.files import sync_folder
+from spatial.files import sync
 from spatial.tables import AuditSpool
 
 DAMAGED = "showings.damaged"  # as which lines that cannot be read are on record
@@ -61,7 +61,7 @@ def chain(database: Database, path: Path) -> int:
 def drop(path: Path) -> None:
     """Delete a file that has been taken in, for good."""
     path.unlink()
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
 def forget(database: Database, path: Path) -> None:

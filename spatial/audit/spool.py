@@ -20,7 +20,7 @@ from pathlib import Path
 
 import orjson
 
-from spatial.files import make_private, private_folder, sync_folder
+from spatial.files import make_private, private_folder, sync
 
 SHOWN = "phones.show"  # as which a showing is on record
 MOST_LINES = 10_000  # of one file, which is chained in one transaction
@@ -100,7 +100,7 @@ class Spool:
         private_folder(self._folder.parent)
         self._path = private_folder(self._folder) / f"{uuid.uuid4()}.open"
         self._descriptor, self._lines = make_private(self._path), 0
-        sync_folder(self._folder)
+        sync(self._folder)
 
     def _leave(self) -> None:
         if self._descriptor is not None:

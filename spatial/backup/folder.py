@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from spatial.errors import SetupError, invalid
+from spatial.files import sync
 
 SUMS = "SHA256SUMS"
 HALF = ".half-"
@@ -50,7 +51,7 @@ def whole(folder: Path) -> Iterator[Path]:
             yield half
             _seal(half)
             half.rename(folder)
-            _sync(folder.parent)
+            sync(folder.parent)
         finally:
             os.close(held)
             shutil.rmtree(half, ignore_errors=True)
@@ -81,16 +82,8 @@ def _seal(folder: Path) -> None:
     sums.write_text("".join(f"{sha256(file)}  {file.name}\n" for file in files), encoding="utf-8")
     for file in [*files, sums]:
         file.chmod(0o600)
-        _sync(file)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+        sync(file)
+    sync(folder)
 
 
 def _clear_halves(parent: Path) -> None:
