@@ -121,6 +121,7 @@ def create_app(database: Database, settings: Settings, traces: "TracerProvider |
         require_permissions(slice_.router)
         app.include_router(slice_.router)
     pages.mount_static(app)
+    errors.complete(app.openapi())
     return app
 
 

@@ -36,7 +36,7 @@ class AuditOut(BaseModel):
     hash: str = Field(description="SHA-256 that binds the row to the one before it, in hexadecimal digits")
 
 
-@router.get("/audit", summary="What was done, newest first", responses=problem_responses(403))
+@router.get("/audit", summary="What was done, newest first", responses=problem_responses())
 def audit_list(
     session: ReadSession,
     page: Page,
@@ -57,7 +57,7 @@ def audit_list(
     "/audit/export",
     summary="The audit as a signed file",
     response_class=StreamingResponse,
-    responses={200: {"content": {LINES: {}}}, **problem_responses(403, 500)},
+    responses={200: {"content": {LINES: {}}}, **problem_responses(500)},
 )
 def audit_export(
     database: Database, session: ReadStream, config: AppSettings, actor: Actor, start: Start = None, end: End = None

@@ -27,7 +27,7 @@ class PrincipalOut(BaseModel):
 @router.get(
     "/demo/principals",
     summary="Who the demo lets you be",
-    responses=problem_responses(403),
+    responses=problem_responses(),
     dependencies=[needs("signed-in")],
 )
 def principals(
@@ -44,7 +44,7 @@ def principals(
 @router.post(
     "/demo/switch",
     summary="Be another of the demo's principals",
-    responses=problem_responses(403, 404),
+    responses=problem_responses(404),
     dependencies=[needs("open")],
 )
 def switch(

@@ -1,6 +1,7 @@
 """Every error as an RFC 9457 problem: one table from class to status, one shape, all faults at once."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -28,6 +29,9 @@ STATUS: dict[type[errors.TwingridError], int] = {
     errors.Busy: 503,
     errors.SetupError: 500,
 }
+PROBLEM = "application/problem+json"
+ANYWHERE = {400, 401, 403, 414, 429, 431, 503}
+OF_BODIES = (408, 413, 415)
 HTTP_SLUGS = {
     404: "not-found",
     405: "method-not-allowed",
@@ -59,9 +63,26 @@ class Problem(BaseModel):
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the declaration of a route's errors; 400, 401, 429 and 503 may come from any route."""
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"model": Problem, "content": content} for status in sorted({400, 401, 429, 503, *statuses})}
+    """Return the declaration of a route's errors, with those that may come from any route."""
+    content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"model": Problem, "content": content} for status in sorted({*ANYWHERE, *statuses})}
+
+
+def complete(document: dict[str, Any]) -> None:
+    """Make a contract say what is answered: FastAPI adds a 422 and problems of other types, and knows no bounds."""
+    for operation in (one for path in document["paths"].values() for one in path.values()):
+        answers = operation["responses"]
+        if "HTTPValidationError" in str(answers.get("422")):
+            del answers["422"]
+        for content in (answer.get("content", {}) for answer in answers.values()):
+            for kind in [kind for kind, told in content.items() if told == content.get(PROBLEM) and kind != PROBLEM]:
+                del content[kind]
+        if "requestBody" in operation:
+            answers |= {
+                str(status): {**answers["400"], "description": HTTPStatus(status).phrase} for status in OF_BODIES
+            }
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)
 
 
 def install(app: FastAPI) -> None:
@@ -145,7 +166,7 @@ def problem(
         ],
     )
     made = {**(headers or {}), "Content-Language": lang, "Cache-Control": "no-store"}
-    return JSONResponse(body.model_dump(), status, made, media_type="application/problem+json")
+    return JSONResponse(body.model_dump(), status, made, media_type=PROBLEM)
 
 
 def _record_refusal(request: Request, error: errors.TwingridError) -> None:

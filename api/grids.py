@@ -76,7 +76,7 @@ def layers(session: ReadSession, moment: AskedMoment, lang: Language) -> list[La
     "/layers/{layer}/check",
     summary="Look for faults in a layer, as a job",
     status_code=202,
-    responses=problem_responses(403, 404),
+    responses=problem_responses(404),
     dependencies=[needs("tilings.check")],
 )
 def check(session: WriteSession, actor: Actor, response: Response, layer: LayerCode) -> JobOut:

@@ -14,6 +14,7 @@ from spatial.time import now
 
 router = APIRouter(tags=["operations"], dependencies=[needs("open")])
 RETRY_AFTER_S = "5"
+NOT_READY = "database away, or schema behind"
 
 
 class HealthOut(BaseModel):
@@ -39,7 +40,7 @@ class ReadyOut(BaseModel):
     checks: ChecksOut
 
 
-@router.get("/health", summary="Whether the process is alive")
+@router.get("/health", summary="Whether the process is alive", responses=problem_responses())
 async def health() -> HealthOut:
     """Return ok while the process answers at all."""
     return HealthOut()
@@ -48,7 +49,7 @@ async def health() -> HealthOut:
 @router.get(
     "/ready",
     summary="Whether the service may be asked",
-    responses={**problem_responses(), 503: {"model": ReadyOut, "description": "database away, or schema behind"}},
+    responses={**problem_responses(), 503: {**problem_responses()[503], "model": ReadyOut, "description": NOT_READY}},
 )
 def ready(database: Database, response: Response) -> ReadyOut:
     """Return 200, or 503 while the database is away or behind the code, with each check by name.

@@ -80,7 +80,7 @@ async def receive(request: Request, config: AppSettings, _importer: Importer) ->
     "/imports/{subject}",
     summary="Send a file, and find out what it would do",
     status_code=202,
-    responses={**STARTED, **problem_responses(403, 404, 413, 415, 500)},
+    responses={**STARTED, **problem_responses(404, 500)},
     openapi_extra={"requestBody": BODY},
 )
 def send(
@@ -135,7 +135,7 @@ async def receive_fields(request: Request, _before: Before) -> Form:
     "/imports/{import_id}/again",
     summary="Find out what a file would do if it were read otherwise",
     status_code=202,
-    responses={**STARTED, **problem_responses(403, 404, 413, 415)},
+    responses={**STARTED, **problem_responses(404)},
     openapi_extra={
         "requestBody": {"content": {"multipart/form-data": {"schema": {"type": "object", "properties": FIELDS}}}}
     },
@@ -158,7 +158,7 @@ def again(
     return _queued(session, order, lang, again=str(import_id))
 
 
-@router.get("/imports/{import_id}", summary="What an import would do, or did", responses=problem_responses(403, 404))
+@router.get("/imports/{import_id}", summary="What an import would do, or did", responses=problem_responses(404))
 def report(import_id: ImportId, session: ReadSession, actor: Actor, lang: Language) -> ImportOut:
     """Return how far an import is: counts, the first changes and faults, what is assumed, what is wrong afterwards."""
     found = _found(session, import_id, actor)
@@ -169,7 +169,7 @@ def report(import_id: ImportId, session: ReadSession, actor: Actor, lang: Langua
     "/imports/{import_id}/commit",
     summary="Do what the dry run has shown",
     status_code=202,
-    responses={**STARTED, **problem_responses(403, 404, 409)},
+    responses={**STARTED, **problem_responses(404, 409)},
 )
 def commit(import_id: ImportId, session: WriteSession, actor: Actor, lang: Language) -> ImportOut:
     """Queue an import; it is refused if what is stored has changed meanwhile so that it would do something else."""
@@ -194,7 +194,7 @@ def commit(import_id: ImportId, session: WriteSession, actor: Actor, lang: Langu
     "/imports/{import_id}/faults.csv",
     summary="All faults of a file, as a table",
     response_class=FileResponse,
-    responses={200: {"content": {"text/csv": {}}}, **problem_responses(403, 404)},
+    responses={200: {"content": {"text/csv": {}}}, **problem_responses(404)},
 )
 def faults(import_id: ImportId, session: WriteSession, actor: Actor, config: AppSettings) -> FileResponse:
     """Return row, column and what is wrong, for each fault."""
@@ -208,7 +208,7 @@ def faults(import_id: ImportId, session: WriteSession, actor: Actor, config: App
     "/imports/{import_id}/annotated",
     summary="A copy of a file that says what becomes of each row",
     response_class=FileResponse,
-    responses={200: {"content": {"application/octet-stream": {}}}, **problem_responses(403, 404)},
+    responses={200: {"content": {"application/octet-stream": {}}}, **problem_responses(404)},
 )
 def annotated(import_id: ImportId, session: WriteSession, actor: Actor, config: AppSettings) -> FileResponse:
     """Return the file with two columns more; in Excel, cells with faults are coloured and say why.

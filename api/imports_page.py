@@ -23,7 +23,7 @@ router = APIRouter(tags=["pages"], dependencies=[needs("imports")], default_resp
 MOST_SENT = 30
 
 
-@router.get("/imports", summary="The page of imports", responses=problem_responses(403, 404))
+@router.get("/imports", summary="The page of imports", responses=problem_responses(404))
 def page(
     session: ReadSession,
     actor: Actor,

@@ -96,7 +96,7 @@ class BatchOut(BaseModel):
     status_code=201,
     responses={
         200: {"model": TakenOut, "description": "known already: changed, or the same"},
-        **problem_responses(403),
+        **problem_responses(),
     },
 )
 def tell(
@@ -140,7 +140,7 @@ BODY = {
 @router.post(
     "/incidents/batch",
     summary="Tell many events at once",
-    responses=problem_responses(403, 413, 415),
+    responses=problem_responses(),
     openapi_extra={"requestBody": BODY},
 )
 def tell_many(

@@ -80,7 +80,7 @@ def job(session: ReadSession, job_id: JobId) -> JobOut:
     return job_out(jobs.find(session, job_id))
 
 
-@router.delete("/jobs/{job_id}", summary="Ask for a job to stop", responses=problem_responses(403, 404))
+@router.delete("/jobs/{job_id}", summary="Ask for a job to stop", responses=problem_responses(404))
 def cancel(session: WriteSession, actor: Actor, job_id: JobId) -> JobOut:
     """Cancel a job that is queued; a running one is stopped within a second or two and leaves nothing behind."""
     if jobs.asked_by(session, job_id) != actor.name:
@@ -93,7 +93,7 @@ def cancel(session: WriteSession, actor: Actor, job_id: JobId) -> JobOut:
 @router.post(
     "/jobs/{job_id}/retry",
     summary="Try a job again",
-    responses=problem_responses(403, 404, 409),
+    responses=problem_responses(404, 409),
     dependencies=[needs("jobs.run")],
 )
 def retry(session: WriteSession, actor: Actor, job_id: JobId) -> JobOut:

@@ -17,7 +17,7 @@ router = APIRouter(tags=["look-up"], dependencies=[needs("look-up")])
 @router.get(
     "/lookup",
     summary="Whose is this place, who is on duty there, when does that change",
-    responses=problem_responses(403, 404),
+    responses=problem_responses(404),
 )
 def lookup(
     session: ReadSession,

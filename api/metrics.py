@@ -103,7 +103,7 @@ def _of_database(found: Figures) -> Iterator[GaugeMetricFamily]:
     "/metrics",
     summary="Metrics in the text format of Prometheus",
     response_class=Response,
-    responses={**TEXT, **problem_responses(403)},
+    responses={**TEXT, **problem_responses()},
     dependencies=[Depends(OpenHere("service.watch"))],
 )
 def metrics(request: Request) -> Response:

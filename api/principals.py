@@ -71,13 +71,13 @@ class TokenIn(BaseModel):
     days: int = Field(90, ge=1, le=LONGEST_DAYS, description="days until it expires")
 
 
-@router.get("/principals", summary="Principals, by name", responses=problem_responses(403))
+@router.get("/principals", summary="Principals, by name", responses=problem_responses())
 def principals(session: ReadSession, page: Page, lang: Language) -> Listing[PrincipalOut]:
     """Return all who may come in, and who were disabled, with the grants in force."""
     return listing(lists.principal_rows(session, page), lambda row: principal_out(row, lang))
 
 
-@router.post("/principals", summary="Add a principal", status_code=201, responses=problem_responses(403, 409))
+@router.post("/principals", summary="Add a principal", status_code=201, responses=problem_responses(409))
 def add(session: WriteSession, actor: Actor, lang: Language, body: PrincipalIn) -> PrincipalOut:
     """Add a person or a system that may come in once it has a token."""
     title = {one: body.title.get(one, body.name) for one in LANGUAGES}  # type: ignore[call-overload]  # they are those
@@ -85,20 +85,20 @@ def add(session: WriteSession, actor: Actor, lang: Language, body: PrincipalIn) 
     return principal_out(lists.principal_row(session, body.name), lang)
 
 
-@router.get("/principals/{name}", summary="One principal", responses=problem_responses(403, 404))
+@router.get("/principals/{name}", summary="One principal", responses=problem_responses(404))
 def principal(session: ReadSession, lang: Language, name: Name) -> PrincipalOut:
     """Return a principal with the grants in force."""
     return principal_out(lists.principal_row(session, name), lang)
 
 
-@router.post("/principals/{name}/disable", summary="Disable a principal", responses=problem_responses(403, 404))
+@router.post("/principals/{name}/disable", summary="Disable a principal", responses=problem_responses(404))
 def disable(session: WriteSession, actor: Actor, lang: Language, name: Name) -> PrincipalOut:
     """Let it in no more, from the next seconds on, and revoke its tokens for good; what it did stays under its name."""
     service.disable_principal(session, actor, name, now=now())
     return principal_out(lists.principal_row(session, name), lang)
 
 
-@router.post("/principals/{name}/enable", summary="Enable a principal again", responses=problem_responses(403, 404))
+@router.post("/principals/{name}/enable", summary="Enable a principal again", responses=problem_responses(404))
 def enable(session: WriteSession, actor: Actor, lang: Language, name: Name) -> PrincipalOut:
     """Let a disabled principal come in again, with its grants; it needs a new token."""
     service.enable_principal(session, actor, name)
@@ -106,7 +106,7 @@ def enable(session: WriteSession, actor: Actor, lang: Language, name: Name) -> P
 
 
 @router.put(
-    "/principals/{name}/login", summary="Admit an account of the provider", responses=problem_responses(403, 404, 409)
+    "/principals/{name}/login", summary="Admit an account of the provider", responses=problem_responses(404, 409)
 )
 def set_login(session: WriteSession, actor: Actor, lang: Language, name: Name, body: LoginIn) -> PrincipalOut:
     """Let somebody sign in with the OpenID provider; who does so first is bound, until this is set anew."""
@@ -114,14 +114,14 @@ def set_login(session: WriteSession, actor: Actor, lang: Language, name: Name, b
     return principal_out(lists.principal_row(session, name), lang)
 
 
-@router.get("/principals/{name}/grants", summary="What is and was granted", responses=problem_responses(403, 404))
+@router.get("/principals/{name}/grants", summary="What is and was granted", responses=problem_responses(404))
 def grants(session: ReadSession, lang: Language, name: Name) -> Listing[GrantOut]:
     """Return all grants of a principal, also those that were revoked, oldest first."""
     return Listing(items=[grant_out(one, lang) for one in lists.grant_rows(session, name)], next=None)
 
 
 @router.post(
-    "/principals/{name}/grants", summary="Grant a role", status_code=201, responses=problem_responses(403, 404, 409)
+    "/principals/{name}/grants", summary="Grant a role", status_code=201, responses=problem_responses(404, 409)
 )
 def give(session: WriteSession, actor: Actor, lang: Language, name: Name, body: GrantIn) -> GrantOut:
     """Grant a role to somebody else, over a unit or all, in some layers or all; it holds within two seconds."""
@@ -130,16 +130,14 @@ def give(session: WriteSession, actor: Actor, lang: Language, name: Name, body: 
     return next(grant_out(one, lang) for one in lists.grant_rows(session, name) if one.id == grant_id)
 
 
-@router.delete(
-    "/principals/{name}/grants/{grant_id}", summary="Take a grant back", responses=problem_responses(403, 404)
-)
+@router.delete("/principals/{name}/grants/{grant_id}", summary="Take a grant back", responses=problem_responses(404))
 def revoke_grant(session: WriteSession, actor: Actor, lang: Language, name: Name, grant_id: GrantId) -> GrantOut:
     """Revoke what was granted to somebody else; it ends within two seconds."""
     service.revoke_grant(session, actor, name, grant_id, now=now())
     return next(grant_out(one, lang) for one in lists.grant_rows(session, name) if one.id == grant_id)
 
 
-@router.get("/principals/{name}/tokens", summary="Tokens of a principal", responses=problem_responses(403, 404))
+@router.get("/principals/{name}/tokens", summary="Tokens of a principal", responses=problem_responses(404))
 def tokens(session: ReadSession, name: Name) -> Listing[TokenOut]:
     """Return all tokens that a principal has or had, oldest first, never the secrets."""
     instant = now()
@@ -147,7 +145,7 @@ def tokens(session: ReadSession, name: Name) -> Listing[TokenOut]:
 
 
 @router.post(
-    "/principals/{name}/tokens", summary="Issue a token", status_code=201, responses=problem_responses(403, 404, 409)
+    "/principals/{name}/tokens", summary="Issue a token", status_code=201, responses=problem_responses(404, 409)
 )
 def issue(session: WriteSession, actor: Actor, response: Response, name: Name, body: TokenIn) -> TokenMade:
     """Make a bearer token; it is shown in this answer and never again."""
@@ -159,7 +157,7 @@ def issue(session: WriteSession, actor: Actor, response: Response, name: Name, b
     return TokenMade(token=token, **newest.model_dump())
 
 
-@router.delete("/principals/{name}/tokens/{token_id}", summary="Revoke a token", responses=problem_responses(403, 404))
+@router.delete("/principals/{name}/tokens/{token_id}", summary="Revoke a token", responses=problem_responses(404))
 def revoke_token(session: WriteSession, actor: Actor, name: Name, token_id: TokenId) -> TokenOut:
     """Revoke a token for good; it opens nothing two seconds later."""
     instant = now()

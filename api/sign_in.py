@@ -1,6 +1,6 @@
 """Signing in and out, for people: with a token pasted in."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -24,6 +24,15 @@ router = APIRouter(tags=["access"], dependencies=[needs(access.OPEN)], default_r
 Next = Annotated[PlainText, Field(max_length=LONGEST_NEXT)]
 
 
+def told_on_page(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the declaration of errors of which some are told on the page itself."""
+    declared = problem_responses(*statuses)
+    for status in statuses:
+        content = {"text/html": {"schema": {"type": "string"}}, **declared[status]["content"]}
+        declared[status] = {"description": "said on the page, or as a problem", "content": content}
+    return declared
+
+
 @router.get("/sign-in", summary="The page to sign in", responses=problem_responses())
 def sign_in_form(
     request: Request,
@@ -39,7 +48,13 @@ def sign_in_form(
     return response
 
 
-@router.post("/sign-in", summary="Sign in", response_model=None, responses=problem_responses(403))
+@router.post(
+    "/sign-in",
+    summary="Sign in",
+    status_code=303,
+    response_class=Response,
+    responses=told_on_page(401),
+)
 def sign_in(
     request: Request,
     session: WriteSession,
@@ -58,7 +73,7 @@ def sign_in(
     return let_in(request, session, config, actor.name, "token", then, token=given)
 
 
-@router.post("/sign-out", summary="Sign out", response_model=None, responses=problem_responses(403))
+@router.post("/sign-out", summary="Sign out", status_code=303, response_class=Response, responses=problem_responses())
 def sign_out(request: Request, session: WriteSession, gate: TheGate) -> Response:
     """End the session, for every copy of its cookie."""
     response = RedirectResponse(SIGN_IN, 303)

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from api.cookies import LONGEST_NEXT, SIGN_IN, cookie_name, drop_cookie, local_path, set_cookie
 from api.deps import AppSettings, Database, Language, needs
 from api.errors import STATUS, problem_responses
-from api.sign_in import let_in, show_form
+from api.sign_in import let_in, show_form, told_on_page
 from maps.texts import say
 from spatial import access
 from spatial.access import flows, oidc, sessions
@@ -23,7 +23,13 @@ EXPECTED = (Busy, SetupError, Unauthenticated)
 Answered = Query(max_length=4000, description="as the provider sends it")
 
 
-@router.get(f"{SIGN_IN}/oidc", summary="Go to the provider", response_model=None, responses=problem_responses(404))
+@router.get(
+    f"{SIGN_IN}/oidc",
+    summary="Go to the provider",
+    status_code=303,
+    response_class=Response,
+    responses={**problem_responses(404), **told_on_page(401, 500, 503)},
+)
 def leave(
     request: Request,
     database: Database,
@@ -46,8 +52,9 @@ def leave(
 @router.get(
     f"{SIGN_IN}/oidc/return",
     summary="Come back from the provider",
-    response_model=None,
-    responses=problem_responses(404),
+    status_code=303,
+    response_class=Response,
+    responses={**problem_responses(404), **told_on_page(401, 500, 503)},
 )
 def come_back(
     request: Request,

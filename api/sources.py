@@ -54,7 +54,7 @@ def categories(session: ReadSession, source: SourceCode) -> dict[str, str]:
 @router.put(
     "/sources/{source}/categories",
     summary="Map a source's codes to our categories",
-    responses=problem_responses(403, 404),
+    responses=problem_responses(404),
     dependencies=[needs("sources.map")],
 )
 def map_categories(

@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.app import create_app
+from api.errors import ANYWHERE, PROBLEM
 from spatial.db import Database, make_engine
 from spatial.settings import ROOT, Settings
 
@@ -64,9 +65,26 @@ def test_every_route_is_documented(app: FastAPI) -> None:
                 f"{verb} {path}: {one['name']}" for one in operation.get("parameters", ()) if not one.get("description")
             ]
             declared = set(operation["responses"])
-            if path != "/health" and not {"400", "503"} <= declared:
+            if not {str(status) for status in ANYWHERE} <= declared:
                 lacking.append(f"{verb} {path}: errors {sorted(declared)}")
     assert lacking == []
+
+
+def test_errors_are_declared_as_problems_and_as_nothing_else(app: FastAPI) -> None:
+    """What the contract says of an error is a problem; pages of signing in say some themselves, `/ready` names checks.
+
+    A 422 is not among them, which FastAPI would answer and we do not; whatever has a body may be too large or slow.
+    """
+    told: set[tuple[str, str]] = set()
+    for path, operations in app.openapi()["paths"].items():
+        for operation in operations.values():
+            errors = {status: one["content"] for status, one in operation["responses"].items() if int(status) >= 400}
+            assert "422" not in errors, path
+            assert "requestBody" not in operation or {"408", "413", "415"} <= errors.keys(), path
+            assert all(PROBLEM in content for content in errors.values()), path
+            told |= {(path, kind) for content in errors.values() for kind in content.keys() - {PROBLEM}}
+    pages = ("/sign-in", "/sign-in/oidc", "/sign-in/oidc/return")
+    assert told == {("/ready", "application/json"), *((path, "text/html") for path in pages)}
 
 
 def test_the_contract_changes_on_purpose_only(app: FastAPI) -> None:
