@@ -183,7 +183,7 @@ def rename_categories(database: Database, client_as: Maker, _folder: Path) -> No
 
 
 STEPS: list[tuple[Step, list[str]]] = [
-    (add_and_issue, ["principal.add", "token.issue"]),
+    (add_and_issue, ["principal.add", "grant.give", "token.issue"]),
     (admit, ["demo.admit"]),
     (take_grids, ["export-grids"]),
     (take_officers, ["export-officers", "phones.show"]),
