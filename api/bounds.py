@@ -15,7 +15,7 @@ LARGEST_HEADERS = 32 * 2**10
 LARGEST_BODY = 2**20
 LARGEST_BATCH = 16 * 2**20
 MOST_ARRIVING = 256 * 2**20  # of all bodies together that are held in memory
-PATIENCE_S = 20.0  # in which a body may do nothing at all; beyond it, each second needs so many bytes
+PATIENCE_S = 20.0  # in which a body may do nothing at all, once or in sum; beyond it, each second needs so many bytes
 BYTES_PER_S = 1000
 
 
@@ -47,7 +47,7 @@ class Bounds:
                 return await receive()
             begin_s = asyncio.get_running_loop().time()
             try:
-                async with asyncio.timeout(PATIENCE_S + read / BYTES_PER_S - waited_s):
+                async with asyncio.timeout(min(PATIENCE_S, PATIENCE_S + read / BYTES_PER_S - waited_s)):
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(408) from None
