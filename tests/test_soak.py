@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from spatial import audit
+from spatial.audit.check import chain_break
 from spatial.db import Database, make_engine
 from spatial.errors import Busy
 from spatial.local_postgis import LocalPostgis
@@ -56,7 +56,7 @@ def test_no_kill_loses_or_doubles_what_was_acknowledged(data_dir: Path, seconds:
             log.warning("killed %s, acknowledged %s", deployment.kills, callers.acknowledged())
             assert faults == []
             with database.read() as session:
-                assert audit.first_broken_link(session) is None
+                assert chain_break(session) is None
             check_events(database, callers)
             check_files(database, callers)
             check_jobs(database, callers)
