@@ -155,8 +155,8 @@ def lookup(
     from api.lookup_out import answer_out
     from api.lookup_text import show
     from api.places import read_place
-    from spatial.lookup.ask import ask
     from spatial.lookup.model import Question
+    from spatial.lookup.stored import answer
 
     _refuse_unprintable(crs=[crs], layer=layer or [])
     place = read_place(*_numbers(lon, lat), crs)
@@ -169,7 +169,7 @@ def lookup(
         if known is not None:
             caller.database.settle(known)
         with caller.read() as session:
-            out = answer_out(ask(session, question), lang, phones=False)
+            out = answer_out(answer(session, question), lang, phones=False)
     if as_json:
         typer.echo(orjson.dumps(out.model_dump(mode="json"), option=orjson.OPT_INDENT_2).decode())
     else:

@@ -8,7 +8,7 @@ from api.deps import AskedMoment, Language, Phones, ReadSession, needs
 from api.errors import problem_responses
 from api.lookup_out import AnswerOut, answer_out
 from api.places import read_place
-from spatial.lookup.ask import ask
+from spatial.lookup import stored
 from spatial.lookup.model import Question
 
 router = APIRouter(tags=["look-up"], dependencies=[needs("look-up")])
@@ -33,5 +33,5 @@ def lookup(
     """Return, per layer, the owning grid, who is responsible, who responds now and in which order, and the border."""
     place = read_place(lon, lat, crs)
     layers = tuple(layer) if layer else None
-    answer = ask(session, Question(*place, moment.at, moment.known_at, accuracy_m, layers))
+    answer = stored.answer(session, Question(*place, moment.at, moment.known_at, accuracy_m, layers))
     return answer_out(answer, lang, phones=phones.opened(f"lookup/{place[0]},{place[1]}"))

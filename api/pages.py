@@ -34,7 +34,7 @@ from spatial.db import Database as Database_
 from spatial.grids.about import example_place, synthetic_label
 from spatial.grids.listing import finding_rows, layer_rows
 from spatial.history import Moment
-from spatial.lookup.ask import states
+from spatial.lookup.stored import grid_states
 from spatial.paging import Page
 from spatial.roster.muster import on_duty_count
 from spatial.settings import Settings
@@ -135,7 +135,7 @@ def draw_grids(
 ) -> OfflineMap:
     """Return the map of the grids as of a moment: for a page, or for a file."""
     return grid_map(
-        states(session, moment.at, moment.known_at, layers),
+        grid_states(session, moment, layers),
         at=moment.at,
         zone=config.zone,
         lang=lang,

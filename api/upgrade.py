@@ -20,8 +20,8 @@ from spatial.grids.about import example_place
 from spatial.grids.listing import is_empty
 from spatial.history import Moment
 from spatial.local_postgis import Notice
-from spatial.lookup.ask import ask
 from spatial.lookup.model import Question
+from spatial.lookup.stored import answer
 from spatial.settings import Settings
 from spatial.time import now
 
@@ -73,7 +73,7 @@ def _look_up(connection: Connection) -> None:
     session = Session(connection)
     instant = now()
     if place := example_place(session, Moment(instant)):
-        ask(session, Question(*place, instant))
+        answer(session, Question(*place, instant))
 
 
 def _holds_nothing(database: Database) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from benchmarks.case import Case
 from benchmarks.town import loaded
 from spatial.local_postgis import LocalPostgis
-from spatial.lookup.ask import ask
+from spatial.lookup import stored
 from spatial.lookup.model import Question
 
 AT = datetime(2025, 3, 5, 2, tzinfo=UTC)
@@ -44,7 +44,7 @@ def cases(postgis: LocalPostgis) -> Iterator[Case]:
         found = []
         for lon, lat in points:
             with database.read() as session:
-                answer = ask(session, Question(lon, lat, AT))
+                answer = stored.answer(session, Question(lon, lat, AT))
             found.append(
                 [
                     (

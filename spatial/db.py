@@ -38,6 +38,10 @@ class Reach:
     lent: tuple[int, ...] = ()  # officers of other units who serve with theirs
     layers: tuple[int, ...] | None = None
 
+    def sees_people_of(self, unit_id: int | None) -> bool:
+        """Whether the people of a unit are seen: of neighbours only the grids are."""
+        return self.units is None or unit_id in self.units
+
     @cached_property
     def said(self) -> dict[str, str]:
         """What the database is told for a transaction, by the name of the setting."""

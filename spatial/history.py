@@ -1,9 +1,9 @@
 """Reading and writing the two times: `valid` in the world, `recorded` in the system."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy import ColumnElement, Table, and_, func, insert, select, true, update
 from sqlalchemy.dialects.postgresql import TSTZRANGE
@@ -20,6 +20,55 @@ class Moment:
     known_at: datetime | None = None
 
 
+class Lasting(Protocol):
+    """A row that is in force over `[since, until)`; None is open."""
+
+    @property
+    def since(self) -> datetime | None:
+        """Its first instant."""
+
+    @property
+    def until(self) -> datetime | None:
+        """The first instant after it."""
+
+
+Row = TypeVar("Row", bound=Lasting)
+
+
+def begun(row: Lasting, at: datetime) -> bool:
+    """Whether a row has begun by an instant."""
+    return row.since is None or row.since <= at
+
+
+class Reading:
+    """What is in force at an instant among the rows that an answer stands on, and when the first begins or ends.
+
+    An answer that reads all of its rows through here cannot change unannounced: until `next_change` it reads the same.
+    """
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+        self.next_change: datetime | None = None
+
+    def current(self, rows: Iterable[Row]) -> list[Row]:
+        """Return the rows that are in force, and note when that changes."""
+        return [row for row in self.lasting(rows) if begun(row, self.at)]
+
+    def lasting(self, rows: Iterable[Row]) -> list[Row]:
+        """Return the rows that are in force or will be, and note when the first begins or ends."""
+        at, found = self.at, []
+        for row in rows:
+            if row.until is None or row.until > at:
+                found.append(row)
+                self.note(row.until if begun(row, at) else row.since)
+        return found
+
+    def note(self, instant: datetime | None) -> None:
+        """Take an instant at which the answer may change; one that is over changes nothing any more."""
+        if instant is not None and instant > self.at and (self.next_change is None or instant < self.next_change):
+            self.next_change = instant
+
+
 def known(table: type[Recorded], known_at: datetime | None) -> ColumnElement[bool]:
     """Return the condition that the system knew a row at `known_at`, or knows it now."""
     recorded: Any = table.recorded
@@ -30,6 +79,17 @@ def in_force(table: type[Versioned], at: datetime, known_at: datetime | None) ->
     """Return the condition that a row was in force at `at`, as known at `known_at` or now."""
     valid: Any = table.valid
     return and_(valid.op("@>")(at), known(table, known_at))
+
+
+def lasting(table: type[Recorded], span: str, moment: Moment) -> ColumnElement[bool]:
+    """Return the condition that the system knew a row at the moment, and that its `span` is not over by then."""
+    end: Any = func.upper(getattr(table, span))
+    return and_(known(table, moment.known_at), func.coalesce(end > moment.at, true()))
+
+
+def ends(span: Any) -> tuple[ColumnElement[datetime | None], ColumnElement[datetime | None]]:
+    """Return the columns `since` and `until` of a range."""
+    return func.lower(span).label("since"), func.upper(span).label("until")
 
 
 def close(session: Session, table: type[Recorded], ids: Collection[int], at: datetime) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Row, text
 
 import fixtures
 from spatial.db import Database
-from spatial.lookup.ask import ask
+from spatial.lookup import stored
 from spatial.lookup.model import Question
 from spatial.tables import Base
 from tests.conftest import City
@@ -382,7 +382,7 @@ def test_look_up_finds_the_owners_that_postgis_finds(any_city: City) -> None:
     for place in places:
         owners = counted(database, OWNERS, lon=place.lon, lat=place.lat, at=at)
         with database.read() as session:
-            answer = ask(session, Question(place.lon, place.lat, at))
+            answer = stored.answer(session, Question(place.lon, place.lat, at))
         assert {one.layer: one.grid.code for one in answer.layers if one.grid and one.status != "gap"} == owners
         assert all(one.response and one.response.covering for one in answer.layers if one.layer == "police")
 

@@ -27,7 +27,7 @@ from spatial.history import Moment
 from spatial.imports.grids.service import export_layer
 from spatial.imports.read import read_file
 from spatial.imports.write import FORMATS, kind_of
-from spatial.lookup.ask import ask
+from spatial.lookup import stored
 from spatial.lookup.model import Question
 from spatial.settings import ROOT
 from tests.importing import (
@@ -319,7 +319,7 @@ def test_a_layer_that_is_made_gets_its_chain(
     )
     assert rows(empty_database, known_since) == [(0,)]
     with empty_database.read() as session:
-        answer = ask(session, Question(117.2837, 34.2024, datetime.now(UTC)))
+        answer = stored.answer(session, Question(117.2837, 34.2024, datetime.now(UTC)))
     assert [len(one.response.steps) if one.response else 0 for one in answer.layers] == [8 if first else 0]
 
 

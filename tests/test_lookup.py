@@ -15,7 +15,8 @@ from sqlalchemy import text
 from spatial.db import Database, open_version
 from spatial.errors import NotFound
 from spatial.geometry import GRS80
-from spatial.lookup.ask import ask, states
+from spatial.history import Moment
+from spatial.lookup import stored
 from spatial.lookup.model import Answer, LayerAnswer, Question
 from spatial.time import now, since
 from tests.build import CELL, HOUR, LAT, LON, T0, World, build, cell, middle
@@ -34,7 +35,7 @@ def make(database: Database, fill: Callable[[World, Ids], None]) -> Ids:
 def answer(database: Database, lon: float, lat: float, at: datetime = T0 + HOUR, **more: Any) -> Answer:
     """Ask of a place."""
     with database.read() as session:
-        return ask(session, Question(lon, lat, at, **more))
+        return stored.answer(session, Question(lon, lat, at, **more))
 
 
 def police(database: Database, lon: float, lat: float, at: datetime = T0 + HOUR, **more: Any) -> LayerAnswer:
@@ -278,7 +279,7 @@ def test_a_squad_that_covers_a_station_covers_its_grids(empty_database: Database
     assert outcomes(beside.layers[0])["squad"] == "nobody-on-shift"
     assert beside.next_change_at == T0 + 3 * HOUR
     with empty_database.read() as session:
-        found = {one.grid.code: one.response.covering for one in states(session, T0 + HOUR)}
+        found = {one.grid.code: one.response.covering for one in stored.grid_states(session, Moment(T0 + HOUR))}
     assert {code: covering and covering.step.key for code, covering in found.items()} == {
         **dict.fromkeys("ABCD", "squad"), "E": None,
     }  # fmt: skip
@@ -476,6 +477,7 @@ def test_a_later_correction_does_not_reach_back_into_what_was_announced(empty_da
         ids["layer"] = world.layer("police")
         ids["A"] = world.grid(ids["layer"], "A", cell(0, 0))
         world.grid(ids["layer"], "F", cell(5, 0), valid=since(T0 + 7 * DAY))
+        world.step(ids["layer"], 1, "next-squad", "neighbour_shift", cover=False, teams_only=True)
 
     build(empty_database, fill)
     known_at = now()
@@ -503,7 +505,7 @@ def test_all_grids_at_once_agree_with_one_place_at_a_time(empty_database: Databa
         lambda w: w.shift(ids["station"], *span, team=ids["squad"], kind="patrol", grids=[ids["C"]]),
     )
     with empty_database.read() as session:
-        found = states(session, T0 + HOUR)
+        found = stored.grid_states(session, Moment(T0 + HOUR))
     assert [(one.grid.code, one.on_duty) for one in found] == [("A", True), ("B", False), ("C", True), ("D", False)]
     for one in found:
         inside = one.shape.representative_point()
@@ -527,7 +529,7 @@ def test_an_interior_point_has_exactly_one_owner(town: Database, data: st.DataOb
         ).one()
         lon, lat = data.draw(st.floats(west, east)), data.draw(st.floats(south, north))
         at = datetime(2025, 3, 5, 2, tzinfo=UTC)
-        said = ask(session, Question(lon, lat, at))
+        said = stored.answer(session, Question(lon, lat, at))
         for one in said.layers:
             owners = session.scalars(
                 text(
@@ -606,8 +608,9 @@ def uuid_code(index: int) -> str:
 def test_distances_are_geodesic(lon: float, lat: float, bearing: float, away: float) -> None:
     """The distance to a far point equals the geodesic one, to a millimetre within 100 m and 1e-6 beyond."""
     from spatial.geometry import Plane
-    from spatial.lookup.rules import reach_m
+    from spatial.lookup.rules import Spot, reach_m
 
     there = GRS80.fwd(lon, lat, bearing, away)[:2]
-    measured = reach_m(lon, lat, shapely.Point(there), Plane.around(lon))
+    plane = Plane.around(lon)
+    (measured,) = reach_m(Spot(lon, lat, plane), [plane.to_metres(shapely.Point(there))])
     assert measured == pytest.approx(away, abs=1e-3, rel=1e-6)

@@ -32,7 +32,7 @@ from spatial.access import operator
 from spatial.db import Database
 from spatial.history import Moment
 from spatial.roster.muster import on_duty_count
-from spatial.roster.queries import ABSENT
+from spatial.roster.stored import ABSENT
 from spatial.settings import Settings
 from spatial.tables import DutyEvent, Leave, Shift, Span, TeamMember
 from tests import map_sample as sample

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from spatial.db import Database
 from spatial.local_postgis import LocalPostgis
-from spatial.lookup.ask import ask
+from spatial.lookup import stored
 from spatial.lookup.model import LayerAnswer, Question
 from tests.conftest import copy_of
 from tests.service import TWINGRID
@@ -67,7 +67,7 @@ def answers(seattle: Database, calls: list[Call]) -> list[LayerAnswer]:
     for call in calls:
         with seattle.read() as session:
             question = Question(call.lon, call.lat, AT, accuracy_m=0.6, layers=("beats",))
-            found.append(ask(session, question).layers[0])
+            found.append(stored.answer(session, question).layers[0])
     return found
 
 

@@ -1,17 +1,20 @@
 """Units and the links between them, as of an instant."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import starmap
+from typing import Any, NamedTuple, Protocol
 
 import shapely
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import case, func, or_, select
-from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import ColumnElement, Select, any_, case, func, literal, or_, select, true
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+from sqlalchemy.types import BigInteger
 
-from spatial.history import Moment, in_force
+from spatial.history import Moment, Reading, ends, in_force, lasting
 from spatial.paging import Page, Paged, paged
 from spatial.tables import Unit, UnitLink, UnitVersion
 
@@ -70,50 +73,127 @@ class UnitTree:
         return tuple(self.units[server] for server in ids if server in self.units)
 
 
-def unit_tree(session: Session, unit_ids: Collection[int], at: datetime, known_at: datetime | None = None) -> UnitTree:
+Ids = Collection[int] | None  # none: all
+
+
+class UnitNamed(NamedTuple):
+    """What a unit is called over a time."""
+
+    unit: UnitRef
+    since: datetime | None
+    until: datetime | None
+
+
+class Link(NamedTuple):
+    """A link of one unit to another over a time."""
+
+    unit_id: int
+    to_unit_id: int
+    kind: str
+    since: datetime | None
+    until: datetime | None
+
+
+class Units(Protocol):
+    """Where units are read from, as the system knows them: rows that are in force now or later."""
+
+    def units(self, ids: Collection[int]) -> Iterable[UnitNamed]:
+        """Return what some units are called."""
+
+    def links(self, ids: Collection[int]) -> Iterable[Link]:
+        """Return the links of some units up the tree, and those of the units that serve them, by unit."""
+
+
+def unit_tree(source: Units, reading: Reading, unit_ids: Collection[int]) -> UnitTree:
     """Return the tree above some units."""
-    if not unit_ids:
-        return UnitTree({}, {}, {})
-    start = select(UnitVersion.unit_id).where(UnitVersion.unit_id.in_(unit_ids)).distinct().cte("above", recursive=True)
-    parents = (
-        select(UnitLink.to_unit_id)
-        .join(start, UnitLink.unit_id == start.c.unit_id)
-        .where(UnitLink.kind.in_(PARENT_LINKS), in_force(UnitLink, at, known_at))
-    )
-    above = select(start.union(parents).c.unit_id)
-    links = session.execute(
-        select(UnitLink.unit_id, UnitLink.to_unit_id, UnitLink.kind)
-        .where(
-            in_force(UnitLink, at, known_at),
-            or_(
-                UnitLink.kind.in_(PARENT_LINKS) & UnitLink.unit_id.in_(above),
-                (UnitLink.kind == "serves") & UnitLink.to_unit_id.in_(above),
-            ),
-        )
-        .order_by(UnitLink.unit_id)
-    ).all()
+    up: dict[tuple[int, str], int] = {}
     servers: dict[int, list[int]] = defaultdict(list)
-    for link in links:
-        if link.kind == "serves":
-            servers[link.to_unit_id].append(link.unit_id)
-    up = {(link.unit_id, link.kind): link.to_unit_id for link in links if link.kind != "serves"}
-    ids = {*unit_ids, *(link.unit_id for link in links), *(link.to_unit_id for link in links)}
-    return UnitTree(units(session, ids, at, known_at), up, servers)
+    found, latest = set(unit_ids), set(unit_ids)
+    while latest:
+        above = set()
+        for link in reading.current(source.links(latest)):
+            if link.kind == "serves":
+                servers[link.to_unit_id].append(link.unit_id)
+            else:
+                up[link.unit_id, link.kind] = link.to_unit_id
+                above.add(link.to_unit_id)
+        latest = above - found
+        found |= above
+    return UnitTree(units(source, reading, found.union(*servers.values())), up, servers)
 
 
-def units(
-    session: Session, unit_ids: Collection[int], at: datetime, known_at: datetime | None = None
-) -> dict[int, UnitRef]:
-    """Return units by id, as they were called at `at`."""
-    if not unit_ids:
-        return {}
-    version = UnitVersion
-    rows = session.execute(
-        select(version.unit_id, version.code, version.name, version.kind, version.contacts).where(
-            version.unit_id.in_(unit_ids), in_force(version, at, known_at)
+def units(source: Units, reading: Reading, unit_ids: Collection[int]) -> dict[int, UnitRef]:
+    """Return units by id, as they are called then."""
+    return {row.unit.id: row.unit for row in reading.current(source.units(unit_ids))}
+
+
+def among(column: InstrumentedAttribute[Any], ids: Ids) -> ColumnElement[bool]:
+    """Return the condition that an id is one of some; as an array, for which one statement serves any number."""
+    return true() if ids is None else column == any_(literal(list(ids), ARRAY(BigInteger)))
+
+
+class StoredUnits:
+    """The units as PostGIS holds them."""
+
+    def __init__(self, session: Session, moment: Moment) -> None:
+        self.session = session
+        self.moment = moment
+        self._linked: dict[int, list[Link]] = {}
+
+    def units(self, ids: Ids) -> list[UnitNamed]:
+        """Return what some units are called."""
+        version = UnitVersion
+        wanted = select(
+            version.unit_id, version.code, version.name, version.kind, version.contacts, *ends(version.valid)
+        ).where(among(version.unit_id, ids), lasting(version, "valid", self.moment))
+        return [
+            UnitNamed(UnitRef(row.unit_id, row.code, row.name, row.kind, row.contacts), row.since, row.until)
+            for row in self.session.execute(wanted)
+        ]
+
+    def links(self, ids: Collection[int]) -> list[Link]:
+        """Return the links of some units up the tree, and those of the units that serve them, by unit."""
+        missing = [unit_id for unit_id in ids if unit_id not in self._linked]
+        if missing:  # with the links of all that are or will be above them, at once
+            found = self._links(self._above(missing))
+            reached = {*missing, *(link.to_unit_id for link in found)}
+            self._linked |= {unit_id: [] for unit_id in reached} | linked(found)
+        return [link for unit_id in ids for link in self._linked.get(unit_id, ())]
+
+    def all_links(self) -> dict[int, list[Link]]:
+        """Return the links of every unit up the tree, and those of the units that serve it."""
+        return linked(self._links(None))
+
+    def _above(self, ids: Collection[int]) -> Select[int]:
+        start = select(UnitVersion.unit_id).where(among(UnitVersion.unit_id, ids)).distinct()
+        found = start.cte("above", recursive=True)
+        parents = (
+            select(UnitLink.to_unit_id)
+            .join(found, UnitLink.unit_id == found.c.unit_id)
+            .where(UnitLink.kind.in_(PARENT_LINKS), lasting(UnitLink, "valid", self.moment))
         )
-    )
-    return {row.unit_id: UnitRef(row.unit_id, row.code, row.name, row.kind, row.contacts) for row in rows}
+        return select(found.union(parents).c.unit_id)
+
+    def _links(self, unit_ids: Select[int] | None) -> list[Link]:
+        of_units = (
+            UnitLink.kind.in_((*PARENT_LINKS, "serves"))
+            if unit_ids is None
+            else or_(
+                UnitLink.kind.in_(PARENT_LINKS) & UnitLink.unit_id.in_(unit_ids),
+                (UnitLink.kind == "serves") & UnitLink.to_unit_id.in_(unit_ids),
+            )
+        )
+        wanted = select(UnitLink.unit_id, UnitLink.to_unit_id, UnitLink.kind, *ends(UnitLink.valid))
+        known_links = wanted.where(of_units, lasting(UnitLink, "valid", self.moment))
+        return list(starmap(Link, self.session.execute(known_links.order_by(UnitLink.unit_id, UnitLink.valid))))
+
+
+def linked(links: Iterable[Link]) -> dict[int, list[Link]]:
+    """Return links by the unit whose they are: the lower of the two, and of those that serve, the served."""
+    found: dict[int, list[Link]] = defaultdict(list)
+    for link in links:
+        found[link.to_unit_id if link.kind == "serves" else link.unit_id].append(link)
+    return found
 
 
 def unit_rows(

@@ -1,27 +1,15 @@
-"""Ask a question about a place, or about every grid, of what PostGIS holds."""
+"""Ask about a place, or about every grid, of whatever holds the facts. Pure."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
-from sqlalchemy.orm import Session
-
-from spatial.db import versions
 from spatial.errors import NotFound
-from spatial.geometry import Plane
-from spatial.grids.about import plane as stored_plane
-from spatial.grids.units import UnitTree, unit_tree
-from spatial.history import Moment
-from spatial.lookup import queries, rules
+from spatial.history import Reading
+from spatial.lookup import rules
 from spatial.lookup.model import Answer, Beyond, Candidate, GridState, LayerAnswer, Question
-from spatial.roster import queries as roster
-from spatial.roster.hours import applies, next_edge
-from spatial.roster.model import Assigned, Response, Step
-from spatial.roster.queries import Subjects
-from spatial.roster.rules import Facts, Subject, respond
-from spatial.settings import settings
-from spatial.tables import Finding, Layer
+from spatial.lookup.rules import Spot
+from spatial.lookup.source import FaultRow, GridDuty, LayerRow, Source
 
 EDGE_TOLERANCE_M = 0.005  # grids that meet at the nearest border point are measured to within this
 
@@ -30,184 +18,129 @@ EDGE_TOLERANCE_M = 0.005  # grids that meet at the nearest border point are meas
 class _Placed:
     """What geometry alone says of a place in one layer."""
 
-    layer: Layer
+    layer: LayerRow
     status: str
-    candidate: Candidate | None
-    on_boundary: bool
-    edge_m: float | None
-    beyond: tuple[Beyond, ...]
-    finding: Finding | None
-    is_own: bool = True
+    candidate: Candidate | None = None
+    on_boundary: bool = False
+    edge_m: float | None = None
+    beyond: tuple[Beyond, ...] = ()
+    fault: FaultRow | None = None
 
 
-@dataclass(frozen=True)
-class _Duty:
-    """What the roster says of some grids."""
-
-    tree: UnitTree
-    assigned: Mapping[int, Sequence[Assigned]]
-    responses: Mapping[int, Response]
-    subjects: Subjects
-    next_edge: datetime | None  # when the hours of a staffing rule next begin or end
-
-
-def ask(session: Session, question: Question) -> Answer:
+def ask(source: Source, question: Question) -> Answer:
     """Return what every layer asked for says of a place: owner, border, responsible, responders, next change."""
-    layers = _layers(session, question.layers)
-    plane = stored_plane(session) or Plane.around(question.lon)
+    reading = Reading(question.at)
+    layers = chosen(source, question.layers)
+    spot = Spot(question.lon, question.lat, source.plane)
     touching: dict[int, list[Candidate]] = defaultdict(list)
-    for candidate in queries.containing(session, question):
+    for candidate in reading.current(source.holding(spot)):
         touching[candidate.layer_id].append(candidate)
-    faults, hidden = queries.faults_at(session, question), queries.hidden_layers(session, question)
+    faults = {row.layer_id: row for row in reading.current(source.faults(spot))}
+    hidden = source.hidden_layers(spot)
+    asked = _Asked(source, reading, spot, question.accuracy_m)
     placed = [
-        _Placed(layer, "hidden", None, False, None, (), None)
-        if layer.id in hidden
-        else _place(session, question, layer, touching[layer.id], faults.get(layer.id), plane)
+        _Placed(layer, "hidden") if layer.id in hidden else asked.place(layer, touching[layer.id], faults.get(layer.id))
         for layer in layers
     ]
-    placed = [replace(one, is_own=_is_own(session, one)) for one in placed]
-    owners = [one.candidate for one in placed if one.candidate and one.is_own]
-    beside = {one.candidate.unit_id for one in placed if one.candidate and not one.is_own}
-    duty = _duty(session, owners, Moment(question.at, question.known_at), beside)
-    radius_m = max([question.accuracy_m, 1.0, *(one.edge_m or 0.0 for one in placed)])
-    about = queries.Surroundings(
-        subjects=duty.subjects,
-        owners=[one.grid.id for one in owners],
-        open_layers=[one.layer.id for one in placed if one.candidate is None],
-        radius_m=radius_m,
+    duties = source.duties([one.candidate for one in placed if one.candidate])
+    for duty in duties.values():
+        reading.note(duty.next_change)
+    answers = (
+        _answer(one, duties[one.candidate.grid.id] if one.candidate else None, question.accuracy_m) for one in placed
     )
-    changes = (queries.next_change(session, question, about), duty.next_edge)
-    return Answer(
-        question,
-        tuple(_layer_answer(one, duty, question.accuracy_m) for one in placed),
-        min((change for change in changes if change is not None), default=None),
-        versions(session, question.known_at),
-    )
+    return Answer(question, tuple(answers), reading.next_change, source.versions)
 
 
-def states(
-    session: Session, at: datetime, known_at: datetime | None = None, layers: Collection[str] | None = None
-) -> list[GridState]:
-    """Return every grid whose people are seen, with its shape and its duty state at an instant, by layer and code."""
-    chosen = _layers(session, layers)
-    moment = Moment(at, known_at)
-    found = queries.grids_in_force(session, [layer.id for layer in chosen], moment)
-    grids = [one for one in found if queries.is_own(session, one.unit_id)]
-    duty = _duty(session, grids, moment)
-    codes = {layer.id: layer.code for layer in chosen}
-    return [
-        GridState(
-            layer=codes[one.layer_id],
-            grid=one.grid,
-            unit=duty.tree.units.get(one.unit_id) if one.unit_id else None,
-            shape=one.shape,
-            responsible=tuple(duty.assigned.get(one.grid.id, ())),
-            response=duty.responses[one.grid.id],
-        )
-        for one in grids
-    ]
+def states(source: Source, grids: Iterable[Candidate]) -> list[GridState]:
+    """Return the duty state of those grids in force whose people are seen, by layer and code."""
+    codes = {layer.id: (place, layer.code) for place, layer in enumerate(source.layers())}
+    seen = [one for one in grids if source.sees_people_of(one.unit_id)]
+    duties = source.duties(seen, soon=False)
+    found = []
+    for one in sorted(seen, key=lambda one: (codes[one.layer_id][0], one.grid.code)):
+        duty = duties[one.grid.id]
+        if duty.response is not None:
+            unit = duty.units[0] if duty.units else None
+            layer = codes[one.layer_id][1]
+            found.append(GridState(layer, one.grid, unit, one.shape, duty.responsible, duty.response))
+    return found
 
 
-def _is_own(session: Session, placed: _Placed) -> bool:
-    return placed.candidate is None or queries.is_own(session, placed.candidate.unit_id)
-
-
-def _layers(session: Session, codes: Collection[str] | None) -> list[Layer]:
-    layers = queries.layers(session, codes)
+def chosen(source: Source, codes: Collection[str] | None) -> list[LayerRow]:
+    """Return the layers of some codes, or all, in their order; an unknown one is `NotFound`."""
+    layers = source.layers()
     missing = set(codes or ()) - {layer.code for layer in layers}
     if missing:
         raise NotFound("no-such-layer", layer=", ".join(sorted(missing)))
-    return layers
+    return [layer for layer in layers if codes is None or layer.code in codes]
 
 
-def _place(
-    session: Session,
-    question: Question,
-    layer: Layer,
-    touching: Sequence[Candidate],
-    fault: Finding | None,
-    plane: Plane,
-) -> _Placed:
-    """Decide who owns the place in one layer, and who is beyond the border."""
-    lon, lat = question.lon, question.lat
-    owner = rules.owner(lon, lat, touching, plane)
-    if owner is None:
-        return _place_outside(session, question, layer, fault, plane)
-    within_m = max(question.accuracy_m, owner.edge_m + EDGE_TOLERANCE_M)
-    near = queries.about(session, question, layer.id, within_m)
-    others = [one for one in near if one.grid.id != owner.candidate.grid.id]
-    faulty = owner.in_overlap and layer.kind == "tiling"
-    status, finding = ("overlap", fault) if faulty else ("owned", None)
-    found = rules.beyond(lon, lat, others, within_m, plane)
-    return _Placed(layer, status, owner.candidate, owner.on_boundary, owner.edge_m, found, finding)
+@dataclass(frozen=True)
+class _Asked:
+    """A place as it is asked about, and what has been read."""
+
+    source: Source
+    reading: Reading
+    spot: Spot
+    accuracy_m: float
+
+    def place(self, layer: LayerRow, touching: Sequence[Candidate], fault: FaultRow | None) -> _Placed:
+        """Decide who owns the place in one layer, and who is beyond the border."""
+        owner = rules.owner(self.spot, touching)
+        if owner is None:
+            return self._outside(layer, fault)
+        within_m = max(self.accuracy_m, owner.edge_m + EDGE_TOLERANCE_M)
+        others = [one for one in self._about(layer, within_m) if one.grid.id != owner.candidate.grid.id]
+        faulty = owner.in_overlap and layer.kind == "tiling"
+        return _Placed(
+            layer,
+            "overlap" if faulty else "owned",
+            owner.candidate,
+            owner.on_boundary,
+            owner.edge_m,
+            rules.beyond(self.spot, others, within_m),
+            fault if faulty else None,
+        )
+
+    def _outside(self, layer: LayerRow, fault: FaultRow | None) -> _Placed:
+        """Find the nearest grid: it answers for a gap inside the tiling; outside the tiling it is only named."""
+        self.reading.note(self.source.next_redraw(layer.id))
+        guess = self.source.nearest(self.spot, layer.id)
+        if guess is None:
+            return _Placed(layer, "empty")
+        within_m = max(self.accuracy_m, float(rules.reach_m(self.spot, [guess.metres])[0]) + EDGE_TOLERANCE_M)
+        near = self._about(layer, within_m)
+        found = rules.beyond(self.spot, near, within_m)
+        in_gap = fault is not None and fault.kind != "overlap"
+        answering = next((one for one in near if in_gap and one.grid == found[0].grid), None)
+        return _Placed(
+            layer,
+            "gap" if in_gap else "outside",
+            answering,
+            edge_m=found[0].distance_m,
+            beyond=found[1:] if answering else found,
+            fault=fault if in_gap else None,
+        )
+
+    def _about(self, layer: LayerRow, radius_m: float) -> list[Candidate]:
+        return self.reading.current(self.source.about(self.spot, layer.id, radius_m))
 
 
-def _place_outside(session: Session, question: Question, layer: Layer, fault: Finding | None, plane: Plane) -> _Placed:
-    """Find the nearest grid: it answers for a gap inside the tiling; outside the tiling it is only named."""
-    guess = queries.nearest(session, question, layer.id)
-    if guess is None:
-        return _Placed(layer, "empty", None, False, None, (), None)
-    lon, lat = question.lon, question.lat
-    within_m = max(question.accuracy_m, rules.reach_m(lon, lat, guess.shape, plane) + EDGE_TOLERANCE_M)
-    near = queries.about(session, question, layer.id, within_m)
-    found = rules.beyond(lon, lat, near, within_m, plane)
-    in_gap = fault is not None and fault.kind != "overlap"
-    answering = next((one for one in near if in_gap and one.grid == found[0].grid), None)
-    others = found[1:] if answering else found
-    return _Placed(
-        layer, "gap" if in_gap else "outside", answering, False, found[0].distance_m, others, fault if in_gap else None
-    )
-
-
-def _duty(session: Session, grids: Sequence[Candidate], moment: Moment, beside: Collection[int | None] = ()) -> _Duty:
-    """Read the roster for some grids at once, and follow each grid's chain of response; name the units beside them."""
-    chains = roster.steps(session, moment)
-    named = {unit for unit in (*(one.unit_id for one in grids), *beside) if unit}
-    tree = unit_tree(session, named, moment.at, moment.known_at)
-    grid_ids = {one.grid.id for one in grids}
-    asked = {one.grid.id for one in grids if _asks_neighbours(chains.get(one.layer_id, ()))}
-    neighbours = queries.neighbours(session, asked, moment) if asked else {}
-    units_beside = {unit_id for beside in neighbours.values() for unit_id in beside.values() if unit_id}
-    subjects = Subjects(grid_ids.union(*neighbours.values()), tree.units.keys() | units_beside)
-    assigned = roster.assigned(session, grid_ids, moment)
-    rules_in_force = roster.suffice_rules(session, moment)
-    zone = settings().zone
-    suffice = {
-        (kind, subject)
-        for rule in rules_in_force
-        if applies(rule, moment.at, zone)
-        for kind, subject in (("grid", rule.grid_id), ("unit", rule.unit_id), ("layer", rule.layer_id))
-        if subject is not None
-    }
-    facts = Facts(tree, assigned, roster.on_shift(session, subjects, moment), frozenset(suffice))
-    responses = {}
-    for one in grids:
-        subject = Subject(one.grid.id, one.layer_id, one.unit_id, neighbours.get(one.grid.id, {}))
-        responses[one.grid.id] = respond(chains.get(one.layer_id, ()), subject, facts)
-    edges = (next_edge(rule, moment.at, zone) for rule in rules_in_force)
-    return _Duty(tree, assigned, responses, subjects, min((edge for edge in edges if edge is not None), default=None))
-
-
-def _asks_neighbours(chain: Sequence[Step]) -> bool:
-    return any(step.source == "neighbour_shift" for step in chain)
-
-
-def _layer_answer(placed: _Placed, duty: _Duty, accuracy_m: float) -> LayerAnswer:
-    candidate, finding, own = placed.candidate, placed.finding, placed.is_own
-    units = duty.tree.chain(candidate.unit_id) if candidate else ()
+def _answer(placed: _Placed, duty: GridDuty | None, accuracy_m: float) -> LayerAnswer:
+    candidate, fault = placed.candidate, placed.fault
     return LayerAnswer(
         layer=placed.layer.code,
         title=placed.layer.title,
         status=placed.status,
         grid=candidate.grid if candidate else None,
-        units=units,
-        serving=duty.tree.serving(units),
+        units=duty.units if duty else (),
+        serving=duty.serving if duty else (),
         on_boundary=placed.on_boundary,
         near_border=placed.edge_m is not None and placed.edge_m <= accuracy_m,
         edge_m=placed.edge_m,
         beyond=placed.beyond,
-        responsible=tuple(duty.assigned.get(candidate.grid.id, ())) if candidate and own else (),
-        response=duty.responses[candidate.grid.id] if candidate and own else None,
-        finding={"kind": finding.kind, "area_m2": finding.area_m2, "grids": finding.grids} if finding else None,
-        is_neighbours=not own,
+        responsible=duty.responsible if duty else (),
+        response=duty.response if duty else None,
+        finding={"kind": fault.kind, "area_m2": fault.area_m2, "grids": list(fault.grids)} if fault else None,
+        is_neighbours=duty is not None and duty.response is None,
     )

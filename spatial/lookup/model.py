@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from shapely.geometry.base import BaseGeometry
 
+from spatial.geometry import Plane
 from spatial.grids.units import UnitRef
 from spatial.roster.model import Assigned, Response, Texts
 
@@ -36,12 +38,33 @@ class GridRef:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A grid that may have to do with a place: its shape in degrees, its unit."""
+    """A grid that may have to do with a place: its unit, its shape in degrees, and the plane for its metres."""
 
     grid: GridRef
     layer_id: int
     unit_id: int | None
     shape: BaseGeometry
+    plane: Plane
+
+    @property
+    def since(self) -> datetime | None:
+        """When the grid came to be as it is."""
+        return self.grid.since
+
+    @property
+    def until(self) -> datetime | None:
+        """Until when it stays so."""
+        return self.grid.until
+
+    @cached_property
+    def metres(self) -> BaseGeometry:
+        """The shape in the plane, in metres."""
+        return self.plane.to_metres(self.shape)
+
+    @cached_property
+    def border(self) -> BaseGeometry:
+        """Its border in the plane, in metres."""
+        return self.metres.boundary
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,34 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import shapely
 from shapely import Point
 from shapely.geometry.base import BaseGeometry
 
-from spatial.geometry import Plane, distance_m
+from spatial.geometry import GRS80, Floats, Plane
 from spatial.lookup.model import Beyond, Candidate
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place: longitude and latitude in degrees, and the plane in which metres about it are found."""
+
+    lon: float
+    lat: float
+    plane: Plane
+
+    @cached_property
+    def point(self) -> Point:
+        """The place in degrees."""
+        return Point(self.lon, self.lat)
+
+    @cached_property
+    def metres(self) -> BaseGeometry:
+        """The place in the plane, in metres."""
+        return self.plane.to_metres(self.point)
 
 
 @dataclass(frozen=True)
@@ -22,7 +43,7 @@ class Owner:
     edge_m: float
 
 
-def owner(lon: float, lat: float, touching: Sequence[Candidate], plane: Plane) -> Owner | None:
+def owner(spot: Spot, touching: Sequence[Candidate]) -> Owner | None:
     """Return the owner among the grids of one layer that contain or touch a place.
 
     On exact contact with several grids the smallest code owns it; inside a faulty overlap too, and that is said.
@@ -31,29 +52,29 @@ def owner(lon: float, lat: float, touching: Sequence[Candidate], plane: Plane) -
     if not touching:
         return None
     first, *others = sorted(touching, key=lambda one: one.grid.code)
-    point = Point(lon, lat)
-    inside = [shapely.contains_properly(one.shape, point) for one in (first, *others)]
+    inside = [shapely.contains_properly(one.shape, spot.point) for one in (first, *others)]
     on_boundary = not inside[0]
-    edge_m = 0.0 if on_boundary else reach_m(lon, lat, first.shape.boundary, plane)
+    edge_m = 0.0 if on_boundary else float(reach_m(spot, [first.border])[0])
     return Owner(first, tuple(others), on_boundary, len(inside) > 1 and any(inside), edge_m)
 
 
-def beyond(lon: float, lat: float, near: Sequence[Candidate], within_m: float, plane: Plane) -> tuple[Beyond, ...]:
+def beyond(spot: Spot, near: Sequence[Candidate], within_m: float) -> tuple[Beyond, ...]:
     """Return the grids within some metres of a place, nearest first, then by code."""
-    point = Point(lon, lat)
-    measured = [
-        Beyond(one.grid, reach_m(lon, lat, one.shape, plane), bool(shapely.contains_properly(one.shape, point)))
-        for one in near
+    reaches_m = reach_m(spot, [one.metres for one in near])
+    within = [
+        Beyond(one.grid, float(away_m), bool(shapely.contains_properly(one.shape, spot.point)))
+        for one, away_m in zip(near, reaches_m, strict=True)
+        if away_m <= within_m
     ]
-    within = [one for one in measured if one.distance_m <= within_m]
     return tuple(sorted(within, key=lambda one: (one.distance_m, one.grid.code)))
 
 
-def reach_m(lon: float, lat: float, shape: BaseGeometry, plane: Plane) -> float:
-    """Return the geodesic distance in metres to the point of a shape that is nearest in the plane; 0 within it."""
-    here = plane.to_metres(Point(lon, lat))
-    line = shapely.shortest_line(here, plane.to_metres(shape))
-    if line.length == 0:
-        return 0.0
-    (there,) = plane.degrees(shapely.get_coordinates(line)[1:])
-    return distance_m(lon, lat, float(there[0]), float(there[1]))
+def reach_m(spot: Spot, shapes: Sequence[BaseGeometry]) -> Floats:
+    """Return the geodesic distances in metres to the points of shapes in the plane that are nearest there; 0 within."""
+    if not shapes:
+        return np.zeros(0)
+    lines = shapely.shortest_line(spot.metres, np.array(shapes))
+    away = shapely.length(lines) > 0
+    there = spot.plane.degrees(shapely.get_coordinates(lines)[1::2])
+    here = np.full(len(there), spot.lon), np.full(len(there), spot.lat)
+    return np.where(away, GRS80.inv(*here, there[:, 0], there[:, 1])[2], 0.0)

@@ -11,9 +11,17 @@ from spatial.time import Span, local_span
 class Hours(Protocol):
     """Days of the week (bit 0 is Monday) and minutes of the local day; above 1440: past midnight."""
 
-    weekdays: int
-    minute_from: int
-    minute_to: int
+    @property
+    def weekdays(self) -> int:
+        """The days on which they begin."""
+
+    @property
+    def minute_from(self) -> int:
+        """Their first minute."""
+
+    @property
+    def minute_to(self) -> int:
+        """The first minute after them."""
 
 
 def applies(hours: Hours, at: datetime, zone: ZoneInfo) -> bool:

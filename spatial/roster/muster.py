@@ -4,7 +4,7 @@ from sqlalchemy import ColumnElement, exists, func, select, union
 from sqlalchemy.orm import Session
 
 from spatial.history import Moment, in_force, known
-from spatial.roster.queries import ABSENT
+from spatial.roster.stored import ABSENT
 from spatial.tables import DutyEvent, Leave, Shift, TeamMember
 
 

@@ -31,10 +31,13 @@ class Facts:
         """The shifts that cover each unit, as places in `on_shift`."""
         return _places((place, unit) for place, one in enumerate(self.on_shift) for unit in one.units)
 
-    @cached_property
-    def working(self) -> Mapping[int, OnShift]:
-        """The shift of each officer on duty."""
-        return {one.who.id: one for one in self.on_shift if isinstance(one.who, OfficerRef)}
+    def working(self, subject: "Subject") -> Mapping[int, OnShift]:
+        """Return the shift of each officer who is on duty in a grid, for a unit above it or one serving these."""
+        above = self.tree.chain(subject.unit_id)
+        places = {*self.on_grid.get(subject.grid_id, ())}
+        places.update(*(self.on_unit.get(unit.id, ()) for unit in (*above, *self.tree.serving(above))))
+        there = (self.on_shift[place] for place in sorted(places))
+        return {one.who.id: one for one in there if isinstance(one.who, OfficerRef)}
 
 
 @dataclass(frozen=True)
@@ -165,10 +168,10 @@ def _once_each(present: Mapping[int, OnShift]) -> list[tuple[int, OnShift]]:
 def _assignment(step: Step, subject: Subject, facts: Facts) -> StepOutcome:
     """Who holds one of the step's roles and is not on leave: to be called, on shift or not."""
     roles = [one for one in facts.assigned.get(subject.grid_id, ()) if not step.roles or one.role in step.roles]
-    responders = []
+    working, responders = facts.working(subject) if roles else {}, []
     for held in roles:
         if held.away is None:
-            shift = facts.working.get(held.officer.id)
+            shift = working.get(held.officer.id)
             kind, until = (shift.kind, shift.until) if shift else (None, held.until)
             responders.append(Responder(held.officer, kind, until, on_duty=shift is not None))
     if responders:

@@ -1,0 +1,172 @@
+"""The facts of a look-up as PostGIS holds them: for any instant, and as known at any."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import shapely
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import Session, aliased
+
+from spatial.db import reach_in, versions
+from spatial.geometry import Plane
+from spatial.grids.about import plane as stored_plane
+from spatial.history import Moment, ends, in_force, known, lasting
+from spatial.lookup.ask import ask, chosen, states
+from spatial.lookup.duty import duties
+from spatial.lookup.model import Answer, Candidate, GridRef, GridState, Question
+from spatial.lookup.rules import Spot
+from spatial.lookup.source import FaultRow, GridDuty, LayerRow, NeighbourRow
+from spatial.roster.stored import StoredRoster
+from spatial.settings import settings
+from spatial.tables import SRID, Finding, GridVersion, Layer
+
+HOLES = ("gap", "uncovered", "overlap", "sliver")
+METRES_PER_DEGREE = 110_500.0  # a little less than anywhere, so that boxes are a little too large
+
+
+def answer(session: Session, question: Question) -> Answer:
+    """Return what every layer asked for says of a place, at any instant and as known at any."""
+    return ask(StoredFacts(session, Moment(question.at, question.known_at)), question)
+
+
+def grid_states(session: Session, moment: Moment, layers: Collection[str] | None = None) -> list[GridState]:
+    """Return every grid whose people are seen, with its shape and its duty state, by layer and code."""
+    facts = StoredFacts(session, moment)
+    return states(facts, facts.grids(chosen(facts, layers)))
+
+
+class StoredFacts(StoredRoster):
+    """Facts as of a moment, as far as the session reaches."""
+
+    @cached_property
+    def plane(self) -> Plane:
+        """The deployment's plane; any before anything is loaded."""
+        return stored_plane(self.session) or Plane(0.0)
+
+    @cached_property
+    def versions(self) -> Mapping[str, int]:
+        """The newest version of each domain."""
+        return versions(self.session, self.moment.known_at)
+
+    def layers(self) -> list[LayerRow]:
+        """Return all layers in their order."""
+        is_public = Layer.visibility == "public"
+        wanted = select(Layer.id, Layer.code, Layer.title, Layer.kind, is_public).order_by(Layer.position, Layer.code)
+        return self._rows(LayerRow, wanted)
+
+    def holding(self, spot: Spot) -> list[Candidate]:
+        """Return the grids of all layers that contain a place or touch it."""
+        return self._candidates(_grids().where(self._lasting(), func.ST_Intersects(GridVersion.geom, _point(spot))))
+
+    def about(self, spot: Spot, layer_id: int, radius_m: float) -> list[Candidate]:
+        """Return the grids of a layer whose boxes come within some metres of a place."""
+        box = func.ST_Expand(_point(spot), *box_degrees(spot.lat, radius_m))
+        near = (GridVersion.layer_id == layer_id, GridVersion.geom.op("&&")(box))
+        return self._candidates(_grids().where(self._lasting(), *near))
+
+    def nearest(self, spot: Spot, layer_id: int) -> Candidate | None:
+        """Return the grid in force that is nearest in degrees: a first guess at the nearest in metres."""
+        by_distance = GridVersion.geom.op("<->")(_point(spot))
+        wanted = _grids().where(self._in_force(), GridVersion.layer_id == layer_id).order_by(by_distance).limit(1)
+        return next(iter(self._candidates(wanted)), None)
+
+    def next_redraw(self, layer_id: int) -> Any:
+        """Return when the next grid of a layer begins or ends."""
+        bounds = (func.lower(GridVersion.valid), func.upper(GridVersion.valid))
+        wanted = select(*(func.min(bound).filter(bound > self.moment.at) for bound in bounds)).where(
+            GridVersion.layer_id == layer_id, known(GridVersion, self.moment.known_at)
+        )
+        found = self.session.execute(wanted).one()
+        return min((instant for instant in found if instant is not None), default=None)
+
+    def faults(self, spot: Spot) -> list[FaultRow]:
+        """Return the recorded gaps and overlaps in which a place lies."""
+        columns = (Finding.layer_id, Finding.kind, Finding.area_m2, Finding.grids, *ends(Finding.valid))
+        wanted = select(*columns).where(
+            Finding.layer_id.is_not(None),
+            Finding.kind.in_(HOLES),
+            lasting(Finding, "valid", self.moment),
+            func.ST_Intersects(Finding.geom, _point(spot)),
+        )
+        return self._rows(FaultRow, wanted.order_by(Finding.id))
+
+    def hidden_layers(self, spot: Spot) -> Collection[int]:
+        """Return the layers in which a place lies in a grid that whoever asks does not see."""
+        reach = reach_in(self.session)
+        if reach is None or reach.units is None:
+            return ()
+        hidden = func.hidden_layers(_point(spot), self.moment.at, self.moment.known_at)
+        return frozenset(self.session.scalars(select(hidden)))
+
+    def sees_people_of(self, unit_id: int | None) -> bool:
+        """Whether whoever asks sees the people of a unit: of neighbours only the grids are seen."""
+        reach = reach_in(self.session)
+        return reach is None or reach.sees_people_of(unit_id)
+
+    def neighbours(self, grid_ids: Collection[int]) -> list[NeighbourRow]:
+        """Return the grids that touch some grids, as these are then."""
+        other = aliased(GridVersion)
+        touching = (other.layer_id == GridVersion.layer_id) & func.ST_Intersects(other.geom, GridVersion.geom)
+        columns = (GridVersion.grid_id, other.grid_id, other.unit_id, *ends(other.valid))
+        wanted = select(*columns).join(other, touching)
+        other_grids = (other.grid_id != GridVersion.grid_id, lasting(other, "valid", self.moment))
+        return self._rows(NeighbourRow, wanted.where(GridVersion.grid_id.in_(grid_ids), self._in_force(), *other_grids))
+
+    def duties(self, grids: Sequence[Candidate], *, soon: bool = True) -> dict[int, GridDuty]:
+        """Return whose some grids are and who is there, by grid; `soon`: and when that changes."""
+        return duties(self, grids, self.moment.at, settings().zone, soon=soon)
+
+    def grids(self, layers: Collection[LayerRow]) -> list[Candidate]:
+        """Return the grids in force of some layers."""
+        of_layers = GridVersion.layer_id.in_([layer.id for layer in layers])
+        return self._candidates(_grids().where(self._in_force(), of_layers))
+
+    def all_grids(self) -> list[Candidate]:
+        """Return the grids of all layers that are in force or will be."""
+        return self._candidates(_grids().where(self._lasting()))
+
+    def _lasting(self) -> ColumnElement[bool]:
+        return lasting(GridVersion, "valid", self.moment)
+
+    def _in_force(self) -> ColumnElement[bool]:
+        return in_force(GridVersion, self.moment.at, self.moment.known_at)
+
+    def _candidates(self, wanted: Select[Any]) -> list[Candidate]:
+        rows = self.session.execute(wanted).all()
+        shapes = shapely.from_wkb([bytes(row.wkb) for row in rows])
+        return [
+            Candidate(
+                GridRef(row.grid_id, row.code, row.name, row.kind, row.since, row.until),
+                row.layer_id,
+                row.unit_id,
+                shape,
+                self.plane,
+            )
+            for row, shape in zip(rows, shapes, strict=True)
+        ]
+
+
+def box_degrees(lat: float, radius_m: float) -> tuple[float, float]:
+    """Return half the width and height, in degrees, of a box that holds a circle of some metres."""
+    dy = radius_m / METRES_PER_DEGREE
+    return dy / max(math.cos(math.radians(min(abs(lat) + dy, 89.0))), 0.01), dy
+
+
+def _point(spot: Spot) -> ColumnElement[Any]:
+    return func.ST_SetSRID(func.ST_MakePoint(spot.lon, spot.lat), SRID)
+
+
+def _grids() -> Select[Any]:
+    version = GridVersion
+    return select(
+        version.grid_id,
+        version.layer_id,
+        version.unit_id,
+        version.code,
+        version.name,
+        version.kind,
+        *ends(version.valid),
+        func.ST_AsBinary(version.geom).label("wkb"),
+    )
