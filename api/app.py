@@ -93,7 +93,7 @@ def for_pages_of(origins: tuple[str, ...], app: ASGIApp) -> ASGIApp:
         allow_origins=origins,
         allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
         allow_headers=("Authorization", "Content-Type"),
-        expose_headers=("Content-Language", "ETag", "Location", "Retry-After"),
+        expose_headers=("Content-Language", "ETag", "Location", "Retry-After", "X-Request-ID"),
         allow_credentials=False,
     )
 

@@ -50,6 +50,12 @@ def apps(precinct: Precinct) -> Iterator[tuple[TestClient, TestClient]]:
 
 
 @pytest.fixture(scope="module")
+def second(precinct: Precinct) -> dict[str, str]:
+    """Return the header of another security administrator, who hands out the tokens."""
+    return bearer(precinct.tokens["security_admin-unit"])
+
+
+@pytest.fixture(scope="module")
 def admin(apps: tuple[TestClient, TestClient], precinct: Precinct) -> TestClient:
     """Return a client that asks as a security administrator."""
     apps[0].headers["Authorization"] = f"Bearer {precinct.tokens['security_admin-whole']}"
@@ -67,7 +73,7 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def test_a_principal_is_added_granted_and_let_in(admin: TestClient) -> None:
+def test_a_principal_is_added_granted_and_let_in(admin: TestClient, second: dict[str, str]) -> None:
     """A new principal with a role over one unit comes in with a token that is shown once, and sees that unit."""
     made = admin.post("/principals", json={"name": "li.si", "title": {"zh-CN": "李四", "en": "Li Si"}})
     assert (made.status_code, made.json()["title"], made.json()["grants"]) == (201, "Li Si", [])
@@ -75,7 +81,7 @@ def test_a_principal_is_added_granted_and_let_in(admin: TestClient) -> None:
     granted = admin.post("/principals/li.si/grants", json=grant).json()
     assert granted["reach"] == "unit S1 (S1) and all below it, layers police"
     assert (granted["fields"], granted["granted_by"]) == (["duty_phone"], "security_admin-whole")
-    issued = admin.post("/principals/li.si/tokens", json={"label": "desk 4", "days": 30})
+    issued = admin.post("/principals/li.si/tokens", json={"label": "desk 4", "days": 30}, headers=second)
     assert (issued.status_code, issued.headers["cache-control"]) == (201, "no-store")
     own = bearer(issued.json()["token"])
     assert [one["number"] for one in admin.get("/officers", headers=own).json()["items"]] == ["001", "011"]
@@ -135,7 +141,9 @@ def test_administrators_hold_no_other_role(admin: TestClient) -> None:
                 assert (reply.status_code, "hold no other role" in reply.json()["detail"]) == (409, True), (name, more)
 
 
-def test_nobody_makes_themselves_a_way_into_anothers_part(admin: TestClient, precinct: Precinct) -> None:
+def test_nobody_makes_themselves_a_way_into_anothers_part(
+    admin: TestClient, second: dict[str, str], precinct: Precinct
+) -> None:
     """Over HTTP no system or audit administrator is made, nor a token or login for one; one of one's own part is."""
     admin.post("/principals", json={"name": "pat"})
     token = admin.post("/principals/pat/tokens", json={"label": "before"}).json()["token"]
@@ -153,7 +161,39 @@ def test_nobody_makes_themselves_a_way_into_anothers_part(admin: TestClient, pre
         service.give(session, access.operator("t"), "pat", service.Wanted("audit_admin"), now=now())
     eventually(lambda: admin.get("/me", headers=bearer(token)).status_code, 401)
     assert admin.post("/principals", json={"name": "second", "role": "security_admin"}).status_code == 201
-    assert admin.post("/principals/second/tokens", json={"label": "x"}).status_code == 201
+    assert admin.post("/principals/second/tokens", json={"label": "x"}, headers=second).status_code == 201
+
+
+def test_one_person_does_not_both_grant_and_hand_out_the_key(
+    admin: TestClient, second: dict[str, str], precinct: Precinct
+) -> None:
+    """Who granted issues no token and names no login; who did one of these grants nothing while it opens anything."""
+
+    def refused(reply: Any) -> bool:
+        return reply.status_code == 403 and "another security administrator" in reply.json()["detail"]
+
+    admin.post("/principals", json={"name": "granted", "role": "viewer"})
+    assert refused(admin.post("/principals/granted/tokens", json={"label": "x"}))
+    assert refused(admin.put("/principals/granted/login", json={"login": "mine"}))
+    assert admin.put("/principals/granted/login", json={"login": None}).status_code == 200
+    (grant,) = admin.get("/principals/granted").json()["grants"]
+    assert admin.post("/principals/granted/grants", json={"role": "planner"}, headers=second).status_code == 201
+    admin.delete(f"/principals/granted/grants/{grant['id']}")
+    assert admin.post("/principals/granted/tokens", json={"label": "x"}).status_code == 201
+
+    admin.post("/principals", json={"name": "keyed"})
+    token = admin.post("/principals/keyed/tokens", json={"label": "x"}).json()
+    assert refused(admin.post("/principals/keyed/grants", json={"role": "viewer"}))
+    admin.delete(f"/principals/keyed/tokens/{token['id']}")
+    admin.put("/principals/keyed/login", json={"login": "keyed"})
+    assert refused(admin.post("/principals/keyed/grants", json={"role": "viewer"}))
+    assert admin.put("/principals/keyed/login", json={"login": "keyed"}, headers=second).status_code == 200
+    assert admin.post("/principals/keyed/grants", json={"role": "viewer"}).status_code == 201
+    with precinct.database.read() as session:
+        wanted = select(Audit.object).where(Audit.action == "denied", Audit.actor == "security_admin-whole")
+        denied = session.scalars(wanted).all()
+    for path in ("POST /principals/{name}/tokens", "PUT /principals/{name}/login", "POST /principals/{name}/grants"):
+        assert any(path in one for one in denied), denied
 
 
 def test_the_same_is_granted_once(admin: TestClient) -> None:
@@ -194,11 +234,13 @@ def test_a_token_lives_a_year_at_most(admin: TestClient, precinct: Precinct) -> 
         access.issue_token(session, access.operator("t"), "viewer-whole", "x", now=now(), expires=late)
 
 
-def test_each_change_is_audited_with_what_it_changed(admin: TestClient, precinct: Precinct) -> None:
+def test_each_change_is_audited_with_what_it_changed(
+    admin: TestClient, second: dict[str, str], precinct: Precinct
+) -> None:
     """Each change leaves a row that says what it was and holds no token, and the chain is whole."""
     admin.post("/principals", json={"name": "kim", "role": "viewer"})
     (grant,) = admin.get("/principals/kim/grants").json()["items"]
-    issued = admin.post("/principals/kim/tokens", json={"label": "x"}).json()
+    issued = admin.post("/principals/kim/tokens", json={"label": "x"}, headers=second).json()
     admin.delete(f"/principals/kim/tokens/{issued['id']}")
     admin.delete(f"/principals/kim/grants/{grant['id']}")
     admin.post("/principals/kim/disable")
@@ -211,7 +253,7 @@ def test_each_change_is_audited_with_what_it_changed(admin: TestClient, precinct
         "principal.add", "grant.give", "token.issue", "token.revoke", "grant.revoke", "principal.disable",
         "principal.enable",
     ]  # fmt: skip
-    assert {row.actor for row in rows} == {"security_admin-whole"}
+    assert {row.actor for row in rows} == {"security_admin-whole", "security_admin-unit"}
     assert (rows[1].detail["role"], rows[2].detail["label"], rows[4].detail["id"]) == ("viewer", "x", grant["id"])
     assert all(issued["token"] not in str(row.detail) for row in rows)
 
@@ -235,29 +277,29 @@ def eventually(ask: Callable[[], int], status: int) -> float:
 
 
 def test_what_changes_holds_in_every_process_within_two_seconds(
-    admin: TestClient, apps: tuple[TestClient, TestClient]
+    admin: TestClient, second: dict[str, str], apps: tuple[TestClient, TestClient]
 ) -> None:
     """Revoked tokens, new and revoked grants and disabled principals take effect in a service that did not do it."""
     other = apps[1]
     admin.post("/principals", json={"name": "new", "role": "viewer"})
-    tokens = [admin.post("/principals/new/tokens", json={"label": str(n)}).json() for n in range(2)]
-    first, second = (bearer(one["token"]) for one in tokens)
+    tokens = [admin.post("/principals/new/tokens", json={"label": str(n)}, headers=second).json() for n in range(2)]
+    one, other_one = (bearer(token["token"]) for token in tokens)
 
     def asking(path: str, headers: dict[str, str]) -> Callable[[], int]:
         return lambda: other.get(path, headers=headers).status_code
 
-    assert asking("/units", first)() == asking("/units", second)() == 200
-    assert asking("/imports", second)() == 403
+    assert asking("/units", one)() == asking("/units", other_one)() == 200
+    assert asking("/imports", other_one)() == 403
     admin.delete(f"/principals/new/tokens/{tokens[0]['id']}")
-    eventually(asking("/units", first), 401)
+    eventually(asking("/units", one), 401)
     granted = admin.post("/principals/new/grants", json={"role": "planner"}).json()
-    eventually(asking("/imports", second), 200)
+    eventually(asking("/imports", other_one), 200)
     admin.delete(f"/principals/new/grants/{granted['id']}")
-    eventually(asking("/imports", second), 403)
+    eventually(asking("/imports", other_one), 403)
     admin.post("/principals/new/disable")
-    eventually(asking("/units", second), 401)
+    eventually(asking("/units", other_one), 401)
     admin.post("/principals/new/enable")
-    assert asking("/units", second)() == 401, "its tokens stay revoked"
+    assert asking("/units", other_one)() == 401, "its tokens stay revoked"
 
 
 def test_the_command_line_does_the_same(admin: TestClient, precinct: Precinct) -> None:

@@ -161,10 +161,12 @@ CREATE TABLE principal (
     disabled_at TIMESTAMP WITH TIME ZONE,
     oidc_name TEXT,
     oidc_subject TEXT,
+    login_named_by BIGINT,
     CONSTRAINT pk_principal PRIMARY KEY (id),
     CONSTRAINT uq_principal_oidc_name UNIQUE (oidc_name),
     CONSTRAINT uq_principal_oidc_subject UNIQUE (oidc_subject),
-    CONSTRAINT uq_principal_name UNIQUE (name)
+    CONSTRAINT uq_principal_name UNIQUE (name),
+    CONSTRAINT fk_principal_login_named_by FOREIGN KEY(login_named_by) REFERENCES principal (id)
 );
 
 CREATE TABLE road_node (
@@ -524,9 +526,11 @@ CREATE TABLE token (
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     expires_at TIMESTAMP WITH TIME ZONE NOT NULL,
     revoked_at TIMESTAMP WITH TIME ZONE,
+    issued_by BIGINT,
     CONSTRAINT pk_token PRIMARY KEY (id),
     CONSTRAINT ck_token_sha256_length CHECK (octet_length(sha256) = 32),
     CONSTRAINT fk_token_principal_id FOREIGN KEY(principal_id) REFERENCES principal (id),
+    CONSTRAINT fk_token_issued_by FOREIGN KEY(issued_by) REFERENCES principal (id),
     CONSTRAINT uq_token_sha256 UNIQUE (sha256),
     CONSTRAINT uq_token_uuid UNIQUE (uuid)
 );

@@ -73,6 +73,7 @@ def give(session: Session, actor: Actor, name: str, wanted: Wanted, *, now: date
     """Grant a role to a principal and return the grant's public id; all faults of the wish at once.
 
     Who becomes an administrator keeps no token, session or login of before, which others may have had a hand in.
+    Whoever handed somebody a key, a token or a login, does not say what it opens.
     """
     found = _of_another(session, actor, name)
     row = _row(session, wanted, now)
@@ -84,7 +85,8 @@ def give(session: Session, actor: Actor, name: str, wanted: Wanted, *, now: date
     if wanted.role in APART:
         _shut_out(session, found, now)
         session.execute(update(Principal).where(Principal.id == found.id).values(oidc_name=None, oidc_subject=None))
-    giver = select(Principal.id).where(Principal.name == actor.name).scalar_subquery()  # none: somebody with a shell
+    giver = _id_of(session, actor)
+    _require_no_key_of(session, found, giver, now)
     giving = insert(RoleGrant).values(principal_id=found.id, granted_at=now, granted_by=giver, **row)
     grant_id = session.execute(giving.returning(RoleGrant.uuid)).scalar_one()
     told = {"unit": wanted.unit, "layers": row["layers"], "fields": row["fields"]}
@@ -107,12 +109,17 @@ def revoke_grant(session: Session, actor: Actor, name: str, grant_id: UUID, *, n
 def set_login(session: Session, actor: Actor, name: str, login: str | None) -> None:
     """Say as whom of the OpenID provider a principal signs in (none: not at all); who did before, does no more."""
     found = _changing(session, actor, name)
+    namer = _id_of(session, actor)
     if login is not None:
-        require_own_part(actor, {one.role for one in _held(session, found)})
+        _require_no_grant_of(session, found, actor, namer)
     of_another = (Principal.oidc_name == login, Principal.id != found.id)
     if login is not None and session.scalar(select(Principal.id).where(*of_another)) is not None:
         raise Conflict("login-taken", login=login)
-    session.execute(update(Principal).where(Principal.id == found.id).values(oidc_name=login, oidc_subject=None))
+    session.execute(
+        update(Principal)
+        .where(Principal.id == found.id)
+        .values(oidc_name=login, oidc_subject=None, login_named_by=namer)
+    )
     close_sessions_of(session, found.id)
     _record(session, actor, "login.set", name, login=login)
 
@@ -124,10 +131,11 @@ def issue_token(session: Session, actor: Actor, name: str, label: str, *, now: d
     found = _changing(session, actor, name)
     if found.disabled_at is not None:
         raise Conflict("principal-disabled", name=name)
-    require_own_part(actor, {one.role for one in _held(session, found)})
+    issuer = _id_of(session, actor)
+    _require_no_grant_of(session, found, actor, issuer)
     token = secrets.token_urlsafe(32)
     row = {"principal_id": found.id, "sha256": digest(token), "label": label, "created_at": now, "expires_at": expires}
-    token_id = session.execute(insert(Token).values(**row).returning(Token.uuid)).scalar_one()
+    token_id = session.execute(insert(Token).values(**row, issued_by=issuer).returning(Token.uuid)).scalar_one()
     _record(session, actor, "token.issue", name, id=str(token_id), label=label, expires=expires.isoformat())
     return token
 
@@ -158,6 +166,28 @@ def _of_another(session: Session, actor: Actor, name: str) -> Principal:
     if name == actor.name:
         raise Denied("own-access")
     return _changing(session, actor, name)
+
+
+def _id_of(session: Session, actor: Actor) -> int | None:
+    """Return the id of whoever asks; none: somebody with a shell, who could as well ask PostgreSQL itself."""
+    return session.scalar(select(Principal.id).where(Principal.name == actor.name))
+
+
+def _require_no_grant_of(session: Session, found: Principal, actor: Actor, key_from: int | None) -> None:
+    """Raise `Denied` where one person would hand out the key to what they granted, or to another part than theirs."""
+    held = _held(session, found)
+    require_own_part(actor, {one.role for one in held})
+    if key_from is not None and any(one.granted_by == key_from for one in held):
+        raise Denied("key-and-grant-by-one", name=found.name)
+
+
+def _require_no_key_of(session: Session, found: Principal, giver: int | None, now: datetime) -> None:
+    """Raise `Denied` where one person would grant to somebody whom they gave a key that still opens."""
+    its = (Token.principal_id == found.id, Token.issued_by == giver)
+    valid = select(Token.id).where(*its, Token.revoked_at.is_(None), Token.expires_at > now)
+    named = (Principal.id == found.id, Principal.login_named_by == giver, Principal.oidc_name.is_not(None))
+    if giver is not None and session.scalar(select(valid.exists() | select(Principal.id).where(*named).exists())):
+        raise Denied("key-and-grant-by-one", name=found.name)
 
 
 def _held(session: Session, found: Principal) -> Sequence[RoleGrant]:

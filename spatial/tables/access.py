@@ -27,6 +27,7 @@ class Principal(Base):
     disabled_at: Mapped[Instant | None]
     oidc_name: Mapped[str | None] = mapped_column(unique=True)  # as the provider calls who may sign in as this one
     oidc_subject: Mapped[str | None] = mapped_column(unique=True)  # issuer and subject of who first did
+    login_named_by: Mapped[int | None] = mapped_column(ForeignKey("principal.id"))  # none: on the machine itself
 
 
 class RoleGrant(Base):
@@ -67,6 +68,7 @@ class Token(Base):
     created_at: Mapped[Instant]
     expires_at: Mapped[Instant]
     revoked_at: Mapped[Instant | None]
+    issued_by: Mapped[int | None] = mapped_column(ForeignKey("principal.id"))  # none: on the machine itself
 
 
 class BrowserSession(Base):
