@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
@@ -21,6 +21,9 @@ from spatial.local_postgis import LocalPostgis
 from spatial.postgresql import API
 from spatial.settings import ROOT, Settings
 from spatial.tables import SRID
+
+if TYPE_CHECKING:
+    from tests.access_world import Precinct
 
 REALDATA = Path(os.environ.get("TWINGRID_REALDATA", ROOT.parent / "shared" / "realdata"))
 ANCHOR = date(2025, 3, 3)
@@ -94,6 +97,31 @@ def town_template(cluster: LocalPostgis) -> str:
         )
 
     return _template(cluster, f"town_{_fingerprint('migrations', 'fixtures', 'spatial')}", fill)
+
+
+@pytest.fixture
+def precinct(empty_database: Database) -> "Precinct":
+    """Return two stations with principals of every role and scope."""
+    from tests.access_world import build_precinct
+
+    return build_precinct(empty_database)
+
+
+@pytest.fixture(scope="module")
+def shared_precinct(cluster: LocalPostgis, empty_template: str) -> "Iterator[Precinct]":
+    """Yield the same for all tests of a module, each of which adds people of its own."""
+    from tests.access_world import build_precinct
+
+    with copy_of(cluster, empty_template) as database:
+        yield build_precinct(database)
+
+
+@pytest.fixture(scope="module")
+def served_precinct(shared_precinct: "Precinct") -> Iterator[Database]:
+    """Yield its database as the service logs in."""
+    database = shared_precinct.database.as_login(API)
+    yield database
+    database.engine.dispose()
 
 
 City = tuple[Database, dict[str, Any]]  # and what was planted in it

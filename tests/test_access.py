@@ -14,7 +14,7 @@ from spatial.errors import Denied
 from spatial.postgresql import API, WORKER
 from spatial.settings import Settings
 from spatial.tables import Base
-from tests.access_world import NOON, STATIONS, Precinct, build_precinct
+from tests.access_world import NOON, STATIONS, Precinct
 from tests.build import middle
 
 AT = NOON.isoformat()
@@ -23,12 +23,6 @@ OPERATION = {
     *("incident_key", "leave", "measure", "officer", "officer_version", "override", "place", "place_version", "shift"),
     *("staffing_rule", "team", "team_member", "team_state", "team_version", "unit", "unit_link", "unit_version"),
 }
-
-
-@pytest.fixture
-def precinct(empty_database: Database) -> Precinct:
-    """Return two stations with principals of every role and scope."""
-    return build_precinct(empty_database)
 
 
 @pytest.fixture

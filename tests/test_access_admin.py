@@ -17,13 +17,11 @@ from spatial import access
 from spatial.access import service
 from spatial.audit.check import chain_break
 from spatial.errors import Denied, InputError
-from spatial.local_postgis import LocalPostgis
 from spatial.postgresql import API
 from spatial.settings import Settings
 from spatial.tables import ROLES, Audit
 from spatial.time import now
-from tests.access_world import Precinct, build_precinct
-from tests.conftest import copy_of
+from tests.access_world import Precinct
 from tests.service import TWINGRID
 
 TITLE = {"zh-CN": "甲", "en": "a"}
@@ -31,16 +29,9 @@ WITHIN_S = 2.0
 
 
 @pytest.fixture(scope="module")
-def precinct(cluster: LocalPostgis, empty_template: str) -> Iterator[Precinct]:
-    """Yield two stations with principals of every role and scope; each test adds people of its own."""
-    with copy_of(cluster, empty_template) as database:
-        yield build_precinct(database)
-
-
-@pytest.fixture(scope="module")
-def apps(precinct: Precinct) -> Iterator[tuple[TestClient, TestClient]]:
+def apps(shared_precinct: Precinct) -> Iterator[tuple[TestClient, TestClient]]:
     """Yield clients of two services over one database, as two processes are: with pools and memories apart."""
-    served = [precinct.database.as_login(API) for _ in range(2)]
+    served = [shared_precinct.database.as_login(API) for _ in range(2)]
     yield tuple(  # type: ignore[misc]  # there are two
         TestClient(create_app(one, Settings(language="en")), "http://service", raise_server_exceptions=False)
         for one in served
@@ -50,15 +41,15 @@ def apps(precinct: Precinct) -> Iterator[tuple[TestClient, TestClient]]:
 
 
 @pytest.fixture(scope="module")
-def second(precinct: Precinct) -> dict[str, str]:
+def second(shared_precinct: Precinct) -> dict[str, str]:
     """Return the header of another security administrator, who hands out the tokens."""
-    return bearer(precinct.tokens["security_admin-unit"])
+    return bearer(shared_precinct.tokens["security_admin-unit"])
 
 
 @pytest.fixture(scope="module")
-def admin(apps: tuple[TestClient, TestClient], precinct: Precinct) -> TestClient:
+def admin(apps: tuple[TestClient, TestClient], shared_precinct: Precinct) -> TestClient:
     """Return a client that asks as a security administrator."""
-    apps[0].headers["Authorization"] = f"Bearer {precinct.tokens['security_admin-whole']}"
+    apps[0].headers["Authorization"] = f"Bearer {shared_precinct.tokens['security_admin-whole']}"
     return apps[0]
 
 
@@ -142,7 +133,7 @@ def test_administrators_hold_no_other_role(admin: TestClient) -> None:
 
 
 def test_nobody_makes_themselves_a_way_into_anothers_part(
-    admin: TestClient, second: dict[str, str], precinct: Precinct
+    admin: TestClient, second: dict[str, str], shared_precinct: Precinct
 ) -> None:
     """Over HTTP no system or audit administrator is made, nor a token or login for one; one of one's own part is."""
     admin.post("/principals", json={"name": "pat"})
@@ -157,7 +148,7 @@ def test_nobody_makes_themselves_a_way_into_anothers_part(
         ):
             assert (reply.status_code, "on the machine" in reply.json()["detail"]) == (403, True)
         assert admin.get(f"/principals/new-{role}").status_code == 404
-    with precinct.database.write() as session:
+    with shared_precinct.database.write() as session:
         service.give(session, access.operator("t"), "pat", service.Wanted("audit_admin"), now=now())
     eventually(lambda: admin.get("/me", headers=bearer(token)).status_code, 401)
     assert admin.post("/principals", json={"name": "second", "role": "security_admin"}).status_code == 201
@@ -165,7 +156,7 @@ def test_nobody_makes_themselves_a_way_into_anothers_part(
 
 
 def test_one_person_does_not_both_grant_and_hand_out_the_key(
-    admin: TestClient, second: dict[str, str], precinct: Precinct
+    admin: TestClient, second: dict[str, str], shared_precinct: Precinct
 ) -> None:
     """Who granted issues no token and names no login; who did one of these grants nothing while it opens anything."""
 
@@ -189,7 +180,7 @@ def test_one_person_does_not_both_grant_and_hand_out_the_key(
     assert refused(admin.post("/principals/keyed/grants", json={"role": "viewer"}))
     assert admin.put("/principals/keyed/login", json={"login": "keyed"}, headers=second).status_code == 200
     assert admin.post("/principals/keyed/grants", json={"role": "viewer"}).status_code == 201
-    with precinct.database.read() as session:
+    with shared_precinct.database.read() as session:
         wanted = select(Audit.object).where(Audit.action == "denied", Audit.actor == "security_admin-whole")
         denied = session.scalars(wanted).all()
     for path in ("POST /principals/{name}/tokens", "PUT /principals/{name}/login", "POST /principals/{name}/grants"):
@@ -224,18 +215,18 @@ def test_a_name_is_one_word(admin: TestClient) -> None:
     assert admin.post("/principals", json={"name": "王五"}).status_code == 409
 
 
-def test_a_token_lives_a_year_at_most(admin: TestClient, precinct: Precinct) -> None:
+def test_a_token_lives_a_year_at_most(admin: TestClient, shared_precinct: Precinct) -> None:
     """A token for more than 366 days is refused by the service, whichever face asks."""
     assert faults(admin.post("/principals/viewer-whole/tokens", json={"label": "x", "days": 367})) == [
         ("body.days", "number-out-of-range")
     ]
     late = now() + timedelta(days=367)
-    with pytest.raises(InputError, match="token-lives-too-long"), precinct.database.write() as session:
+    with pytest.raises(InputError, match="token-lives-too-long"), shared_precinct.database.write() as session:
         access.issue_token(session, access.operator("t"), "viewer-whole", "x", now=now(), expires=late)
 
 
 def test_each_change_is_audited_with_what_it_changed(
-    admin: TestClient, second: dict[str, str], precinct: Precinct
+    admin: TestClient, second: dict[str, str], shared_precinct: Precinct
 ) -> None:
     """Each change leaves a row that says what it was and holds no token, and the chain is whole."""
     admin.post("/principals", json={"name": "kim", "role": "viewer"})
@@ -246,7 +237,7 @@ def test_each_change_is_audited_with_what_it_changed(
     admin.post("/principals/kim/disable")
     admin.post("/principals/kim/disable")  # nothing changes, nothing is on record
     admin.post("/principals/kim/enable")
-    with precinct.database.read() as session:
+    with shared_precinct.database.read() as session:
         rows = session.scalars(select(Audit).where(Audit.object == "principal/kim").order_by(Audit.id)).all()
         assert chain_break(session) is None
     assert [row.action for row in rows] == [
@@ -258,12 +249,12 @@ def test_each_change_is_audited_with_what_it_changed(
     assert all(issued["token"] not in str(row.detail) for row in rows)
 
 
-def test_a_refused_change_leaves_nothing(admin: TestClient, precinct: Precinct) -> None:
+def test_a_refused_change_leaves_nothing(admin: TestClient, shared_precinct: Precinct) -> None:
     """A principal whose first role cannot be is not added, and the audit says nothing of it."""
-    with pytest.raises(InputError), precinct.database.write() as session:
+    with pytest.raises(InputError), shared_precinct.database.write() as session:
         service.add_principal(session, access.operator("t"), "half", TITLE, "king", now=now())
     assert admin.get("/principals/half").status_code == 404
-    with pytest.raises(Denied), precinct.database.write() as session:
+    with pytest.raises(Denied), shared_precinct.database.write() as session:
         service.add_principal(session, access.Actor("v", {}), "half", TITLE, now=now())
 
 
@@ -302,9 +293,9 @@ def test_what_changes_holds_in_every_process_within_two_seconds(
     assert asking("/units", other_one)() == 401, "its tokens stay revoked"
 
 
-def test_the_command_line_does_the_same(admin: TestClient, precinct: Precinct) -> None:
+def test_the_command_line_does_the_same(admin: TestClient, shared_precinct: Precinct) -> None:
     """With a shell on the machine principals are added, granted, listed and disabled, tokens made and revoked."""
-    url = precinct.database.engine.url.render_as_string(hide_password=False)
+    url = shared_precinct.database.engine.url.render_as_string(hide_password=False)
     bare = {name: value for name, value in os.environ.items() if not name.startswith("TWINGRID_")}
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -332,6 +323,6 @@ def test_the_command_line_does_the_same(admin: TestClient, precinct: Precinct) -
     assert run("principal", "disable", "ann").returncode == 0
     assert run("principal", "enable", "ann").returncode == 0
     assert run("token", "create", "bob", "--role", "viewer").returncode == 0
-    with precinct.database.read() as session:
+    with shared_precinct.database.read() as session:
         rows = session.execute(text("SELECT DISTINCT actor FROM audit WHERE object = 'principal/ann'")).scalars().all()
     assert [row.partition(":")[0] for row in rows] == ["local"]

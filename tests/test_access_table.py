@@ -18,13 +18,12 @@ from api.cli import main
 from spatial import jobs
 from spatial.access import operator
 from spatial.access.gis import add_gis_login, drop_gis_login
-from spatial.db import Database
 from spatial.errors import Denied
 from spatial.postgresql import API
 from spatial.settings import ROOT, Settings, settings
 from spatial.tables import ROLES
 from spatial.time import now
-from tests.access_world import SCOPES, Precinct, build_precinct
+from tests.access_world import SCOPES, Precinct
 from tests.build import LAT, LON
 
 TABLES = (ROOT / "docs" / "access.md").read_text(encoding="utf-8")
@@ -57,12 +56,6 @@ def rows(section: str) -> list[tuple[str, dict[str, str]]]:
     roles = found[0][1:]
     assert tuple(roles) == ROLES
     return [(row[0], dict(zip(roles, row[1:], strict=True))) for row in found[2:]]
-
-
-@pytest.fixture
-def precinct(empty_database: Database) -> Precinct:
-    """Return two stations with principals of every role and scope."""
-    return build_precinct(empty_database)
 
 
 @pytest.fixture

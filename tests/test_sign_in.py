@@ -17,13 +17,10 @@ from api.cookies import local_path
 from spatial import access
 from spatial.access import sessions
 from spatial.db import Database
-from spatial.local_postgis import LocalPostgis
-from spatial.postgresql import API
 from spatial.settings import Settings
 from spatial.tables import Audit, BrowserSession
 from spatial.time import now
-from tests.access_world import Precinct, build_precinct
-from tests.conftest import copy_of
+from tests.access_world import Precinct
 
 HERE = "http://grids.example"
 OWN = {"Sec-Fetch-Site": "same-origin"}
@@ -31,24 +28,9 @@ PAGE = {"Accept": "text/html,application/xhtml+xml"}
 COOKIE = "twingrid_session"
 
 
-@pytest.fixture(scope="module")
-def precinct(cluster: LocalPostgis, empty_template: str) -> Iterator[Precinct]:
-    """Yield two stations with principals of every role and scope."""
-    with copy_of(cluster, empty_template) as database:
-        yield build_precinct(database)
-
-
-@pytest.fixture(scope="module")
-def served(precinct: Precinct) -> Iterator[Database]:
-    """Yield the database as the service logs in."""
-    database = precinct.database.as_login(API)
-    yield database
-    database.engine.dispose()
-
-
-def visitor(served: Database, base: str = HERE, **said: Any) -> TestClient:
+def visitor(served_precinct: Database, base: str = HERE, **said: Any) -> TestClient:
     """Return a browser that has not signed in, at a service with a memory of its own."""
-    app = create_app(served, Settings(language="en", rate_per_minute=0, **said))
+    app = create_app(served_precinct, Settings(language="en", rate_per_minute=0, **said))
     return TestClient(app, base, raise_server_exceptions=False, follow_redirects=False)
 
 
@@ -58,24 +40,26 @@ def sign_in(client: TestClient, token: str, then: str = "/units") -> Any:
 
 
 @contextmanager
-def signed_in(served: Database, precinct: Precinct, who: str = "viewer-whole", **said: Any) -> Iterator[TestClient]:
+def signed_in(
+    served_precinct: Database, shared_precinct: Precinct, who: str = "viewer-whole", **said: Any
+) -> Iterator[TestClient]:
     """Yield a browser that is signed in."""
-    client = visitor(served, **said)
-    assert sign_in(client, precinct.tokens[who]).status_code == 303
+    client = visitor(served_precinct, **said)
+    assert sign_in(client, shared_precinct.tokens[who]).status_code == 303
     yield client
 
 
-def actions(precinct: Precinct) -> list[tuple[str, str, str]]:
+def actions(shared_precinct: Precinct) -> list[tuple[str, str, str]]:
     """Return what is on record of signing in and out: who, what, why not."""
-    with precinct.database.read() as session:
+    with shared_precinct.database.read() as session:
         told = select(Audit).where(Audit.action.like("sign-%")).order_by(Audit.id)
         return [(row.actor, row.action, row.detail.get("reason", "")) for row in session.scalars(told)]
 
 
-def test_a_token_opens_a_session_that_signing_out_ends(served: Database, precinct: Precinct) -> None:
+def test_a_token_opens_a_session_that_signing_out_ends(served_precinct: Database, shared_precinct: Precinct) -> None:
     """Signed in one sees what the token shows; signed out, the same cookie opens nothing, in any process."""
-    client = visitor(served)
-    reply = sign_in(client, precinct.tokens["viewer-whole"])
+    client = visitor(served_precinct)
+    reply = sign_in(client, shared_precinct.tokens["viewer-whole"])
     assert (reply.status_code, reply.headers["location"]) == (303, "/units")
     cookie = reply.headers["set-cookie"].lower()
     assert all(part in cookie for part in ("httponly", "samesite=lax", "path=/", "max-age=43200"))
@@ -87,114 +71,116 @@ def test_a_token_opens_a_session_that_signing_out_ends(served: Database, precinc
     assert 'action="/sign-out"' in home
     assert client.post("/sign-out", headers=OWN).headers["location"] == "/sign-in"
     assert COOKIE not in client.cookies
-    for thief in (client, visitor(served)):
+    for thief in (client, visitor(served_precinct)):
         thief.cookies.set(COOKIE, stolen)
         assert thief.get("/units").status_code == 401
-    assert actions(precinct)[-2:] == [("viewer-whole", "sign-in", ""), ("viewer-whole", "sign-out", "")]
+    assert actions(shared_precinct)[-2:] == [("viewer-whole", "sign-in", ""), ("viewer-whole", "sign-out", "")]
 
 
-def test_a_sign_in_that_fails_is_on_record(served: Database, precinct: Precinct) -> None:
+def test_a_sign_in_that_fails_is_on_record(served_precinct: Database, shared_precinct: Precinct) -> None:
     """A token that opens nothing leaves a page that says so, no cookie, and a row in the audit."""
-    client = visitor(served)
+    client = visitor(served_precinct)
     reply = sign_in(client, "no such token")
     assert (reply.status_code, "unknown, expired or revoked" in reply.text) == (401, True)
     assert "set-cookie" not in reply.headers
-    assert actions(precinct)[-1] == ("nobody", "sign-in.refused", "token-refused")
+    assert actions(shared_precinct)[-1] == ("nobody", "sign-in.refused", "token-refused")
 
 
-def test_each_sign_in_has_a_secret_of_its_own(served: Database, precinct: Precinct) -> None:
+def test_each_sign_in_has_a_secret_of_its_own(served_precinct: Database, shared_precinct: Precinct) -> None:
     """A cookie that was planted before is not the one after, and the session before it ends."""
-    client = visitor(served)
+    client = visitor(served_precinct)
     client.cookies.set(COOKIE, "planted", domain="grids.example", path="/")
-    sign_in(client, precinct.tokens["viewer-whole"])
+    sign_in(client, shared_precinct.tokens["viewer-whole"])
     first = client.cookies[COOKIE]
     assert first != "planted"
-    sign_in(client, precinct.tokens["planner-whole"])
+    sign_in(client, shared_precinct.tokens["planner-whole"])
     second = client.cookies[COOKIE]
     assert client.get("/me").json()["name"] == "planner-whole"
     for secret, status in ((first, 401), ("planted", 401), (second, 200)):
-        other = visitor(served)
+        other = visitor(served_precinct)
         other.cookies.set(COOKIE, secret)
         assert other.get("/units").status_code == status
 
 
-def test_by_https_the_cookie_is_of_this_host_alone(served: Database, precinct: Precinct) -> None:
+def test_by_https_the_cookie_is_of_this_host_alone(served_precinct: Database, shared_precinct: Precinct) -> None:
     """By https the cookie is secure and bound to the host, and one that another host of the domain set is not read."""
-    client = visitor(served, "https://grids.example")
-    cookie = sign_in(client, precinct.tokens["viewer-whole"]).headers["set-cookie"]
+    client = visitor(served_precinct, "https://grids.example")
+    cookie = sign_in(client, shared_precinct.tokens["viewer-whole"]).headers["set-cookie"]
     assert cookie.startswith(f"__Host-{COOKIE}=")
     assert "Secure" in cookie
     assert "Domain" not in cookie
     assert client.get("/units").status_code == 200
-    other = visitor(served, "https://grids.example")
+    other = visitor(served_precinct, "https://grids.example")
     other.cookies.set(COOKIE, client.cookies[f"__Host-{COOKIE}"])
     assert other.get("/units").status_code == 401
 
 
-def test_a_session_is_over_after_its_hours(served: Database, precinct: Precinct) -> None:
+def test_a_session_is_over_after_its_hours(served_precinct: Database, shared_precinct: Precinct) -> None:
     """A session ends after its hours whatever is done, and earlier without use; a use puts the latter off."""
     start = now()
     lasts, idle = timedelta(hours=12), timedelta(hours=2)
-    with precinct.database.write() as session:
+    with shared_precinct.database.write() as session:
         secret = sessions.open_session(session, "viewer-whole", "token", now=start, lasts=lasts, agent="x" * 999)
     used_at = start
 
     def lives(at: timedelta) -> bool:
-        with precinct.database.read() as session:
+        with shared_precinct.database.read() as session:
             return sessions.signed_in(session, secret, start + at, idle) is not None
 
     assert lives(timedelta(hours=1.9))
     assert not lives(timedelta(hours=2.1))
     for hour in range(1, 12):
         used_at = start + timedelta(hours=hour)
-        with precinct.database.write() as session:
+        with shared_precinct.database.write() as session:
             sessions.touch_session(session, secret, used_at)
         assert lives(timedelta(hours=hour + 0.9))
     assert not lives(timedelta(hours=12.1))
-    with precinct.database.write() as session:
+    with shared_precinct.database.write() as session:
         later = start + timedelta(hours=13)
         sessions.open_session(session, "viewer-unit", "token", now=later, lasts=lasts, agent="")
         assert session.scalar(select(func.count()).where(BrowserSession.created_at == start)) == 0, "swept"
 
 
-def test_a_use_is_noted(served: Database, precinct: Precinct) -> None:
+def test_a_use_is_noted(served_precinct: Database, shared_precinct: Precinct) -> None:
     """A request with a session that was noted more than a minute ago notes its use."""
-    with precinct.database.write() as session:
+    with shared_precinct.database.write() as session:
         session.execute(text("DELETE FROM session"))
-    with signed_in(served, precinct) as client:
-        with precinct.database.write() as session:
+    with signed_in(served_precinct, shared_precinct) as client:
+        with shared_precinct.database.write() as session:
             session.execute(text("UPDATE session SET used_at = used_at - interval '5 minutes'"))
             before = session.scalar(select(func.max(BrowserSession.used_at)))
         assert client.get("/units").status_code == 200
-        with precinct.database.read() as session:
+        with shared_precinct.database.read() as session:
             assert session.scalar(select(func.max(BrowserSession.used_at))) > before
 
 
-def test_a_session_ends_with_its_token_and_its_principal(served: Database, precinct: Precinct) -> None:
+def test_a_session_ends_with_its_token_and_its_principal(served_precinct: Database, shared_precinct: Precinct) -> None:
     """Where the token is revoked or the principal disabled, the sessions that they opened are over, too."""
     operator = access.operator("t")
     for end in ("token", "principal"):
-        with precinct.database.write() as session:
+        with shared_precinct.database.write() as session:
             access.add_principal(session, operator, f"gone-{end}", {"zh-CN": "甲", "en": "a"}, "viewer", now=now())
             later = now() + timedelta(days=1)
             token = access.issue_token(session, operator, f"gone-{end}", "t", now=now(), expires=later)
-        client = visitor(served)
+        client = visitor(served_precinct)
         sign_in(client, token)
         secret = client.cookies[COOKIE]
-        with precinct.database.write() as session:
+        with shared_precinct.database.write() as session:
             if end == "token":
                 (row,) = access.listing.token_rows(session, "gone-token")
                 access.service.revoke_token(session, operator, "gone-token", row.uuid, now=now())
             else:
                 access.service.disable_principal(session, operator, "gone-principal", now=now())
-        other = visitor(served)  # which remembers nobody
+        other = visitor(served_precinct)  # which remembers nobody
         other.cookies.set(COOKIE, secret)
         assert other.get("/units").status_code == 401
 
 
-def test_who_asks_for_a_page_is_led_to_the_sign_in_and_back(served: Database, precinct: Precinct) -> None:
+def test_who_asks_for_a_page_is_led_to_the_sign_in_and_back(
+    served_precinct: Database, shared_precinct: Precinct
+) -> None:
     """A browser is sent to the sign-in and then to what it asked for; a program is told 401."""
-    client = visitor(served)
+    client = visitor(served_precinct)
     reply = client.get("/maps/grids?lang=en&layer=police", headers=PAGE)
     assert reply.status_code == 303
     where = urlsplit(reply.headers["location"])
@@ -246,32 +232,32 @@ FORGED = [
 
 @pytest.mark.parametrize(("who", "headers"), FORGED)
 def test_no_page_elsewhere_acts_with_our_cookie(
-    served: Database, precinct: Precinct, who: str, headers: dict[str, str]
+    served_precinct: Database, shared_precinct: Precinct, who: str, headers: dict[str, str]
 ) -> None:
     """With a session's cookie nothing is changed for a page of another origin, nor where nothing says whose it is."""
-    with signed_in(served, precinct, "planner-whole") as client:
+    with signed_in(served_precinct, shared_precinct, "planner-whole") as client:
         for path in ("/layers/police/check", "/sign-out", "/sign-in"):
             reply = client.post(path, data={"token": "x"}, headers=headers)
             assert (reply.status_code, reply.json()["type"]) == (403, "urn:twingrid:problem:denied"), (who, path)
         assert client.get("/me").status_code == 200, "still signed in"
 
 
-def test_our_own_pages_act(served: Database, precinct: Precinct) -> None:
+def test_our_own_pages_act(served_precinct: Database, shared_precinct: Precinct) -> None:
     """Our pages, the user's own doing, and tokens are let through; reading asks nothing of the kind."""
-    with signed_in(served, precinct, "planner-whole") as client:
+    with signed_in(served_precinct, shared_precinct, "planner-whole") as client:
         for headers in (OWN, {"Sec-Fetch-Site": "none"}, {"Origin": HERE}, {"Origin": f"{HERE}:80"}):
             assert client.post("/layers/police/check", headers=headers).status_code == 202
-        token = {"Authorization": f"Bearer {precinct.tokens['planner-whole']}"}
+        token = {"Authorization": f"Bearer {shared_precinct.tokens['planner-whole']}"}
         assert client.post("/layers/police/check", headers=token).status_code == 202
         assert client.get("/units", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200
         basic = {"Authorization": "Basic eDp5", "Sec-Fetch-Site": "cross-site"}
         assert client.post("/layers/police/check", headers=basic).status_code == 403
 
 
-def test_a_plain_page_does_not_ask_what_came_by_https(served: Database, precinct: Precinct) -> None:
+def test_a_plain_page_does_not_ask_what_came_by_https(served_precinct: Database, shared_precinct: Precinct) -> None:
     """A page by http of our own name may be anybody's on the way; by https it is refused."""
-    client = visitor(served, "https://grids.example")
-    sign_in(client, precinct.tokens["planner-whole"])
+    client = visitor(served_precinct, "https://grids.example")
+    sign_in(client, shared_precinct.tokens["planner-whole"])
     assert client.post("/layers/police/check", headers={"Origin": "http://grids.example"}).status_code == 403
     assert client.post("/layers/police/check", headers={"Origin": "https://grids.example"}).status_code == 202
 
@@ -321,6 +307,6 @@ def test_fuzzed_forms_open_nothing(stranger: TestClient, then: str, token: str) 
 
 
 @pytest.fixture(scope="module")
-def stranger(served: Database) -> TestClient:
+def stranger(served_precinct: Database) -> TestClient:
     """Return a browser that nobody knows."""
-    return visitor(served)
+    return visitor(served_precinct)

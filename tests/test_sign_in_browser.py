@@ -15,21 +15,14 @@ from sqlalchemy import func, select
 
 from api.app import create_app
 from maps.texts import say
-from spatial.db import Database
 from spatial.postgresql import API
 from spatial.settings import Settings
 from spatial.tables import BrowserSession, Job
-from tests.access_world import Precinct, build_precinct
+from tests.access_world import Precinct
 from tests.openid_provider import CLIENT_ID, CLIENT_SECRET, running
 from tests.test_browser import browser, visit
 
 __all__ = ["browser", "visit"]  # fixtures
-
-
-@pytest.fixture
-def precinct(empty_database: Database) -> Precinct:
-    """Return two stations with principals of every role and scope."""
-    return build_precinct(empty_database)
 
 
 @contextmanager

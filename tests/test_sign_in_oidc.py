@@ -17,33 +17,15 @@ from maps.texts import say
 from spatial import access
 from spatial.access import service
 from spatial.db import Database
-from spatial.local_postgis import LocalPostgis
-from spatial.postgresql import API
 from spatial.settings import Settings
 from spatial.tables import Audit
 from spatial.time import now
-from tests.access_world import Precinct, build_precinct
-from tests.conftest import copy_of
+from tests.access_world import Precinct
 from tests.openid_provider import CLIENT_ID, CLIENT_SECRET, Provider, running
 
 HERE = "http://grids.example"
 TITLE = {"zh-CN": "甲", "en": "a"}
 OPERATOR = access.operator("t")
-
-
-@pytest.fixture(scope="module")
-def precinct(cluster: LocalPostgis, empty_template: str) -> Iterator[Precinct]:
-    """Yield two stations with principals of every role and scope."""
-    with copy_of(cluster, empty_template) as database:
-        yield build_precinct(database)
-
-
-@pytest.fixture(scope="module")
-def served(precinct: Precinct) -> Iterator[Database]:
-    """Yield the database as the service logs in."""
-    database = precinct.database.as_login(API)
-    yield database
-    database.engine.dispose()
 
 
 @pytest.fixture
@@ -53,10 +35,10 @@ def provider() -> Iterator[Provider]:
         yield one
 
 
-def visitor(served: Database, provider: Provider, **said: Any) -> TestClient:
+def visitor(served_precinct: Database, provider: Provider, **said: Any) -> TestClient:
     """Return a browser at a service that knows the provider."""
     of_provider = {"oidc_issuer": provider.issuer, "oidc_client_id": CLIENT_ID, "oidc_client_secret": CLIENT_SECRET}
-    app = create_app(served, Settings(language="en", **{**of_provider, **said}))
+    app = create_app(served_precinct, Settings(language="en", **{**of_provider, **said}))
     return TestClient(app, HERE, raise_server_exceptions=False, follow_redirects=False)
 
 
@@ -74,16 +56,16 @@ def sign_in(client: TestClient) -> Any:
     return client.get(go(client))
 
 
-def admit(precinct: Precinct, name: str, login: str | None) -> None:
+def admit(shared_precinct: Precinct, name: str, login: str | None) -> None:
     """Add a viewer who may sign in under a name of the provider."""
-    with precinct.database.write() as session:
+    with shared_precinct.database.write() as session:
         service.add_principal(session, OPERATOR, name, TITLE, "viewer", now=now())
         service.set_login(session, OPERATOR, name, login)
 
 
-def refusals(precinct: Precinct) -> list[str]:
+def refusals(shared_precinct: Precinct) -> list[str]:
     """Return why sign-ins were refused, as it is on record."""
-    with precinct.database.read() as session:
+    with shared_precinct.database.read() as session:
         told = select(Audit.detail).where(Audit.action == "sign-in.refused").order_by(Audit.id)
         return [detail["reason"] for detail in session.scalars(told)]
 
@@ -96,56 +78,64 @@ def says(reply: Any, status: int, fault: str, **values: Any) -> bool:
     return words.replace("“", "").split(".")[0].split("”")[0] in reply.text.replace("“", "")
 
 
-def test_who_is_admitted_comes_in(served: Database, precinct: Precinct, provider: Provider) -> None:
+def test_who_is_admitted_comes_in(served_precinct: Database, shared_precinct: Precinct, provider: Provider) -> None:
     """An account that the security administrator named opens a session, and goes on to what was asked for."""
     provider.person = {"sub": "s-wang", "preferred_username": "wang"}
-    admit(precinct, "wang.wu", "wang")
-    client = visitor(served, provider)
+    admit(shared_precinct, "wang.wu", "wang")
+    client = visitor(served_precinct, provider)
     assert 'href="/sign-in/oidc?lang=en&amp;next=%2F"' in client.get("/sign-in").text
     reply = sign_in(client)
     assert (reply.status_code, reply.headers["location"]) == (303, "/units")
     assert "samesite=lax" in reply.headers["set-cookie"].lower()
     assert client.get("/me").json()["name"] == "wang.wu"
     assert set(provider.asked) == {"/.well-known/openid-configuration", "/authorize", "/token", "/jwks"}
-    with precinct.database.read() as session:
+    with shared_precinct.database.read() as session:
         told = session.scalars(select(Audit.action).where(Audit.object == "principal/wang.wu").order_by(Audit.id)).all()
     assert told[-2:] == ["login.bind", "sign-in"]
 
 
-def test_a_name_is_nobodys_but_the_first_who_had_it(served: Database, precinct: Precinct, provider: Provider) -> None:
+def test_a_name_is_nobodys_but_the_first_who_had_it(
+    served_precinct: Database, shared_precinct: Precinct, provider: Provider
+) -> None:
     """Once somebody signed in, another account of the same name is refused, and a renamed account stays who it is."""
-    admit(precinct, "zhao", "zhao.liu")
+    admit(shared_precinct, "zhao", "zhao.liu")
     provider.person = {"sub": "s-zhao", "preferred_username": "zhao.liu"}
-    assert sign_in(visitor(served, provider)).status_code == 303
+    assert sign_in(visitor(served_precinct, provider)).status_code == 303
     provider.person = {"sub": "s-thief", "preferred_username": "zhao.liu"}
-    assert says(sign_in(visitor(served, provider)), 401, "provider-names-a-stranger", name="zhao.liu")
+    assert says(sign_in(visitor(served_precinct, provider)), 401, "provider-names-a-stranger", name="zhao.liu")
     provider.person = {"sub": "s-zhao", "preferred_username": "married.now"}
-    client = visitor(served, provider)
+    client = visitor(served_precinct, provider)
     assert sign_in(client).status_code == 303
     assert client.get("/me").json()["name"] == "zhao"
 
 
-def test_a_principal_is_not_taken_by_its_name(served: Database, precinct: Precinct, provider: Provider) -> None:
+def test_a_principal_is_not_taken_by_its_name(
+    served_precinct: Database, shared_precinct: Precinct, provider: Provider
+) -> None:
     """An account that is called like a principal is a stranger, until the security administrator admits it."""
     provider.person = {"sub": "s-fake", "preferred_username": "security_admin-whole"}
-    assert says(sign_in(visitor(served, provider)), 401, "provider-names-a-stranger", name="security_admin-whole")
-    assert refusals(precinct)[-1] == "provider-names-a-stranger"
+    assert says(
+        sign_in(visitor(served_precinct, provider)), 401, "provider-names-a-stranger", name="security_admin-whole"
+    )
+    assert refusals(shared_precinct)[-1] == "provider-names-a-stranger"
 
 
-def test_a_disabled_principal_stays_out(served: Database, precinct: Precinct, provider: Provider) -> None:
+def test_a_disabled_principal_stays_out(
+    served_precinct: Database, shared_precinct: Precinct, provider: Provider
+) -> None:
     """Disabled before or after the first sign-in, somebody is refused, and open sessions end."""
     provider.person = {"sub": "s-qian", "preferred_username": "qian"}
-    admit(precinct, "qian", "qian")
-    client = visitor(served, provider)
+    admit(shared_precinct, "qian", "qian")
+    client = visitor(served_precinct, provider)
     assert sign_in(client).status_code == 303
-    with precinct.database.write() as session:
+    with shared_precinct.database.write() as session:
         service.disable_principal(session, OPERATOR, "qian", now=now())
-    assert says(sign_in(visitor(served, provider)), 401, "provider-names-a-stranger", name="qian")
+    assert says(sign_in(visitor(served_precinct, provider)), 401, "provider-names-a-stranger", name="qian")
     provider.person = {"sub": "s-sun", "preferred_username": "sun"}
-    admit(precinct, "sun", "sun")
-    with precinct.database.write() as session:
+    admit(shared_precinct, "sun", "sun")
+    with shared_precinct.database.write() as session:
         service.disable_principal(session, OPERATOR, "sun", now=now())
-    assert says(sign_in(visitor(served, provider)), 401, "provider-names-a-stranger", name="sun")
+    assert says(sign_in(visitor(served_precinct, provider)), 401, "provider-names-a-stranger", name="sun")
 
 
 WRONG: list[tuple[str, dict[str, Any]]] = [
@@ -167,93 +157,97 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("what", "spoilt"), WRONG)
 def test_a_token_that_is_not_right_opens_nothing(
-    served: Database, precinct: Precinct, provider: Provider, what: str, spoilt: dict[str, Any]
+    served_precinct: Database, shared_precinct: Precinct, provider: Provider, what: str, spoilt: dict[str, Any]
 ) -> None:
     """Whatever is wrong with an ID token, the page says that the sign-in failed, and the audit why."""
     vars(provider).update(spoilt)
-    before = len(refusals(precinct))
-    assert says(sign_in(visitor(served, provider)), 401, "provider-refused"), what
-    assert refusals(precinct)[before:] == ["provider-refused"]
+    before = len(refusals(shared_precinct))
+    assert says(sign_in(visitor(served_precinct, provider)), 401, "provider-refused"), what
+    assert refusals(shared_precinct)[before:] == ["provider-refused"]
 
 
 @pytest.mark.parametrize("name", [None, 7, ""])
-def test_a_provider_that_names_nobody(served: Database, provider: Provider, name: Any) -> None:
+def test_a_provider_that_names_nobody(served_precinct: Database, provider: Provider, name: Any) -> None:
     """Without the claim that names people nobody is let in."""
     provider.person["preferred_username"] = name
-    assert says(sign_in(visitor(served, provider)), 401, "provider-names-nobody", claim="preferred_username")
+    assert says(sign_in(visitor(served_precinct, provider)), 401, "provider-names-nobody", claim="preferred_username")
 
 
-def test_an_address_counts_once_it_is_verified(served: Database, precinct: Precinct, provider: Provider) -> None:
+def test_an_address_counts_once_it_is_verified(
+    served_precinct: Database, shared_precinct: Precinct, provider: Provider
+) -> None:
     """Where people are named by e-mail, one that the provider did not verify names nobody."""
-    admit(precinct, "zhou", "zhou@city.example")
+    admit(shared_precinct, "zhou", "zhou@city.example")
     provider.person = {"sub": "s-zhou", "email": "zhou@city.example", "email_verified": False}
-    client = visitor(served, provider, oidc_claim="email")
+    client = visitor(served_precinct, provider, oidc_claim="email")
     assert says(sign_in(client), 401, "provider-names-nobody", claim="email")
     provider.person["email_verified"] = True
     assert sign_in(client).status_code == 303
 
 
 def test_a_return_is_used_once_and_by_the_browser_that_left(
-    served: Database, precinct: Precinct, provider: Provider
+    served_precinct: Database, shared_precinct: Precinct, provider: Provider
 ) -> None:
     """A state replayed, made up, or carried into another browser is refused; so is a code that was used before."""
     provider.person = {"sub": "s-wu", "preferred_username": "wu"}
-    admit(precinct, "wu", "wu")
-    client = visitor(served, provider)
+    admit(shared_precinct, "wu", "wu")
+    client = visitor(served_precinct, provider)
     back = go(client)
     cookie = client.cookies["twingrid_sign_in"]
-    assert says(visitor(served, provider).get(back), 401, "sign-in-not-begun"), "another browser"
+    assert says(visitor(served_precinct, provider).get(back), 401, "sign-in-not-begun"), "another browser"
     assert client.get(back).status_code == 303
     client.cookies.set("twingrid_sign_in", cookie)
     assert says(client.get(back), 401, "sign-in-not-begun"), "state and code again"
     used = parse_qs(urlsplit(back).query)["code"][0]
-    fresh = visitor(served, provider)
+    fresh = visitor(served_precinct, provider)
     state = parse_qs(urlsplit(go(fresh)).query)["state"][0]
     reply = fresh.get("/sign-in/oidc/return", params={"state": state, "code": used})
     assert says(reply, 401, "provider-refused"), "a code of before"
     for made_up in ("", "x"):
-        other = visitor(served, provider)
+        other = visitor(served_precinct, provider)
         other.cookies.set("twingrid_sign_in", made_up)
         assert says(other.get("/sign-in/oidc/return", params={"state": made_up, "code": "x"}), 401, "sign-in-not-begun")
 
 
-def test_an_answer_that_refuses_or_comes_from_another(served: Database, provider: Provider) -> None:
+def test_an_answer_that_refuses_or_comes_from_another(served_precinct: Database, provider: Provider) -> None:
     """An error of the provider, no code, or the name of another issuer end the sign-in."""
     for change in ({"error": "access_denied"}, {"code": ""}, {"iss": "https://evil.example"}):
-        client = visitor(served, provider)
+        client = visitor(served_precinct, provider)
         answer = {key: values[0] for key, values in parse_qs(urlsplit(go(client)).query).items()}
         assert says(client.get("/sign-in/oidc/return", params={**answer, **change}), 401, "provider-refused"), change
 
 
-def test_a_provider_that_is_away_is_told_so(served: Database, provider: Provider) -> None:
+def test_a_provider_that_is_away_is_told_so(served_precinct: Database, provider: Provider) -> None:
     """Nothing listening, or an error at any step, is a page that says so and offers the token; no error of ours."""
-    client = visitor(served, provider)
+    client = visitor(served_precinct, provider)
     back = go(client)
     provider.is_broken = True
     assert says(client.get(back), 503, "provider-away")
     assert says(client.get("/sign-in/oidc"), 503, "provider-away")
     with socket.create_server(("127.0.0.1", 0)) as free:
         nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
-    reply = visitor(served, provider, oidc_issuer=nobody).get("/sign-in/oidc")
+    reply = visitor(served_precinct, provider, oidc_issuer=nobody).get("/sign-in/oidc")
     assert says(reply, 503, "provider-away")
     assert 'name="token"' in reply.text
 
 
-def test_no_host_is_asked_but_the_one_that_is_set(served: Database, provider: Provider) -> None:
+def test_no_host_is_asked_but_the_one_that_is_set(served_precinct: Database, provider: Provider) -> None:
     """A provider that says it is another, or leads to other hosts for tokens or keys, is not followed."""
     provider.metadata = {"issuer": "https://evil.example"}
-    assert says(visitor(served, provider).get("/sign-in/oidc"), 500, "provider-is-another", issuer=provider.issuer)
+    assert says(
+        visitor(served_precinct, provider).get("/sign-in/oidc"), 500, "provider-is-another", issuer=provider.issuer
+    )
     with running() as elsewhere:
         for key in ("token_endpoint", "jwks_uri"):
             provider.metadata = {key: f"{elsewhere.issuer}/x"}
-            reply = sign_in(visitor(served, provider))
+            reply = sign_in(visitor(served_precinct, provider))
             assert says(reply, 500, "provider-leads-elsewhere", url=f"{elsewhere.issuer}/x")
         assert elsewhere.asked == []
 
 
-def test_without_the_setting_there_is_no_provider(served: Database, provider: Provider) -> None:
+def test_without_the_setting_there_is_no_provider(served_precinct: Database, provider: Provider) -> None:
     """Where no issuer is set nothing is offered, and nobody is asked."""
-    client = visitor(served, provider, oidc_issuer=None)
+    client = visitor(served_precinct, provider, oidc_issuer=None)
     assert "oidc" not in client.get("/sign-in").text
     for path in ("/sign-in/oidc", "/sign-in/oidc/return?state=x&code=y"):
         assert client.get(path).status_code == 404
@@ -275,22 +269,22 @@ def test_the_secret_is_never_shown() -> None:
     assert "hush" not in f"{found} {found!r} {found.model_dump()} {found.model_dump_json()}"
 
 
-def test_an_account_is_one_principals(served: Database, precinct: Precinct, provider: Provider) -> None:
+def test_an_account_is_one_principals(served_precinct: Database, shared_precinct: Precinct, provider: Provider) -> None:
     """The security administrator admits and ends accounts; one account cannot be two principals."""
-    admit(precinct, "one", None)
-    admit(precinct, "two", None)
-    client = visitor(served, provider)
-    client.headers["Authorization"] = f"Bearer {precinct.tokens['security_admin-whole']}"
+    admit(shared_precinct, "one", None)
+    admit(shared_precinct, "two", None)
+    client = visitor(served_precinct, provider)
+    client.headers["Authorization"] = f"Bearer {shared_precinct.tokens['security_admin-whole']}"
     assert client.put("/principals/one/login", json={"login": "acct"}).json()["login"] == "acct"
     taken = client.put("/principals/two/login", json={"login": "acct"})
     assert (taken.status_code, "belongs to another" in taken.json()["detail"]) == (409, True)
     provider.person = {"sub": "s-acct", "preferred_username": "acct"}
-    browser = visitor(served, provider)
+    browser = visitor(served_precinct, provider)
     assert sign_in(browser).status_code == 303
     assert client.get("/principals/one").json()["has_signed_in"] is True
     secret = browser.cookies["twingrid_session"]
     assert client.put("/principals/one/login", json={"login": None}).json()["has_signed_in"] is False
-    other = visitor(served, provider)
+    other = visitor(served_precinct, provider)
     other.cookies.set("twingrid_session", secret)
     assert other.get("/me").status_code == 401
-    assert sign_in(visitor(served, provider)).status_code == 401
+    assert sign_in(visitor(served_precinct, provider)).status_code == 401
