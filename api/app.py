@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import orjson
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
@@ -105,6 +106,7 @@ def create_app(database: Database, settings: Settings, traces: "TracerProvider |
         version=VERSION,
         description=DESCRIPTION,
         docs_url=None,  # served by api.pages, without the internet
+        openapi_url=None,  # there, too: made once, as making it for each who asks keeps a processor busy
         redoc_url=None,
         redirect_slashes=False,  # an address has one form
         dependencies=[Depends(refuse_malformed), Depends(refuse_cross_site)],
@@ -122,6 +124,7 @@ def create_app(database: Database, settings: Settings, traces: "TracerProvider |
         app.include_router(slice_.router)
     pages.mount_static(app)
     errors.complete(app.openapi())
+    app.state.contract = orjson.dumps(app.openapi())
     return app
 
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from threading import BoundedSemaphore
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
@@ -13,13 +14,14 @@ from api.errors import problem_responses
 from api.shapes import Listing, listing
 from spatial.audit.export import announce_export, exported
 from spatial.audit.listing import Wanted, audit_rows
-from spatial.errors import invalid
+from spatial.errors import Busy, invalid
 from spatial.signing import signing_key
 from spatial.tables import Audit
 from spatial.time import Span, now, parse_instant, since
 
 router = APIRouter(tags=["audit"], dependencies=[needs("audit")])
 LINES = "application/x-ndjson"
+EXPORTS = BoundedSemaphore(4)  # at once
 Start = Annotated[InstantText | None, Query(description="RFC 3339; what happened then or later")]
 End = Annotated[InstantText | None, Query(description="RFC 3339; what happened before")]
 
@@ -53,11 +55,22 @@ def audit_list(
     return listing(audit_rows(session, page, Wanted(actor, object_, action, span.lower, span.upper)), audit_out)
 
 
+def one_of_few() -> Iterator[None]:
+    """Hold a place until an export has left, or raise `Busy`: its reader takes their time, with a connection held."""
+    if not EXPORTS.acquire(blocking=False):
+        raise Busy("too-much-at-once")
+    try:
+        yield
+    finally:
+        EXPORTS.release()
+
+
 @router.get(
     "/audit/export",
     summary="The audit as a signed file",
     response_class=StreamingResponse,
     responses={200: {"content": {LINES: {}}}, **problem_responses(500)},
+    dependencies=[Depends(one_of_few, scope="request")],
 )
 def audit_export(
     database: Database, session: ReadStream, config: AppSettings, actor: Actor, start: Start = None, end: End = None

@@ -1,12 +1,12 @@
 """Every error as an RFC 9457 problem: one table from class to status, one shape, all faults at once."""
 
+import json
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -166,7 +166,8 @@ def problem(
         ],
     )
     made = {**(headers or {}), "Content-Language": lang, "Cache-Control": "no-store"}
-    return JSONResponse(body.model_dump(), status, made, media_type=PROBLEM)
+    told = json.dumps(body.model_dump(), ensure_ascii=False).encode(errors="replace")  # what is repeated may be no text
+    return Response(told, status, made, media_type=PROBLEM)
 
 
 def _record_refusal(request: Request, error: errors.TwingridError) -> None:

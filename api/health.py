@@ -10,6 +10,7 @@ from api.deps import Database, needs
 from api.errors import problem_responses
 from spatial import jobs
 from spatial.errors import Busy
+from spatial.operations import archiving
 from spatial.time import now
 
 router = APIRouter(tags=["operations"], dependencies=[needs("open")])
@@ -30,6 +31,9 @@ class ChecksOut(BaseModel):
     migrations: Literal["ok", "behind", "unknown"] = "unknown"
     worker: Literal["ok", "missing", "unknown"] = Field(
         "unknown", description=f"whether any was seen within {jobs.ALIVE_WITHIN.seconds} s"
+    )
+    wal_archive: Literal["ok", "failing", "off", "unknown"] = Field(
+        "unknown", description="whether the database's log of changes is archived; while it fails, the disk fills"
     )
 
 
@@ -54,15 +58,17 @@ async def health() -> HealthOut:
 def ready(database: Database, response: Response) -> ReadyOut:
     """Return 200, or 503 while the database is away or behind the code, with each check by name.
 
-    Without a worker the service is degraded, and still 200: look-ups need none, and a balancer that took away every
-    API because imports wait would turn a nuisance into an outage. `/metrics` tells for how long no worker was seen.
+    Without a worker, or with an archive that fails, the service is degraded, and still 200: look-ups need neither, and
+    a balancer that took away every API because imports wait would turn a nuisance into an outage. `/metrics` tells for
+    how long no worker was seen, and since when nothing was archived.
     """
     checks = _checks(database)
     if checks.migrations != "ok":
         response.status_code = 503
         response.headers["Retry-After"] = RETRY_AFTER_S
         return ReadyOut(status="not-ready", checks=checks)
-    return ReadyOut(status="ok" if checks.worker == "ok" else "degraded", checks=checks)
+    is_well = checks.worker == "ok" and checks.wal_archive != "failing"
+    return ReadyOut(status="ok" if is_well else "degraded", checks=checks)
 
 
 def _checks(database: Database) -> ChecksOut:
@@ -72,9 +78,10 @@ def _checks(database: Database) -> ChecksOut:
         checks.database = "ok"
         if checks.migrations == "ok":
             with database.read() as session:
-                seen = jobs.last_seen(session)
+                seen, archive = jobs.last_seen(session), archiving(session)
             is_alive = seen is not None and now() - seen < jobs.ALIVE_WITHIN
             checks.worker = "ok" if is_alive else "missing"
+            checks.wal_archive = "off" if archive is None else "failing" if archive.is_failing else "ok"
     except Busy:
         return ChecksOut()
     return checks

@@ -16,7 +16,7 @@ from api.imports_out import AGAIN, OUTDATED, ImportOut, import_out, is_outdated,
 from api.multipart import Form, read_form
 from spatial import audit, jobs
 from spatial.access import Actor as Actor_
-from spatial.errors import Conflict, Denied, NotFound, invalid
+from spatial.errors import Busy, Conflict, Denied, NotFound, invalid
 from spatial.imports.subjects import SUBJECTS
 from spatial.tables import Job
 from spatial.time import now
@@ -106,6 +106,8 @@ def send(
     try:
         with database.write(asking.reach) as session:  # only now: what is queued is there
             out = _queued(session, order, lang, bytes=received.incoming.bytes)
+    except Busy:  # the database went away, and it may be queued all the same; what is not, is swept
+        raise
     except BaseException:
         received.uploads.drop(received.id)
         raise

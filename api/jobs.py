@@ -13,7 +13,7 @@ from api.shapes import Listing, listing
 from api.worker import schedules
 from spatial import audit, jobs
 from spatial.jobs import Standing, State
-from spatial.tables import Job
+from spatial.tables import Job, Worker
 from spatial.time import now
 
 router = APIRouter(tags=["jobs"], dependencies=[needs("jobs")])
@@ -39,6 +39,16 @@ class JobOut(BaseModel):
     finished_at: datetime | None
     result: dict[str, Any] | None
     error: str | None
+
+
+class WorkerOut(BaseModel):
+    """A worker that was seen lately."""
+
+    host: str
+    pid: int
+    since: datetime
+    seen_at: datetime
+    job_id: UUID | None = Field(description="what it is at")
 
 
 class ScheduleOut(BaseModel):
@@ -115,6 +125,11 @@ def schedule_out(one: Standing) -> ScheduleOut:
         last_job=one.job_id,
         last_state=one.state,
     )
+
+
+def worker_out(found: Worker) -> WorkerOut:
+    """Return a worker as it is shown."""
+    return WorkerOut.model_validate(found, from_attributes=True)
 
 
 def job_out(found: Job) -> JobOut:

@@ -1,5 +1,6 @@
 """Long work on the command line: `twingrid jobs`."""
 
+import socket
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -7,8 +8,8 @@ import orjson
 import typer
 
 from api.console import notice, operator_name
-from api.jobs import job_out, schedule_out
-from api.jobs_text import show_job, show_jobs, show_schedules
+from api.jobs import job_out, schedule_out, worker_out
+from api.jobs_text import show_job, show_jobs, show_schedules, show_workers
 from api.options import DEFAULT_LANGUAGE, Lang
 from api.runtime import open_database
 from api.worker import schedules
@@ -77,6 +78,23 @@ def schedule(lang: Lang = DEFAULT_LANGUAGE, as_json: AsJson = False) -> None:
         _print([one.model_dump(mode="json") for one in out])
     else:
         show_schedules(out, lang, config.zone)
+
+
+@app_jobs.command()
+def workers(
+    here: Annotated[bool, typer.Option("--here", help="only those of this machine, or of this container")] = False,
+    lang: Lang = DEFAULT_LANGUAGE,
+    as_json: AsJson = False,
+) -> None:
+    """Say who works, and at which job; exit code 1 where nobody does."""
+    with open_database(settings(), notice, migrate=False) as database, database.read() as session:
+        out = [worker_out(one) for one in jobs.alive(session, now(), socket.gethostname() if here else None)]
+    if as_json:
+        _print([one.model_dump(mode="json") for one in out])
+    else:
+        show_workers(out, lang, settings().zone)
+    if not out:
+        raise typer.Exit(1)
 
 
 def _change(verb: str, job_id: UUID, *, commit: bool, lang: str) -> None:

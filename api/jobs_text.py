@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from api.jobs import JobOut, ScheduleOut
+from api.jobs import JobOut, ScheduleOut, WorkerOut
 from maps.texts import say
 
 STYLES = {"queued": "dim", "running": "cyan", "done": "green", "failed": "red", "dead": "bold red", "cancelled": "dim"}
@@ -58,6 +58,18 @@ def show_schedules(schedules: Sequence[ScheduleOut], lang: str, zone: ZoneInfo) 
         state = _state(one.last_state, lang) if one.last_state else Text("")
         times = (f"{day}{one.at}", _local(one.next_at, zone), _local(one.last_at, zone))
         table.add_row(Text(one.kind), *map(Text, times), state)
+    Console().print(table)
+
+
+def show_workers(workers: Sequence[WorkerOut], lang: str, zone: ZoneInfo) -> None:
+    """Print each worker with where it runs, since when, when it was seen, and its job."""
+    if not workers:
+        Console().print(say("job.no-workers", lang))
+        return
+    table = Table(*(say(f"job.head.{head}", lang) for head in ("host", "pid", "since", "seen", "id")))
+    for one in workers:
+        times = (_local(one.since, zone), f"{one.seen_at.astimezone(zone):%H:%M:%S}")
+        table.add_row(*map(Text, (one.host, str(one.pid), *times, str(one.job_id or ""))))
     Console().print(table)
 
 

@@ -21,7 +21,7 @@ from api.deps import OpenHere
 from api.errors import problem_responses
 from spatial.db import MOST_CONNECTIONS, Database
 from spatial.errors import Busy
-from spatial.operations import Figures, figures
+from spatial.operations import Archiving, Figures, figures
 from spatial.time import now
 
 router = APIRouter(tags=["operations"])
@@ -97,6 +97,23 @@ def _of_database(found: Figures) -> Iterator[GaugeMetricFamily]:
         versions.add_metric([domain], number)
     yield versions
     yield GaugeMetricFamily("twingrid_audit_rows", "Rows of the audit", found.audit_rows)
+    if found.archiving is not None:
+        yield from _of_archive(found.archiving)
+
+
+def _of_archive(found: Archiving) -> Iterator[GaugeMetricFamily]:
+    words = "Whether the last attempt to archive the log of changes failed"
+    yield GaugeMetricFamily("twingrid_wal_archive_failing", words, float(found.is_failing))
+    words = "Segments of the log of changes that were archived"
+    yield GaugeMetricFamily("twingrid_wal_archived", words, found.archived)
+    words = "Attempts to archive a segment that failed"
+    yield GaugeMetricFamily("twingrid_wal_archive_failures", words, found.failures)
+    if found.archived_s is not None:
+        words = "Seconds since a segment was archived"
+        yield GaugeMetricFamily("twingrid_wal_archived_seconds", words, found.archived_s)
+    if found.failed_s is not None:
+        words = "Seconds since an attempt to archive failed"
+        yield GaugeMetricFamily("twingrid_wal_archive_failed_seconds", words, found.failed_s)
 
 
 @router.get(

@@ -98,20 +98,20 @@ async def read_form(request: Request, open_file: Callable[[str], Sink]) -> Form:
     if kind != b"multipart/form-data" or b"boundary" not in told:
         raise HTTPException(415)
     form, ended = Form(open_file), []
-    parser = MultipartParser(
-        told[b"boundary"],
-        {
-            "on_part_begin": form.begin,
-            "on_header_field": form.header_name,
-            "on_header_value": form.header_value,
-            "on_header_end": form.header_end,
-            "on_headers_finished": form.headers_end,
-            "on_part_data": form.data,
-            "on_part_end": form.end,
-            "on_end": lambda: ended.append(True),
-        },
-    )
     try:
+        parser = MultipartParser(
+            told[b"boundary"],
+            {
+                "on_part_begin": form.begin,
+                "on_header_field": form.header_name,
+                "on_header_value": form.header_value,
+                "on_header_end": form.header_end,
+                "on_headers_finished": form.headers_end,
+                "on_part_data": form.data,
+                "on_part_end": form.end,
+                "on_end": lambda: ended.append(True),
+            },
+        )
         async for chunk in request.stream():
             await run_in_threadpool(parser.write, chunk)
         parser.finalize()

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.orm import Session
@@ -115,6 +115,12 @@ def grids(
 def docs(lang: Language) -> HTMLResponse:
     """Return the documentation, drawn without the internet."""
     return page_answer(docs_page(lang), lang)
+
+
+@router.get("/openapi.json", include_in_schema=False, dependencies=[needs(access.OPEN)])
+async def contract(request: Request) -> Response:
+    """Return the contract of the HTTP interface."""
+    return Response(request.app.state.contract, media_type="application/json")
 
 
 def mount_static(app: FastAPI) -> None:

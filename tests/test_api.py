@@ -383,7 +383,7 @@ def test_what_does_not_exist_is_not_found(client: TestClient) -> None:
 def test_alive_and_ready(client: TestClient) -> None:
     """The service says that it is alive, and that it is ready, though degraded as no worker is there."""
     assert client.get("/health").json() == {"status": "ok"}
-    checks = {"database": "ok", "migrations": "ok", "worker": "missing"}
+    checks = {"database": "ok", "migrations": "ok", "worker": "missing", "wal_archive": "off"}
     assert client.get("/ready").json() == {"status": "degraded", "checks": checks}
 
 

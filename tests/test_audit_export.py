@@ -1,6 +1,7 @@
 """The audit taken along: files that prove themselves, and a search for the audit administrator alone."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api.audit import EXPORTS
 from spatial import audit
 from spatial.audit.anchors import anchors_file
 from spatial.audit.check import Verdict
@@ -199,6 +201,17 @@ def test_an_export_over_http_is_the_signed_file(town_copy: Database, client_as: 
     file.write_bytes(reply.content)
     assert verdict_of(file).holds
     assert orjson.loads(reply.content.splitlines()[-2])["actor"] == "demo-audit_admin"
+
+
+def test_few_exports_leave_at_once(town_copy: Database, client_as: Maker) -> None:
+    """Readers that take their time hold few connections; the next is told to come back, and its place comes free."""
+    client = client_as(town_copy, "audit_admin")
+    with ExitStack() as held:
+        while EXPORTS.acquire(blocking=False):
+            held.callback(EXPORTS.release)
+        reply = client.get("/audit/export")
+        assert (reply.status_code, reply.headers["retry-after"]) == (503, "5")
+    assert {client.get("/audit/export").status_code for _ in range(6)} == {200}
 
 
 @pytest.mark.parametrize("role", ["viewer", "dispatcher", "planner", "system_admin", "security_admin"])

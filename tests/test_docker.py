@@ -74,6 +74,11 @@ def test_what_stays_up_has_a_health_check(services: dict[str, Any]) -> None:
         assert service["restart"] == ("no" if name in ONE_SHOT else "unless-stopped")
 
 
+def test_a_worker_is_asked_after_by_the_product_itself(services: dict[str, Any]) -> None:
+    """Each container asks for a worker of its own, by the verb that fails where there is none."""
+    assert services["worker"]["healthcheck"]["test"] == ["CMD", "twingrid", "jobs", "workers", "--here"]
+
+
 def test_started_in_order(services: dict[str, Any]) -> None:
     """The migration waits for a healthy database, the service and the worker for the migration."""
     assert services["migrate"]["depends_on"]["postgis"]["condition"] == "service_healthy"

@@ -96,7 +96,13 @@ def test_a_form_made_to_harm(town: Database, client_as: Maker, body: bytes, stat
 
 
 @pytest.mark.parametrize(
-    "kind", ["multipart/form-data", "multipart/form-data; boundary=", "multipart/mixed; boundary=b"]
+    "kind",
+    [
+        "multipart/form-data",
+        "multipart/form-data; boundary=",
+        "multipart/form-data; boundary=" + "b" * 300,
+        "multipart/mixed; boundary=b",
+    ],
 )
 def test_a_form_without_a_boundary(town: Database, client_as: Maker, kind: str) -> None:
     """What does not say where its parts end is no form."""

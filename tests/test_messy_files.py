@@ -125,7 +125,8 @@ def test_a_declaration_that_utf_8_contradicts(tmp_path: Path, realdata: Path) ->
     assert told(lambda: first_column(table)) == [("encoding", GUESSED)]
     shutil.copyfile(realdata / "messy-boundaries" / "dbf_encodings" / "latin1.dbf", table)
     assert first_column(table) == ["Peçeña México"]
-    assert told(lambda: open_source(table, encoding="klingon")) == [("encoding", "encoding-name-unknown")]
+    for name in ("klingon", "idna", "punycode", "utf-7", "unicode_escape", "rot13"):
+        assert told(lambda name=name: open_source(table, encoding=name)) == [("encoding", "encoding-name-unknown")]
 
 
 # Cut short ------------------------------------------------------------------------------------------------------------

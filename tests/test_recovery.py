@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import subprocess
 import tempfile
@@ -23,6 +24,7 @@ from spatial.errors import Conflict, InputError, SetupError
 from spatial.local_postgis import LocalPostgis
 from spatial.postgresql import run_as
 from spatial.time import now
+from tests.conftest import ClientAs
 from tests.service import TWINGRID
 
 KILLS = 8
@@ -240,3 +242,32 @@ def test_a_swap_that_was_killed_half_way_is_completed(postgis: LocalPostgis) -> 
     postgis.cluster.rename(postgis.restored)
     assert written(postgis) == ["A"]
     assert not postgis.restored.exists()
+
+
+def test_an_archive_that_fails_is_told(postgis: LocalPostgis, folder: Path, client_as: ClientAs) -> None:
+    """While segments cannot be kept, /ready is degraded and names it, and /metrics counts; afterwards all is well."""
+    with opened(postgis) as database:
+        client = client_as(database)
+
+        def stands() -> str:
+            write(postgis, "more")
+            with database.engine.connect() as connection:
+                connection.execute(text("SELECT pg_switch_wal()"))
+            reply = client.get("/ready")
+            assert reply.status_code == 200
+            assert reply.json()["status"] == "degraded"  # there is no worker, either
+            told: str = reply.json()["checks"]["wal_archive"]
+            return told
+
+        def gauge(name: str) -> float:
+            (line,) = re.findall(rf"^twingrid_wal_{name} (.+)$", client.get("/metrics").text, re.MULTILINE)
+            return float(line)
+
+        wait_until(lambda: stands() == "ok" and gauge("archived") > 0)
+        (folder / "wal").rename(folder / "away")
+        wait_until(lambda: stands() == "failing")
+        assert (gauge("archive_failing"), gauge("archive_failures") > 0) == (1.0, True)
+        assert gauge("archive_failed_seconds") < gauge("archived_seconds")
+        (folder / "away").rename(folder / "wal")
+        wait_until(lambda: stands() == "ok", 120)
+        assert gauge("archive_failing") == 0.0

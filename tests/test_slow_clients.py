@@ -46,7 +46,7 @@ def still_answers(service: Service) -> None:
     raise AssertionError("it was never answered")
 
 
-@pytest.mark.parametrize("path", ["/maps/grids", "/grids/governance?limit=1000"])
+@pytest.mark.parametrize("path", ["/maps/grids", "/grids/governance?limit=1000", "/openapi.json"])
 def test_a_thousand_readers_that_do_not_read(service: Service, path: str) -> None:
     """All ask for something large, and none takes it: refused or given up, in the memory that answers have together."""
     wire = Wire("127.0.0.1", service.port)

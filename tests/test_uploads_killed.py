@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+from sqlalchemy import text
 
 import fixtures
 from api import import_jobs, worker
@@ -24,7 +25,7 @@ from spatial.time import now
 from spatial.uploads import Uploads
 from tests.importing import rows
 from tests.service import TWINGRID
-from tests.test_uploads import asking_as, left, tried
+from tests.test_uploads import asking_as, left, send, tried
 
 MANY = 60_000
 HEAD = (
@@ -82,6 +83,25 @@ def test_a_service_killed_while_a_file_arrives_leaves_no_import(empty_database: 
             process.wait()
     assert rows(empty_database, "SELECT count(*) FROM job") == [(0,)]
     assert all(name.startswith(".") for name in left(config)), "it never arrived"
+    assert Uploads(tmp_path).sweep(now() + timedelta(days=2), lambda _upload_id: False) == 1
+
+
+def test_a_file_stays_where_nobody_knows_whether_it_was_queued(empty_database: Database, tmp_path: Path) -> None:
+    """The connection breaks at the commit, so the job may be there, and finds its file; without a job it is swept."""
+    fixtures.admit(empty_database)
+    with empty_database.write() as session:
+        session.execute(
+            text("""
+                CREATE FUNCTION break_off() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
+                $$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NEW; END $$;
+                CREATE CONSTRAINT TRIGGER break_off AFTER INSERT ON job
+                DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION break_off()
+            """)
+        )
+    config = Settings(data_dir=tmp_path)
+    for client in asking_as(empty_database, config, "system_admin"):
+        assert send(client, "code,title\n1,x\n").status_code == 503
+    assert len(left(config)) == 1
     assert Uploads(tmp_path).sweep(now() + timedelta(days=2), lambda _upload_id: False) == 1
 
 

@@ -167,6 +167,21 @@ def test_nothing_of_a_request_ends_a_header(town_copy: Database, client_as: Make
     assert all(reply.status_code < 500 for reply in replies), [reply.status_code for reply in replies]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        r'{"source": "110", "external_id": "1", "category": "x", "lon": 1, "lat": 1, "reported_at": "\ud800"}',
+        r'{"\ud800": 1}',
+        r'{"\udfff\u0000": {"\ud800": "\ud800"}}',
+    ],
+)
+def test_what_is_no_text_is_refused_where_it_stands(town: Database, client_as: Maker, body: str) -> None:
+    """Half a surrogate pair, as a name or a value: a fault, which is told though what it repeats cannot be sent."""
+    reply = client_as(town).post("/incidents", content=body, headers={"Content-Type": "application/json"})
+    assert reply.status_code == 400
+    assert reply.json()["faults"]
+
+
 def test_the_server_does_not_introduce_itself(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
     """Neither name nor version of a server, nor a trace of an error; the log has the trace, without a token."""
     with caplog.at_level(logging.INFO):

@@ -1,5 +1,7 @@
 """Workers: on record while they live, woken when there is something to do, never ended by what befalls them."""
 
+import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,11 +11,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
-from api import worker
+from api import jobs_cli, worker
 from spatial import jobs
 from spatial.db import Database, make_engine
 from spatial.postgresql import WORKER
+from spatial.settings import Settings
 from spatial.time import now
 from tests.conftest import ClientAs
 from tests.importing import rows
@@ -107,16 +111,17 @@ def test_the_service_says_which_of_its_needs_is_missing(empty_database: Database
         reply = client.get("/ready")
         return reply.status_code, reply.json()["status"], reply.json()["checks"]
 
-    well = {"database": "ok", "migrations": "ok", "worker": "ok"}
+    well = {"database": "ok", "migrations": "ok", "worker": "ok", "wal_archive": "off"}
     with working(empty_database):
         wait_until(lambda: told() == (200, "ok", well))
     assert told() == (200, "degraded", well | {"worker": "missing"})
     with empty_database.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = 'older'"))
-    assert told() == (503, "not-ready", {"database": "ok", "migrations": "behind", "worker": "unknown"})
+    unknown = {"worker": "unknown", "wal_archive": "unknown"}
+    assert told() == (503, "not-ready", {"database": "ok", "migrations": "behind"} | unknown)
     nowhere = Database(make_engine("postgresql://127.0.0.1:1/nowhere"))
     reply = client_as(nowhere).get("/ready")
-    away = {"database": "away", "migrations": "unknown", "worker": "unknown"}
+    away = {"database": "away", "migrations": "unknown"} | unknown
     assert (reply.status_code, reply.json()["checks"], reply.headers["retry-after"]) == (503, away, "5")
 
 
@@ -126,3 +131,25 @@ def test_a_worker_that_was_not_seen_for_long_counts_as_missing(empty_database: D
         late = {"seen": now() - jobs.ALIVE_WITHIN - timedelta(seconds=1)}
         session.execute(text("INSERT INTO worker VALUES (gen_random_uuid(), 'h', 1, :seen, :seen)"), late)
     assert client_as(empty_database).get("/ready").json()["checks"]["worker"] == "missing"
+
+
+def test_workers_are_listed_on_the_command_line(empty_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who lives and on which machine; where nobody does, or nobody here, the exit code says so. The schema stays."""
+    url = empty_database.engine.url.render_as_string(hide_password=False)
+    monkeypatch.setattr(jobs_cli, "settings", lambda: Settings(database_url=url, language="en"))
+
+    def told(*options: str) -> tuple[int, list[str]]:
+        done = CliRunner().invoke(jobs_cli.app_jobs, ["workers", "--json", *options])
+        return done.exit_code, [one["host"] for one in json.loads(done.stdout)]
+
+    def seen(host: str, ago: timedelta) -> None:
+        with empty_database.write() as session:
+            row = {"host": host, "at": now() - ago}
+            session.execute(text("INSERT INTO worker VALUES (gen_random_uuid(), :host, 1, :at, :at)"), row)
+
+    seen(socket.gethostname(), jobs.ALIVE_WITHIN)
+    assert (told(), told("--here")) == ((1, []), (1, []))
+    seen("elsewhere", timedelta(0))
+    assert (told(), told("--here")) == ((0, ["elsewhere"]), (1, []))
+    with working(empty_database):
+        wait_until(lambda: told("--here") == (0, [socket.gethostname()]))

@@ -120,6 +120,8 @@ CREATE TABLE job (
     CONSTRAINT ck_job_progress_range CHECK (progress BETWEEN 0 AND 1)
 );
 CREATE INDEX ix_job_state_run_after ON job (state, run_after);
+CREATE INDEX ix_job_waiting ON job (priority, created_by, run_after, created_at) WHERE state IN ('queued', 'running');
+CREATE INDEX ix_job_served ON job (created_by, heartbeat);
 
 CREATE TABLE layer (
     id BIGINT GENERATED ALWAYS AS IDENTITY,

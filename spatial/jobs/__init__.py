@@ -22,7 +22,7 @@ from .queue import (
 from .rules import Schedule
 from .running import run_next
 from .schedules import Standing, plan, standings
-from .workers import ALIVE_WITHIN, Bell, Presence, last_seen
+from .workers import ALIVE_WITHIN, Bell, Presence, alive, last_seen
 
 __all__ = [
     "ALIVE_WITHIN",
@@ -35,6 +35,7 @@ __all__ = [
     "Standing",
     "State",
     "TooLong",
+    "alive",
     "asked_by",
     "cancel",
     "enqueue",

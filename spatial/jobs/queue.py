@@ -9,7 +9,7 @@ from sqlalchemy import CursorResult, Row, Text, cast, delete, func, select, upda
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from spatial.errors import Conflict, NotFound
+from spatial.errors import Conflict, NotFound, TooMany
 from spatial.paging import Page, Paged, by_time, paged
 from spatial.tables import Job
 
@@ -17,6 +17,8 @@ BELL = "twingrid_job"  # the channel on which idle workers listen
 ENDED = ("done", "failed", "dead", "cancelled")
 RETRIED = ("failed", "dead", "cancelled")
 TIME_LIMIT = timedelta(hours=1)
+MOST_WAITING = 1000  # jobs of one who asks
+LATER_S = 60
 
 
 def enqueue(
@@ -32,8 +34,10 @@ def enqueue(
 ) -> uuid.UUID:
     """Add a job to the queue, in the caller's transaction, and return its public id; one that is there stays.
 
-    Of the jobs that are due those with the highest `priority` go first.
+    Of the jobs that are due those with the highest `priority` go first, among equals one of each actor in turn.
+    Errors: `too-many-jobs`.
     """
+    _require_room(session, actor, priority)
     job_id = job_id or uuid.uuid4()
     row = {"id": job_id, "kind": kind, "params": params, "priority": priority, "time_limit": time_limit}
     stamped = {"created_at": now, "run_after": now, "created_by": actor}
@@ -110,6 +114,14 @@ def retire(session: Session, *, oldest: datetime) -> int:
     """Delete the jobs that ended before an instant, and return how many."""
     result = session.execute(delete(Job).where(Job.state.in_(ENDED), Job.finished_at < oldest))
     return result.rowcount if isinstance(result, CursorResult) else 0
+
+
+def _require_room(session: Session, actor: str, priority: int) -> None:
+    """Refuse to queue for whoever has very many jobs waiting."""
+    theirs = (Job.created_by == actor, Job.priority == priority, Job.state.in_(("queued", "running")))
+    waiting = select(Job.id).where(*theirs).limit(MOST_WAITING).subquery()
+    if session.scalar(select(func.count()).select_from(waiting)) == MOST_WAITING:
+        raise TooMany("too-many-jobs", retry_after_s=LATER_S, most=MOST_WAITING)
 
 
 def _ring(session: Session) -> None:

@@ -5,9 +5,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, or_, select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.exc import InvalidRequestError, StatementError
 from sqlalchemy.orm import Session
 
@@ -20,6 +21,8 @@ from spatial.jobs.watch import Watch
 from spatial.tables import Job
 
 log = logging.getLogger(__name__)
+NEXT = text((Path(__file__).parent / "next.sql").read_text(encoding="utf-8"))
+MOST_LOOKED_AT = 100  # more than there are workers that may hold one
 MOST_FAULTS = 1000  # kept with a job
 FINAL = (InputError, Conflict, Denied, NotFound, TypeError, ValueError, LookupError)  # it would fail so again
 Clock = Callable[[], datetime]
@@ -55,17 +58,11 @@ def run_next(
 
 
 def _take(effect: Session, handlers: Mapping[str, Handler], now: datetime) -> Job | None:
-    due = (
-        select(Job)
-        .where(or_(Job.state == "queued", Job.state == "running"), Job.run_after <= now, Job.kind.in_(handlers))
-        .order_by(Job.priority.desc(), Job.run_after, Job.created_at)
-        .limit(100)
-    )
-    for job in effect.scalars(due):
-        lock = func.pg_try_advisory_xact_lock(func.hashtextextended(str(job.id), 0))
+    for job_id in effect.scalars(NEXT, {"now": now, "kinds": list(handlers), "most": MOST_LOOKED_AT}):
+        lock = func.pg_try_advisory_xact_lock(func.hashtextextended(str(job_id), 0))
         if effect.scalar(select(lock)):
-            effect.refresh(job)  # another worker may have ended it, or put it off, before we held its lock
-            if job.state in {"queued", "running"} and job.run_after <= now:
+            job = effect.get(Job, job_id)  # another worker may have ended it, or put it off, before we held its lock
+            if job is not None and job.state in {"queued", "running"} and job.run_after <= now:
                 return job
     return None
 

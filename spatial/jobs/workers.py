@@ -5,7 +5,7 @@ import select
 import socket
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -83,6 +83,12 @@ class Presence:
 def last_seen(session: Session) -> datetime | None:
     """Return when any worker was last seen; None when there is none."""
     return session.scalar(select_(func.max(Worker.seen_at)))
+
+
+def alive(session: Session, now: datetime, host: str | None = None) -> Sequence[Worker]:
+    """Return the workers that were seen lately, on all machines or on one, by how long they have worked."""
+    wanted = select_(Worker).where(Worker.seen_at > now - ALIVE_WITHIN).order_by(Worker.since, Worker.id)
+    return session.scalars(wanted if host is None else wanted.where(Worker.host == host)).all()
 
 
 class Bell:

@@ -9,6 +9,8 @@ from sqlalchemy.types import Interval
 
 from .base import Base, Code, Instant, Json, one_of
 
+WAITING = "state IN ('queued', 'running')"
+
 
 class Job(Base):
     """Long work, run by a worker."""
@@ -18,6 +20,8 @@ class Job(Base):
         one_of("state", "queued", "running", "done", "failed", "dead", "cancelled"),
         CheckConstraint("progress BETWEEN 0 AND 1", name="progress_range"),
         Index("ix_job_state_run_after", "state", "run_after"),
+        Index("ix_job_waiting", "priority", "created_by", "run_after", "created_at", postgresql_where=text(WAITING)),
+        Index("ix_job_served", "created_by", "heartbeat"),
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)
     kind: Mapped[str]

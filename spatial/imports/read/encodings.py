@@ -16,6 +16,8 @@ from spatial.imports.read.model import Chunk, Encoding
 from spatial.personal import is_personal_name
 
 GB = frozenset({"gb2312", "gbk", "gb18030"})  # each a superset of the one before; files are seldom exact about which
+# of names, of programs: they make characters that are none, or take hours over a megabyte
+OF_NO_FILE = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape", "utf-7"})
 WESTERN = frozenset({"cp1252", "cp437", "cp850", "iso8859-1"})
 GUESSES = ("utf-8", "gb18030")
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -29,11 +31,13 @@ Blocks = Callable[[], Iterable[bytes]]
 def canonical(name: str) -> str:
     """Return the name of a text encoding as Python has it, GB 18030 for its subsets; else an `InputError`."""
     try:
-        found = codecs.lookup(name.strip())
-        "a".encode(found.name).decode(found.name)  # some codecs are not of text
+        found = codecs.lookup(name.strip()).name
+        "a".encode(found).decode(found)  # some codecs are not of text
     except (LookupError, UnicodeError, TypeError, ValueError):
-        raise invalid("encoding", "encoding-name-unknown", encoding=name[:40]) from None
-    return "gb18030" if found.name in GB else found.name
+        found = ""
+    if not found or found in OF_NO_FILE:
+        raise invalid("encoding", "encoding-name-unknown", encoding=name[:40])
+    return "gb18030" if found in GB else found
 
 
 def blocks_of(path: Path) -> Iterator[bytes]:
