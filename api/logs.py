@@ -19,11 +19,8 @@ from spatial.errors import TwingridError
 from spatial.settings import ROOT, Settings
 
 OURS = ("api", "spatial", "maps", "fixtures", "migrations")
-SILENT = (
-    "py.warnings",
-    "pyogrio",
-    "python_multipart",
-)  # they quote from files, whose faults are told to whoever sent them
+# they quote from files, whose faults are told to whoever sent them
+SILENT = ("py.warnings", "pyogrio", "python_multipart")
 TOLD = "told"  # extra of a record: more fields of its line
 FRAMES = 5  # of the code, innermost, for each error
 

@@ -14,6 +14,7 @@ from spatial.paging import Page, Paged, by_time, paged
 from spatial.tables import Job
 
 BELL = "twingrid_job"  # the channel on which idle workers listen
+WAITING = ("queued", "running")
 ENDED = ("done", "failed", "dead", "cancelled")
 RETRIED = ("failed", "dead", "cancelled")
 TIME_LIMIT = timedelta(hours=1)
@@ -118,7 +119,7 @@ def retire(session: Session, *, oldest: datetime) -> int:
 
 def _require_room(session: Session, actor: str, priority: int) -> None:
     """Refuse to queue for whoever has very many jobs waiting."""
-    theirs = (Job.created_by == actor, Job.priority == priority, Job.state.in_(("queued", "running")))
+    theirs = (Job.created_by == actor, Job.priority == priority, Job.state.in_(WAITING))
     waiting = select(Job.id).where(*theirs).limit(MOST_WAITING).subquery()
     if session.scalar(select(func.count()).select_from(waiting)) == MOST_WAITING:
         raise TooMany("too-many-jobs", retry_after_s=LATER_S, most=MOST_WAITING)

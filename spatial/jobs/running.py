@@ -16,6 +16,7 @@ from spatial import access
 from spatial.db import Database
 from spatial.errors import Busy, Conflict, Denied, InputError, NotFound, TwingridError
 from spatial.jobs.model import Cancelled, Handler, Held, Progress, TooLong
+from spatial.jobs.queue import WAITING
 from spatial.jobs.rules import back_off
 from spatial.jobs.watch import Watch
 from spatial.tables import Job
@@ -62,7 +63,7 @@ def _take(effect: Session, handlers: Mapping[str, Handler], now: datetime) -> Jo
         lock = func.pg_try_advisory_xact_lock(func.hashtextextended(str(job_id), 0))
         if effect.scalar(select(lock)):
             job = effect.get(Job, job_id)  # another worker may have ended it, or put it off, before we held its lock
-            if job is not None and job.state in {"queued", "running"} and job.run_after <= now:
+            if job is not None and job.state in WAITING and job.run_after <= now:
                 return job
     return None
 
