@@ -1,15 +1,15 @@
 """Units and the links between them, as of an instant."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import starmap
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import shapely
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import ColumnElement, Select, any_, case, func, literal, or_, select, true
+from sqlalchemy import ColumnElement, Select, any_, case, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 from sqlalchemy.types import BigInteger
@@ -17,7 +17,9 @@ from sqlalchemy.types import BigInteger
 from spatial.history import Moment, Reading, ends, in_force, lasting
 from spatial.paging import Page, Paged, paged
 from spatial.tables import Unit, UnitLink, UnitVersion
+from spatial.tables.base import Recorded
 
+Row = TypeVar("Row")
 PARENT_LINKS = ("command", "administers")
 
 
@@ -73,9 +75,6 @@ class UnitTree:
         return tuple(self.units[server] for server in ids if server in self.units)
 
 
-Ids = Collection[int] | None  # none: all
-
-
 class UnitNamed(NamedTuple):
     """What a unit is called over a time."""
 
@@ -127,9 +126,9 @@ def units(source: Units, reading: Reading, unit_ids: Collection[int]) -> dict[in
     return {row.unit.id: row.unit for row in reading.current(source.units(unit_ids))}
 
 
-def among(column: InstrumentedAttribute[Any], ids: Ids) -> ColumnElement[bool]:
+def among(column: InstrumentedAttribute[Any], ids: Collection[int]) -> ColumnElement[bool]:
     """Return the condition that an id is one of some; as an array, for which one statement serves any number."""
-    return true() if ids is None else column == any_(literal(list(ids), ARRAY(BigInteger)))
+    return column == any_(literal(list(ids), ARRAY(BigInteger)))
 
 
 class StoredUnits:
@@ -140,16 +139,12 @@ class StoredUnits:
         self.moment = moment
         self._linked: dict[int, list[Link]] = {}
 
-    def units(self, ids: Ids) -> list[UnitNamed]:
+    def units(self, ids: Collection[int]) -> list[UnitNamed]:
         """Return what some units are called."""
         version = UnitVersion
-        wanted = select(
-            version.unit_id, version.code, version.name, version.kind, version.contacts, *ends(version.valid)
-        ).where(among(version.unit_id, ids), lasting(version, "valid", self.moment))
-        return [
-            UnitNamed(UnitRef(row.unit_id, row.code, row.name, row.kind, row.contacts), row.since, row.until)
-            for row in self.session.execute(wanted)
-        ]
+        columns = (version.unit_id, version.code, version.name, version.kind, version.contacts)
+        wanted = select(*columns, *ends(version.valid))
+        return self._of(_unit_named, wanted, version, version.unit_id, ids)
 
     def links(self, ids: Collection[int]) -> list[Link]:
         """Return the links of some units up the tree, and those of the units that serve them, by unit."""
@@ -157,12 +152,10 @@ class StoredUnits:
         if missing:  # with the links of all that are or will be above them, at once
             found = self._links(self._above(missing))
             reached = {*missing, *(link.to_unit_id for link in found)}
-            self._linked |= {unit_id: [] for unit_id in reached} | linked(found)
-        return [link for unit_id in ids for link in self._linked.get(unit_id, ())]
-
-    def all_links(self) -> dict[int, list[Link]]:
-        """Return the links of every unit up the tree, and those of the units that serve it."""
-        return linked(self._links(None))
+            self._linked |= {unit_id: [] for unit_id in reached}
+            for link in found:
+                self._linked[link.to_unit_id if link.kind == "serves" else link.unit_id].append(link)
+        return [link for unit_id in ids for link in self._linked[unit_id]]
 
     def _above(self, ids: Collection[int]) -> Select[int]:
         start = select(UnitVersion.unit_id).where(among(UnitVersion.unit_id, ids)).distinct()
@@ -174,26 +167,36 @@ class StoredUnits:
         )
         return select(found.union(parents).c.unit_id)
 
-    def _links(self, unit_ids: Select[int] | None) -> list[Link]:
-        of_units = (
-            UnitLink.kind.in_((*PARENT_LINKS, "serves"))
-            if unit_ids is None
-            else or_(
-                UnitLink.kind.in_(PARENT_LINKS) & UnitLink.unit_id.in_(unit_ids),
-                (UnitLink.kind == "serves") & UnitLink.to_unit_id.in_(unit_ids),
-            )
+    def _links(self, unit_ids: Select[int]) -> list[Link]:
+        of_units = or_(
+            UnitLink.kind.in_(PARENT_LINKS) & UnitLink.unit_id.in_(unit_ids),
+            (UnitLink.kind == "serves") & UnitLink.to_unit_id.in_(unit_ids),
         )
         wanted = select(UnitLink.unit_id, UnitLink.to_unit_id, UnitLink.kind, *ends(UnitLink.valid))
         known_links = wanted.where(of_units, lasting(UnitLink, "valid", self.moment))
-        return list(starmap(Link, self.session.execute(known_links.order_by(UnitLink.unit_id, UnitLink.valid))))
+        return self._rows(Link, known_links.order_by(UnitLink.unit_id, UnitLink.valid))
+
+    def _of(
+        self,
+        kind: Callable[..., Row],
+        wanted: Select[*tuple[Any, ...]],
+        table: type[Recorded],
+        column: InstrumentedAttribute[Any],
+        ids: Collection[int],
+        span: str = "valid",
+    ) -> list[Row]:
+        """Return the rows of some ids that are in force at the moment or later, as values of a kind."""
+        if not ids:
+            return []
+        return self._rows(kind, wanted.where(among(column, ids), lasting(table, span, self.moment)))
+
+    def _rows(self, kind: Callable[..., Row], wanted: Select[*tuple[Any, ...]]) -> list[Row]:
+        return list(starmap(kind, self.session.execute(wanted)))
 
 
-def linked(links: Iterable[Link]) -> dict[int, list[Link]]:
-    """Return links by the unit whose they are: the lower of the two, and of those that serve, the served."""
-    found: dict[int, list[Link]] = defaultdict(list)
-    for link in links:
-        found[link.to_unit_id if link.kind == "serves" else link.unit_id].append(link)
-    return found
+def _unit_named(*about: Any) -> UnitNamed:
+    *unit, since, until = about
+    return UnitNamed(UnitRef(*unit), since, until)
 
 
 def unit_rows(

@@ -24,6 +24,8 @@ def duties(
     Of grids whose people are not seen their units are named alone. Unless `soon`, no later shifts are read, and what is
     said of the next change means nothing.
     """
+    if not grids:
+        return {}
     reading = Reading(at)
     own = [one for one in grids if source.sees_people_of(one.unit_id)]
     chains = gather.chains(source, reading, {one.layer_id for one in own})

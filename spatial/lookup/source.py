@@ -20,7 +20,6 @@ class LayerRow(NamedTuple):
     code: str
     title: Texts
     kind: str  # tiling, free
-    is_public: bool
 
 
 class FaultRow(NamedTuple):

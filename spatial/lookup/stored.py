@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -52,8 +53,7 @@ class StoredFacts(StoredRoster):
 
     def layers(self) -> list[LayerRow]:
         """Return all layers in their order."""
-        is_public = Layer.visibility == "public"
-        wanted = select(Layer.id, Layer.code, Layer.title, Layer.kind, is_public).order_by(Layer.position, Layer.code)
+        wanted = select(Layer.id, Layer.code, Layer.title, Layer.kind).order_by(Layer.position, Layer.code)
         return self._rows(LayerRow, wanted)
 
     def holding(self, spot: Spot) -> list[Candidate]:
@@ -72,7 +72,7 @@ class StoredFacts(StoredRoster):
         wanted = _grids().where(self._in_force(), GridVersion.layer_id == layer_id).order_by(by_distance).limit(1)
         return next(iter(self._candidates(wanted)), None)
 
-    def next_redraw(self, layer_id: int) -> Any:
+    def next_redraw(self, layer_id: int) -> datetime | None:
         """Return when the next grid of a layer begins or ends."""
         bounds = (func.lower(GridVersion.valid), func.upper(GridVersion.valid))
         wanted = select(*(func.min(bound).filter(bound > self.moment.at) for bound in bounds)).where(
@@ -122,10 +122,6 @@ class StoredFacts(StoredRoster):
         """Return the grids in force of some layers."""
         of_layers = GridVersion.layer_id.in_([layer.id for layer in layers])
         return self._candidates(_grids().where(self._in_force(), of_layers))
-
-    def all_grids(self) -> list[Candidate]:
-        """Return the grids of all layers that are in force or will be."""
-        return self._candidates(_grids().where(self._lasting()))
 
     def _lasting(self) -> ColumnElement[bool]:
         return lasting(GridVersion, "valid", self.moment)

@@ -72,9 +72,7 @@ def on_shift(roster: Roster, reading: Reading, subjects: Subjects, until: dateti
         return []
     covers.sort(key=attrgetter("shift_id"))
     shifts = [list(of_shift) for _, of_shift in groupby(covers, key=attrgetter("shift_id"))]
-    teams = _teams(roster, reading, {one.team_id for one, *_ in shifts if one.team_id})
-    alone = _officers(roster, reading, {one.officer_id for one, *_ in shifts if one.officer_id})
-    leaves = _leaves(roster, reading, alone.keys() | {one.id for team in teams.values() for one in team.members})
+    people, teams, leaves = _staff(roster, reading, [one for one, *_ in shifts])
     wholes = {whole for one, *_ in shifts for whole in (one.shift_id, one.parent) if whole}
     absences = defaultdict(list)
     for row in reading.lasting(roster.absences(wholes)):
@@ -82,7 +80,7 @@ def on_shift(roster: Roster, reading: Reading, subjects: Subjects, until: dateti
     found = []
     for of_shift in shifts:
         one = of_shift[0]
-        who = alone.get(one.officer_id) if one.officer_id else teams.get(one.team_id or 0)
+        who = people.get(one.officer_id) if one.officer_id else teams.get(one.team_id or 0)
         absent = [*absences[one.shift_id], *(absences[one.parent] if one.parent else ())]
         if who is None or any(begun(row, reading.at) for row in absent):
             continue
@@ -93,6 +91,23 @@ def on_shift(roster: Roster, reading: Reading, subjects: Subjects, until: dateti
     return found
 
 
+def _staff(
+    roster: Roster, reading: Reading, shifts: Sequence[CoverRow]
+) -> tuple[dict[int, OfficerRef], dict[int, TeamRef], Mapping[int, Sequence[AwayRow]]]:
+    """Return the people and the teams of some shifts, and the leaves of all of them."""
+    alone = {one.officer_id for one in shifts if one.officer_id}
+    team_ids = {one.team_id for one in shifts if one.team_id}
+    members = reading.current(roster.members(team_ids))
+    people = _officers(roster, reading, alone | {row.officer_id for row in members})
+    leaves = _leaves(roster, reading, people)
+    crews: dict[int, list[OfficerRef]] = defaultdict(list)
+    for row in members:
+        officer = people.get(row.officer_id)
+        if officer and _here(officer, leaves, reading.at):
+            crews[row.team_id].append(officer)
+    return people, _teams(roster, reading, team_ids, crews), leaves
+
+
 def _on_shift(covers: Sequence[CoverRow], who: OfficerRef | TeamRef, ends: Iterable[datetime | None]) -> OnShift:
     until = min((end for end in ends if end is not None), default=None)
     grids = {row.grid_id: row.cover_until for row in covers if row.grid_id is not None}
@@ -101,27 +116,19 @@ def _on_shift(covers: Sequence[CoverRow], who: OfficerRef | TeamRef, ends: Itera
 
 
 def _officers(roster: Roster, reading: Reading, ids: Collection[int]) -> dict[int, OfficerRef]:
-    rows = reading.current(roster.officers(ids)) if ids else []
-    of_units = units(roster, reading, {row.unit_id for row in rows}) if rows else {}
+    rows = reading.current(roster.officers(ids))
+    of_units = units(roster, reading, {row.unit_id for row in rows})
     return {
         row.id: OfficerRef(row.id, row.number, row.name, row.kind, of_units.get(row.unit_id), row.duty_phone)
         for row in rows
     }
 
 
-def _teams(roster: Roster, reading: Reading, ids: Collection[int]) -> dict[int, TeamRef]:
+def _teams(
+    roster: Roster, reading: Reading, ids: Collection[int], crews: Mapping[int, Sequence[OfficerRef]]
+) -> dict[int, TeamRef]:
     """Return teams with those of their members who are not on leave."""
-    if not ids:
-        return {}
     rows = reading.current(roster.teams(ids))
-    members = reading.current(roster.members(ids))
-    people = _officers(roster, reading, {row.officer_id for row in members})
-    leaves = _leaves(roster, reading, people)
-    crews: dict[int, list[OfficerRef]] = defaultdict(list)
-    for row in members:
-        officer = people.get(row.officer_id)
-        if officer and _here(officer, leaves, reading.at):
-            crews[row.team_id].append(officer)
     of_units = units(roster, reading, {row.unit_id for row in rows})
     return {
         row.id: TeamRef(
@@ -133,7 +140,7 @@ def _teams(roster: Roster, reading: Reading, ids: Collection[int]) -> dict[int, 
             radio_group=row.radio_group,
             vehicle=row.vehicle,
             unit=of_units.get(row.unit_id),
-            members=tuple(sorted(crews[row.id], key=attrgetter("number"))),
+            members=tuple(sorted(crews.get(row.id, ()), key=attrgetter("number"))),
         )
         for row in rows
     }
@@ -142,7 +149,7 @@ def _teams(roster: Roster, reading: Reading, ids: Collection[int]) -> dict[int, 
 def _leaves(roster: Roster, reading: Reading, officer_ids: Collection[int]) -> Mapping[int, Sequence[AwayRow]]:
     """Return the leaves of some officers that are not over, soonest first."""
     found: dict[int, list[AwayRow]] = defaultdict(list)
-    for row in reading.lasting(roster.leaves(officer_ids)) if officer_ids else ():
+    for row in reading.lasting(roster.leaves(officer_ids)):
         found[row.officer_id].append(row)
     for of_officer in found.values():
         of_officer.sort(key=lambda row: (row.since is not None, row.since))

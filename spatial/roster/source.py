@@ -78,7 +78,6 @@ class CoverRow(NamedTuple):
     shift_id: int
     kind: str
     parent: int | None
-    shift_unit_id: int  # on whose roster it stands
     officer_id: int | None
     team_id: int | None
     shift_until: datetime | None
@@ -87,15 +86,6 @@ class CoverRow(NamedTuple):
     cover_until: datetime | None
     since: datetime | None
     until: datetime | None
-
-
-class FirstCover(NamedTuple):
-    """When the first cover of a grid or a unit begins after an instant, on the roster of one unit."""
-
-    grid_id: int | None
-    unit_id: int | None
-    shift_unit_id: int
-    start: datetime
 
 
 class StepRow(NamedTuple):

@@ -1,12 +1,12 @@
 """The roster as PostGIS holds it."""
 
+from collections.abc import Collection
 from datetime import datetime
-from itertools import starmap
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 
-from spatial.grids.units import Ids, StoredUnits, among
+from spatial.grids.units import StoredUnits, among
 from spatial.history import ends, known, lasting
 from spatial.roster.model import Step
 from spatial.roster.source import (
@@ -14,7 +14,6 @@ from spatial.roster.source import (
     AssignmentRow,
     AwayRow,
     CoverRow,
-    FirstCover,
     MemberRow,
     OfficerRow,
     StepRow,
@@ -41,52 +40,48 @@ ABSENT = ("no_show", "committed", "unreachable")
 class StoredRoster(StoredUnits):
     """Units and roster as PostGIS holds them."""
 
-    def officers(self, ids: Ids) -> list[OfficerRow]:
+    def officers(self, ids: Collection[int]) -> list[OfficerRow]:
         """Return some officers."""
         version = OfficerVersion
         columns = (version.name, version.kind, version.unit_id, version.duty_phone, *ends(version.valid))
         wanted = select(Officer.id, Officer.number, *columns).join(version, version.officer_id == Officer.id)
-        return self._rows(OfficerRow, wanted.where(among(Officer.id, ids), lasting(version, "valid", self.moment)))
+        return self._of(OfficerRow, wanted, version, Officer.id, ids)
 
-    def teams(self, ids: Ids) -> list[TeamRow]:
+    def teams(self, ids: Collection[int]) -> list[TeamRow]:
         """Return some teams."""
         version = TeamVersion
         wanted = select(
             Team.id, Team.code, version.name, version.kind, version.call_sign, version.radio_group, version.vehicle,
             version.unit_id, *ends(version.valid),
         ).join(version, version.team_id == Team.id)  # fmt: skip
-        return self._rows(TeamRow, wanted.where(among(Team.id, ids), lasting(version, "valid", self.moment)))
+        return self._of(TeamRow, wanted, version, Team.id, ids)
 
-    def members(self, team_ids: Ids) -> list[MemberRow]:
+    def members(self, team_ids: Collection[int]) -> list[MemberRow]:
         """Return who is in some teams."""
         wanted = select(TeamMember.team_id, TeamMember.officer_id, *ends(TeamMember.valid))
-        of_teams = (among(TeamMember.team_id, team_ids), lasting(TeamMember, "valid", self.moment))
-        return self._rows(MemberRow, wanted.where(*of_teams))
+        return self._of(MemberRow, wanted, TeamMember, TeamMember.team_id, team_ids)
 
-    def leaves(self, officer_ids: Ids) -> list[AwayRow]:
+    def leaves(self, officer_ids: Collection[int]) -> list[AwayRow]:
         """Return the leaves of some officers."""
         wanted = select(Leave.officer_id, Leave.kind, *ends(Leave.valid))
-        of_officers = (among(Leave.officer_id, officer_ids), lasting(Leave, "valid", self.moment))
-        return self._rows(AwayRow, wanted.where(*of_officers))
+        return self._of(AwayRow, wanted, Leave, Leave.officer_id, officer_ids)
 
-    def absences(self, shift_ids: Ids) -> list[AbsenceRow]:
+    def absences(self, shift_ids: Collection[int]) -> list[AbsenceRow]:
         """Return the absences from some shifts."""
-        wanted = select(DutyEvent.shift_id, *ends(DutyEvent.span))
-        of_shifts = (among(DutyEvent.shift_id, shift_ids), DutyEvent.kind.in_(ABSENT))
-        return self._rows(AbsenceRow, wanted.where(*of_shifts, lasting(DutyEvent, "span", self.moment)))
+        wanted = select(DutyEvent.shift_id, *ends(DutyEvent.span)).where(DutyEvent.kind.in_(ABSENT))
+        return self._of(AbsenceRow, wanted, DutyEvent, DutyEvent.shift_id, shift_ids, span="span")
 
-    def assignments(self, grid_ids: Ids) -> list[AssignmentRow]:
+    def assignments(self, grid_ids: Collection[int]) -> list[AssignmentRow]:
         """Return who is responsible for some grids."""
         wanted = select(Assignment.grid_id, Assignment.role, Assignment.officer_id, *ends(Assignment.valid))
-        of_grids = (among(Assignment.grid_id, grid_ids), lasting(Assignment, "valid", self.moment))
-        return self._rows(AssignmentRow, wanted.where(*of_grids))
+        return self._of(AssignmentRow, wanted, Assignment, Assignment.grid_id, grid_ids)
 
-    def covers(self, grid_ids: Ids, unit_ids: Ids, until: datetime) -> list[CoverRow]:
+    def covers(self, grid_ids: Collection[int], unit_ids: Collection[int], until: datetime) -> list[CoverRow]:
         """Return what covers some grids or units and begins by an instant, by shift."""
         done: Any = func.coalesce(Shift.actual, Shift.planned)
         wanted = (
             select(
-                Shift.id, Shift.kind, Shift.parent_shift, Shift.unit_id, Shift.officer_id, Shift.team_id,
+                Shift.id, Shift.kind, Shift.parent_shift, Shift.officer_id, Shift.team_id,
                 func.upper(done), Cover.grid_id, Cover.unit_id, func.upper(Cover.span), *ends(Cover.span.op("*")(done)),
             )
             .join(Shift, Shift.id == Cover.shift_id)
@@ -99,7 +94,7 @@ class StoredRoster(StoredUnits):
         )  # fmt: skip
         return self._rows(CoverRow, wanted)
 
-    def first_cover(self, grid_ids: Ids, unit_ids: Ids, after: datetime) -> datetime | None:
+    def first_cover(self, grid_ids: Collection[int], unit_ids: Collection[int], after: datetime) -> datetime | None:
         """Return when the first cover of some grids or units begins that begins after an instant."""
         start: Any = func.lower(Cover.span)
         later = (start > after, Cover.span.op("&&")(func.tstzrange(after, None)))
@@ -107,24 +102,10 @@ class StoredRoster(StoredUnits):
         found: datetime | None = self.session.scalar(wanted.where(self._covers(grid_ids, unit_ids), *later))
         return found
 
-    def first_covers(self, after: datetime) -> list[FirstCover]:
-        """Return when the first cover of each grid and unit begins after an instant, by the unit on whose roster."""
-        start: Any = func.lower(Cover.span)
-        subject = (Cover.grid_id, Cover.unit_id, Shift.unit_id)
-        wanted = (
-            select(*subject, func.min(start))
-            .join(Shift, Shift.id == Cover.shift_id)
-            .where(self._covers(None, None), start > after)
-            .group_by(*subject)
-        )
-        return self._rows(FirstCover, wanted)
-
-    def steps(self, layer_ids: Ids) -> list[StepRow]:
+    def steps(self, layer_ids: Collection[int]) -> list[StepRow]:
         """Return the chains of response of some layers, step by step."""
-        wanted = select(ResponseStep, *ends(ResponseStep.valid)).where(
-            among(ResponseStep.layer_id, layer_ids), lasting(ResponseStep, "valid", self.moment)
-        )
-        return [StepRow(step_of(row), since, until) for row, since, until in self.session.execute(wanted)]
+        wanted = select(ResponseStep, *ends(ResponseStep.valid))
+        return self._of(_step_row, wanted, ResponseStep, ResponseStep.layer_id, layer_ids)
 
     def suffices(self) -> list[SufficeRow]:
         """Return the rules by which auxiliaries suffice."""
@@ -136,18 +117,14 @@ class StoredRoster(StoredUnits):
         )
         return self._rows(SufficeRow, wanted)
 
-    def _covers(self, grid_ids: Ids, unit_ids: Ids) -> ColumnElement[bool]:
+    def _covers(self, grid_ids: Collection[int], unit_ids: Collection[int]) -> ColumnElement[bool]:
         told = (known(table, self.moment.known_at) for table in (Shift, Cover))
         subjects = or_(among(Cover.grid_id, grid_ids), among(Cover.unit_id, unit_ids))
         return and_(subjects, Shift.state != "cancelled", *told)
 
-    def _rows(self, kind: Any, wanted: Select[*tuple[Any, ...]]) -> list[Any]:
-        return list(starmap(kind, self.session.execute(wanted)))
 
-
-def step_of(row: ResponseStep) -> Step:
-    """Return a stored step as a value."""
-    return Step(
+def _step_row(row: ResponseStep, since: datetime | None, until: datetime | None) -> StepRow:
+    step = Step(
         layer_id=row.layer_id,
         position=row.position,
         key=row.key,
@@ -160,3 +137,4 @@ def step_of(row: ResponseStep) -> Step:
         teams_only=row.teams_only,
         is_cover=row.is_cover,
     )
+    return StepRow(step, since, until)
