@@ -47,9 +47,10 @@ def caller_of(database: Database, permission: str) -> Caller:
     actor = None
     try:
         with database.read() as session:
-            actor = access.actor_of_token(session, token.get_secret_value(), now())
-            if actor is None:
+            held = access.held_by_token(session, token.get_secret_value(), now())
+            if held is None:
                 raise Unauthenticated("token-refused")
+            actor = held.actor
             return Caller(database, actor, access.reach_of(session, actor, permission))
     except (Denied, Unauthenticated) as error:
         who = actor.name if actor else f"anonymous@{getpass.getuser()}"

@@ -1,9 +1,12 @@
 """The HTTP service: every slice's routes, one error mapping, one rule for what is asked, one for what is answered."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import orjson
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
@@ -44,7 +47,9 @@ from api.tracing import of_app
 from spatial.access import Gate
 from spatial.audit.spool import Spool
 from spatial.db import Database
+from spatial.lookup.live import Live
 from spatial.settings import VERSION, Settings
+from spatial.watch import Watch
 
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
@@ -87,6 +92,17 @@ class Service(FastAPI):
         return Answering(Observing(Sending(app), self.state.metrics))
 
 
+@asynccontextmanager
+async def watching(app: FastAPI) -> AsyncIterator[None]:
+    """Hold what look-ups stand on in memory, and follow the database, as long as the app is served."""
+    watch: Watch = app.state.watch
+    await run_in_threadpool(watch.__enter__)
+    try:
+        yield
+    finally:
+        await run_in_threadpool(watch.__exit__, None, None, None)
+
+
 def for_pages_of(origins: tuple[str, ...], app: ASGIApp) -> ASGIApp:
     """Let pages of other origins ask: with a token, never with cookies."""
     return CORSMiddleware(
@@ -94,7 +110,7 @@ def for_pages_of(origins: tuple[str, ...], app: ASGIApp) -> ASGIApp:
         allow_origins=origins,
         allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
         allow_headers=("Authorization", "Content-Type"),
-        expose_headers=("Content-Language", "ETag", "Location", "Retry-After", "X-Request-ID"),
+        expose_headers=("Content-Language", "ETag", "Location", "Retry-After", "Stale-Since", "X-Request-ID"),
         allow_credentials=False,
     )
 
@@ -108,14 +124,17 @@ def create_app(database: Database, settings: Settings, traces: "TracerProvider |
         docs_url=None,  # served by api.pages, without the internet
         openapi_url=None,  # there, too: made once, as making it for each who asks keeps a processor busy
         redoc_url=None,
+        lifespan=watching,
         redirect_slashes=False,  # an address has one form
         dependencies=[Depends(refuse_malformed), Depends(refuse_cross_site)],
         telemetry=of_app(traces),
     )
     app.state.database = database
-    app.state.gate = Gate(database)
+    app.state.gate = Gate(database, settings.session_idle)
+    app.state.live = Live(database)
+    app.state.watch = Watch(database, app.state.gate.follow, app.state.live.follow)
     app.state.settings = settings
-    app.state.metrics = Metrics(database)
+    app.state.metrics = Metrics(database, app.state.watch)
     app.state.rates = Rates(settings.rate_per_minute)
     app.state.showings = Spool(settings.data_dir)
     errors.install(app)

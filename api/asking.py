@@ -13,7 +13,7 @@ from spatial.errors import Fault, InputError
 ANSWERED_TO = {"/sign-in/oidc/return"}  # an OpenID provider may add what it likes, which is to be ignored
 
 
-def refuse_malformed(request: Request) -> None:
+async def refuse_malformed(request: Request) -> None:
     """Refuse what no route can mean: unknown or repeated parameters, text that is not plain.
 
     A misspelt `at` must not be answered for now, of two longitudes neither is right, and PostgreSQL stores no NUL.

@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 from api.acting import calling
 from api.audit import audit_out, span_asked
 from api.audit_text import show_rows, verdict_out, verdict_text
-from api.deps import get_page
+from api.deps import page_after
 from api.options import DEFAULT_LANGUAGE, Lang
 from api.runtime import open_database
 from api.shapes import listing
@@ -52,7 +52,7 @@ def list_rows(
     span = span_asked(start, until)
     wanted = Wanted(actor, object_, action, span.lower, span.upper)
     with calling("audit") as caller, caller.read() as session:
-        found = listing(audit_rows(session, get_page(limit, cursor), wanted), audit_out)
+        found = listing(audit_rows(session, page_after(limit, cursor), wanted), audit_out)
     if as_json:
         typer.echo(orjson.dumps(found.model_dump(mode="json"), option=orjson.OPT_INDENT_2).decode())
     else:

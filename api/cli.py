@@ -171,7 +171,7 @@ def lookup(
         with caller.read() as session:
             out = answer_out(answer(session, question), lang, phones=False)
     if as_json:
-        typer.echo(orjson.dumps(out.model_dump(mode="json"), option=orjson.OPT_INDENT_2).decode())
+        typer.echo(orjson.dumps(out, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
     else:
         show(out, lang, settings().zone)
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import Cookie, Depends, Header, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from pydantic import WithJsonSchema
 from sqlalchemy.orm import Session
@@ -19,15 +20,17 @@ from api.faults import text_fault
 from maps.texts import LANGUAGES, negotiate
 from spatial import access
 from spatial.access import Actor as Actor_
-from spatial.access import Gate
+from spatial.access import Credential, Gate
 from spatial.audit.spool import Spool
 from spatial.db import Database as Database_
 from spatial.db import Reach
 from spatial.errors import Fault, InputError, Unauthenticated, invalid
 from spatial.history import Moment
+from spatial.lookup.live import Live as Live_
 from spatial.paging import Page as Page_
 from spatial.settings import Settings
 from spatial.time import now, parse_instant
+from spatial.watch import Watch
 
 DEMO_COOKIE = "twingrid_demo"
 LOOPBACK = {"127.0.0.1", "::1"}
@@ -39,13 +42,13 @@ InstantText = Annotated[str, WithJsonSchema({"type": "string", "format": "date-t
 LangText = Annotated[str, WithJsonSchema({"type": "string", "enum": [*LANGUAGES]})]
 
 
-def get_database(request: Request) -> Database_:
+async def get_database(request: Request) -> Database_:
     """Return the app's database."""
     database: Database_ = request.app.state.database
     return database
 
 
-def get_settings(request: Request) -> Settings:
+async def get_settings(request: Request) -> Settings:
     """Return the app's settings."""
     found: Settings = request.app.state.settings
     return found
@@ -55,7 +58,7 @@ Database = Annotated[Database_, Depends(get_database)]
 AppSettings = Annotated[Settings, Depends(get_settings)]
 
 
-def get_language(
+async def get_language(
     config: AppSettings,
     lang: Annotated[LangText | None, Query(description="else by Accept-Language")] = None,
     accept_language: Annotated[str | None, Header(description="what the reader speaks")] = None,
@@ -69,7 +72,7 @@ def get_language(
 Language = Annotated[str, Depends(get_language)]
 
 
-def get_gate(request: Request) -> Gate:
+async def get_gate(request: Request) -> Gate:
     """Return who knows who is asking."""
     gate: Gate = request.app.state.gate
     return gate
@@ -78,7 +81,7 @@ def get_gate(request: Request) -> Gate:
 TheGate = Annotated[Gate, Depends(get_gate)]
 
 
-def identify(
+async def identify(
     request: Request,
     gate: TheGate,
     config: AppSettings,
@@ -88,24 +91,30 @@ def identify(
     """Return who is asking: by a token, by a session, or on loopback one of the demo's principals; none: nobody."""
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
-        actor = gate.of_token(token.strip(), now()) if scheme.lower() == "bearer" else None
+        actor = await _holder(gate, Credential("token", token.strip())) if scheme.lower() == "bearer" else None
         if actor is None:
             rates.refused(request)
             raise Unauthenticated("token-refused")
     else:
-        actor = _by_cookie(request, gate, config, twingrid_demo)
+        actor = await _by_cookie(request, gate, config, twingrid_demo)
     if actor is not None:
         request.state.actor_name = actor.name  # to whom a refusal is put down
         rates.known(request, actor.name)
     return actor
 
 
-def _by_cookie(request: Request, gate: Gate, config: Settings, demo: str | None) -> Actor_ | None:
+async def _by_cookie(request: Request, gate: Gate, config: Settings, demo: str | None) -> Actor_ | None:
     """Return who signed in with this browser; else whom the demo lets it be."""
     secret = request.cookies.get(cookie_name(request))
     if secret is not None:  # once it is over they are nobody, and not suddenly one of the demo's
-        return gate.of_session(secret, now(), config.session_idle)
-    return gate.of_demo(demo or f"demo-{access.DEFAULT_DEMO_ROLE}") if may_demo(request, config) else None
+        return await _holder(gate, Credential("session", secret))
+    named = demo or f"demo-{access.DEFAULT_DEMO_ROLE}"
+    return await _holder(gate, Credential("demo", named)) if may_demo(request, config) else None
+
+
+async def _holder(gate: Gate, credential: Credential) -> Actor_ | None:
+    present = now()
+    return gate.at_hand(credential, present) or await run_in_threadpool(gate.actor, credential, present)
 
 
 MaybeActor = Annotated[Actor_ | None, Depends(identify)]
@@ -126,7 +135,7 @@ class Needs:
     def __init__(self, permission: str) -> None:
         self.permission = permission
 
-    def __call__(
+    async def __call__(
         self,
         request: Request,
         gate: TheGate,
@@ -136,7 +145,11 @@ class Needs:
         if actor is None:
             raise Unauthenticated("token-missing")
         request.state.principal = actor.name  # for the log
-        asking = Asking(actor, self.permission, gate.reach(actor, self.permission))
+        present = now()
+        reach = gate.reach_at_hand(actor, self.permission, present)
+        if reach is None:
+            reach = await run_in_threadpool(gate.reach, actor, self.permission, present)
+        asking = Asking(actor, self.permission, reach)
         request.state.asking = asking
         return asking
 
@@ -144,20 +157,20 @@ class Needs:
 class Open(Needs):
     """What anybody may ask for; with the rights of the service itself, which are to find out who is asking."""
 
-    def __call__(self) -> None:  # type: ignore[override]  # it asks for nothing
+    async def __call__(self) -> None:  # type: ignore[override]  # it asks for nothing
         """Let everybody in."""
 
 
 class OpenHere(Needs):
     """What whoever is on this machine may ask for while the service listens here alone; others need the permission."""
 
-    def __call__(  # type: ignore[override]  # who is here is let in without asking the database, which may be away
+    async def __call__(  # type: ignore[override]  # who is here is let in without asking the database, which may be away
         self, request: Request, gate: TheGate, config: AppSettings
     ) -> None:
         """Let in whoever is here and shows no token, else whoever holds the permission."""
         shown = request.headers.get("authorization")
         if shown is not None or not may_demo(request, config):
-            super().__call__(request, gate, identify(request, gate, config, shown))
+            await super().__call__(request, gate, await identify(request, gate, config, shown))
 
 
 def needs(permission: str) -> Any:
@@ -171,13 +184,13 @@ def permission_of(route: APIRoute) -> str | None:
     return declared[-1] if declared else None
 
 
-def get_asking(request: Request) -> Asking:
+async def get_asking(request: Request) -> Asking:
     """Return who is asking, as the route's declaration found."""
     found: Asking = request.state.asking
     return found
 
 
-def get_actor(asking: Annotated[Asking, Depends(get_asking)]) -> Actor_:
+async def get_actor(asking: Annotated[Asking, Depends(get_asking)]) -> Actor_:
     """Return who is asking."""
     return asking.actor
 
@@ -221,6 +234,24 @@ def _host_name(request: Request) -> str | None:
         return None
 
 
+async def get_live(request: Request) -> Live_:
+    """Return what the process holds in memory."""
+    live: Live_ = request.app.state.live
+    return live
+
+
+Live = Annotated[Live_, Depends(get_live)]
+
+
+async def get_watch(request: Request) -> Watch:
+    """Return what keeps that up to date."""
+    watch: Watch = request.app.state.watch
+    return watch
+
+
+TheWatch = Annotated[Watch, Depends(get_watch)]
+
+
 @dataclass(frozen=True)
 class PhoneBook:
     """Whether this request may show duty phones; asked for once everything is read."""
@@ -228,13 +259,17 @@ class PhoneBook:
     showings: Spool
     asking: Asking
 
+    @property
+    def may_show(self) -> bool:
+        """Whether whoever asks may be shown phones at all."""
+        return self.asking.actor.sees_phones(self.asking.permission)
+
     def opened(self, subject: str) -> bool:
         """Put the showing on record, and return whether it may be: no record, no phones."""
-        actor = self.asking.actor
-        return actor.sees_phones(self.asking.permission) and self.showings.put(actor.name, subject, now())
+        return self.may_show and self.showings.put(self.asking.actor.name, subject, now())
 
 
-def get_phones(request: Request, asking: AskedBy) -> PhoneBook:
+async def get_phones(request: Request, asking: AskedBy) -> PhoneBook:
     """Return the rule on duty phones for whoever is asking."""
     return PhoneBook(request.app.state.showings, asking)
 
@@ -242,7 +277,7 @@ def get_phones(request: Request, asking: AskedBy) -> PhoneBook:
 Phones = Annotated[PhoneBook, Depends(get_phones)]
 
 
-def get_moment(
+async def get_moment(
     database: Database,
     at: Annotated[
         InstantText | None,
@@ -268,18 +303,23 @@ def get_moment(
     if faults:
         raise InputError(faults)
     if found["known_at"] is not None:
-        database.settle(found["known_at"])  # before the route's session sees its first row
+        await run_in_threadpool(database.settle, found["known_at"])  # before the route's session sees its first row
     return Moment(found["at"] or present, found["known_at"])
 
 
 AskedMoment = Annotated[Moment, Depends(get_moment)]
 
 
-def get_page(
+async def get_page(
     limit: Annotated[int, Query(ge=1, le=1000, description="rows in one page")] = 100,
     cursor: Annotated[str | None, Query(description="`next` of the page before", max_length=500)] = None,
 ) -> Page_:
     """Return which page of a list is asked for."""
+    return page_after(limit, cursor)
+
+
+def page_after(limit: int, cursor: str | None) -> Page_:
+    """Return the page after a cursor, or the first."""
     if cursor is None:
         return Page_(limit, None)
     try:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 import migrations
-from api.deps import Database, needs
+from api.deps import Database, TheWatch, needs
 from api.errors import problem_responses
 from spatial import jobs
 from spatial.errors import Busy
@@ -15,7 +15,7 @@ from spatial.time import now
 
 router = APIRouter(tags=["operations"], dependencies=[needs("open")])
 RETRY_AFTER_S = "5"
-NOT_READY = "database away, or schema behind"
+NOT_READY = "schema behind, or database away and nothing held in memory"
 
 
 class HealthOut(BaseModel):
@@ -35,6 +35,10 @@ class ChecksOut(BaseModel):
     wal_archive: Literal["ok", "failing", "off", "unknown"] = Field(
         "unknown", description="whether the database's log of changes is archived; while it fails, the disk fills"
     )
+    memory: Literal["ok", "stale", "empty"] = Field(
+        "empty", description="whether what look-ups are answered from is what the database has"
+    )
+    memory_age_s: float | None = Field(None, description="seconds since that was last seen to be so")
 
 
 class ReadyOut(BaseModel):
@@ -55,19 +59,25 @@ async def health() -> HealthOut:
     summary="Whether the service may be asked",
     responses={**problem_responses(), 503: {**problem_responses()[503], "model": ReadyOut, "description": NOT_READY}},
 )
-def ready(database: Database, response: Response) -> ReadyOut:
-    """Return 200, or 503 while the database is away or behind the code, with each check by name.
+def ready(database: Database, watch: TheWatch, response: Response) -> ReadyOut:
+    """Return 200, or 503 while nothing can be answered, with each check by name.
 
-    Without a worker, or with an archive that fails, the service is degraded, and still 200: look-ups need neither, and
-    a balancer that took away every API because imports wait would turn a nuisance into an outage. `/metrics` tells for
-    how long no worker was seen, and since when nothing was archived.
+    Without a worker, with an archive that fails, or while the database is away and look-ups are answered from memory,
+    the service is degraded, and still 200: a balancer that took away every API because imports wait would turn a
+    nuisance into an outage. `/metrics` tells for how long no worker was seen, since when nothing was archived, and how
+    old what is held in memory is.
     """
     checks = _checks(database)
-    if checks.migrations != "ok":
+    present = now()
+    if watch.seen_at is not None:
+        checks.memory = "stale" if watch.stale_since(present) else "ok"
+        checks.memory_age_s = (present - watch.seen_at).total_seconds()
+    goes_on = checks.database == "away" and watch.seen_at is not None
+    if checks.migrations != "ok" and not goes_on:
         response.status_code = 503
         response.headers["Retry-After"] = RETRY_AFTER_S
         return ReadyOut(status="not-ready", checks=checks)
-    is_well = checks.worker == "ok" and checks.wal_archive != "failing"
+    is_well = checks.worker == "ok" and checks.wal_archive != "failing" and checks.memory == "ok"
     return ReadyOut(status="ok" if is_well else "degraded", checks=checks)
 
 

@@ -1,37 +1,70 @@
 """`GET /lookup`: a place in; responsible, responders and grids out."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+import orjson
+from fastapi import APIRouter, Query, Response
+from fastapi.concurrency import run_in_threadpool
 
-from api.deps import AskedMoment, Language, Phones, ReadSession, needs
+from api.deps import AskedBy, AskedMoment, Asking, Database, Language, Live, Phones, TheWatch, needs
 from api.errors import problem_responses
 from api.lookup_out import AnswerOut, answer_out
 from api.places import read_place
+from spatial.crs import STORED
+from spatial.db import Database as Database_
 from spatial.lookup import stored
-from spatial.lookup.model import Question
+from spatial.lookup.model import Answer, Question
+from spatial.time import now
 
 router = APIRouter(tags=["look-up"], dependencies=[needs("look-up")])
+STALE_SINCE = "Stale-Since"
+TOLD: dict[str, Any] = {
+    STALE_SINCE: {
+        "description": "while the database is away: as of when the answer is known to be true",
+        "schema": {"type": "string", "format": "date-time"},
+    }
+}
+WIDE_M = 200.0  # about so large a circle so much may lie that others would have to wait
 
 
 @router.get(
     "/lookup",
     summary="Whose is this place, who is on duty there, when does that change",
-    responses=problem_responses(404),
+    response_model=AnswerOut,
+    responses={200: {"headers": TOLD}, **problem_responses(404)},
 )
-def lookup(
-    session: ReadSession,
+async def lookup(
+    asking: AskedBy,
+    database: Database,
+    live: Live,
+    watch: TheWatch,
     phones: Phones,
     moment: AskedMoment,
     lang: Language,
     lon: Annotated[float, Query(allow_inf_nan=False, description="longitude, or x in `crs`", examples=[120.27])],
     lat: Annotated[float, Query(allow_inf_nan=False, description="latitude, or y in `crs`", examples=[30.3])],
-    crs: Annotated[str, Query(max_length=4000, description="EPSG code, WKT, PROJ string, gcj02 or bd09")] = "EPSG:4490",
+    crs: Annotated[str, Query(max_length=4000, description="EPSG code, WKT, PROJ string, gcj02 or bd09")] = STORED,
     accuracy_m: Annotated[float, Query(ge=0, le=10_000, allow_inf_nan=False, description="how well it is known")] = 1.0,
     layer: Annotated[list[str] | None, Query(description="codes of layers; default all")] = None,
-) -> AnswerOut:
+) -> Response:
     """Return, per layer, the owning grid, who is responsible, who responds now and in which order, and the border."""
-    place = read_place(lon, lat, crs)
-    layers = tuple(layer) if layer else None
-    answer = stored.answer(session, Question(*place, moment.at, moment.known_at, accuracy_m, layers))
-    return answer_out(answer, lang, phones=phones.opened(f"lookup/{place[0]},{place[1]}"))
+    place = read_place(lon, lat) if crs == STORED else await run_in_threadpool(read_place, lon, lat, crs)
+    question = Question(*place, moment.at, moment.known_at, accuracy_m, tuple(layer) if layer else None)
+    present = now()
+    view = live.view(asking.reach, moment.at) if moment.known_at is None else None
+    if view is None:
+        answer = await run_in_threadpool(_of_database, database, asking, question)
+    elif accuracy_m <= WIDE_M:
+        answer = view.answer(question, present)
+    else:
+        answer = await run_in_threadpool(view.answer, question, present)
+    shown = phones.may_show and await run_in_threadpool(phones.opened, f"lookup/{place[0]},{place[1]}")
+    body = orjson.dumps(answer_out(answer, lang, phones=shown), option=orjson.OPT_UTC_Z)
+    stale_since = watch.stale_since(present) if view else None
+    headers = {STALE_SINCE: stale_since.isoformat()} if stale_since else None
+    return Response(body, headers=headers, media_type="application/json")
+
+
+def _of_database(database: Database_, asking: Asking, question: Question) -> Answer:
+    with database.read(asking.reach) as session:
+        return stored.answer(session, question)

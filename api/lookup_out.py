@@ -1,8 +1,10 @@
 """The shape of a look-up's answer."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from maps.texts import say
 from spatial.grids.units import UnitRef
@@ -10,18 +12,20 @@ from spatial.lookup.model import Answer, Beyond, GridRef, LayerAnswer
 from spatial.roster.model import Assigned, OfficerRef, Responder, StepOutcome, TeamRef
 
 
-class UnitOut(BaseModel):
+@dataclass(slots=True, kw_only=True)
+class UnitOut:
     """A unit; `desk`, `phone` and `radio` are those of its desk."""
 
     code: str
     name: str
-    kind: str = Field(examples=["station"])
+    kind: Annotated[str, Field(examples=["station"])]
     desk: str | None = None
     phone: str | None = None
     radio: str | None = None
 
 
-class GridOut(BaseModel):
+@dataclass(slots=True, kw_only=True)
+class GridOut:
     """A grid as of the instant asked for."""
 
     code: str
@@ -31,7 +35,8 @@ class GridOut(BaseModel):
     in_force_until: datetime | None
 
 
-class BeyondOut(BaseModel):
+@dataclass(slots=True, kw_only=True)
+class BeyondOut:
     """Another grid of the layer near the place."""
 
     code: str
@@ -40,7 +45,8 @@ class BeyondOut(BaseModel):
     overlaps: bool
 
 
-class OfficerOut(BaseModel):
+@dataclass(slots=True, kw_only=True)
+class OfficerOut:
     """An officer; the duty phone is shown to dispatchers, and each showing is recorded."""
 
     number: str
@@ -50,21 +56,23 @@ class OfficerOut(BaseModel):
     duty_phone: str | None
 
 
-class ResponsibleOut(BaseModel):
+@dataclass(slots=True, kw_only=True)
+class ResponsibleOut:
     """Who is responsible for the grid, on duty or not."""
 
-    role: str = Field(description="lead, deputy or assist")
+    role: Annotated[str, Field(description="lead, deputy or assist")]
     officer: OfficerOut
-    away: str | None = Field(description="the kind of leave the officer is on")
+    away: Annotated[str | None, Field(description="the kind of leave the officer is on")]
     until: datetime | None
 
 
-class ResponderOut(BaseModel):
+@dataclass(slots=True, kw_only=True)
+class ResponderOut:
     """Who answers: an officer, a team or a desk."""
 
-    kind: str = Field(description="officer, team or desk")
+    kind: Annotated[str, Field(description="officer, team or desk")]
     name: str
-    number: str | None = Field(description="officer number or team code")
+    number: Annotated[str | None, Field(description="officer number or team code")]
     call_sign: str | None
     radio: str | None
     vehicle: str | None
@@ -76,7 +84,8 @@ class ResponderOut(BaseModel):
     members: list[OfficerOut]
 
 
-class StepOut(BaseModel):
+@dataclass(slots=True, kw_only=True)
+class StepOut:
     """One step of the chain of response, with its outcome and the reason for it."""
 
     step: str
@@ -84,31 +93,35 @@ class StepOut(BaseModel):
     is_cover: bool
     unit: str | None
     outcome: str
-    reason: str = Field(description="the outcome as a sentence")
+    reason: Annotated[str, Field(description="the outcome as a sentence")]
     responders: list[ResponderOut]
 
 
-class LayerOut(BaseModel):
+@dataclass(slots=True, kw_only=True)
+class LayerOut:
     """What one layer says of the place."""
 
     layer: str
     title: str
-    status: str = Field(description="owned, overlap, gap, outside, empty or hidden")
+    status: Annotated[str, Field(description="owned, overlap, gap, outside, empty or hidden")]
     grid: GridOut | None
-    units: list[UnitOut] = Field(description="the grid's unit, then those above it")
-    serving: list[UnitOut] = Field(description="units of other trees that serve one of them")
+    units: Annotated[list[UnitOut], Field(description="the grid's unit, then those above it")]
+    serving: Annotated[list[UnitOut], Field(description="units of other trees that serve one of them")]
     on_boundary: bool
     near_border: bool
     edge_m: float | None
     beyond: list[BeyondOut]
     responsible: list[ResponsibleOut]
-    on_duty: bool | None = Field(description="whether anybody covers the grid now; null: not shown to whoever asks")
-    responds_now: str | None = Field(description="the step of the chain to call first")
+    on_duty: Annotated[
+        bool | None, Field(description="whether anybody covers the grid now; null: not shown to whoever asks")
+    ]
+    responds_now: Annotated[str | None, Field(description="the step of the chain to call first")]
     chain: list[StepOut]
-    warnings: list[str] = Field(description="what must not be overlooked, as sentences")
+    warnings: Annotated[list[str], Field(description="what must not be overlooked, as sentences")]
 
 
-class PlaceOut(BaseModel):
+@dataclass(slots=True, kw_only=True)
+class PlaceOut:
     """The place that was answered for, in CGCS2000 degrees."""
 
     lon: float
@@ -116,14 +129,15 @@ class PlaceOut(BaseModel):
     accuracy_m: float
 
 
-class AnswerOut(BaseModel):
+@dataclass(slots=True, kw_only=True)
+class AnswerOut:
     """What all layers say of the place."""
 
     place: PlaceOut
     at: datetime
     known_at: datetime | None
-    next_change_at: datetime | None = Field(description="first instant at which any of this may change")
-    versions: dict[str, int] = Field(description="newest version of each domain the answer stands on")
+    next_change_at: Annotated[datetime | None, Field(description="first instant at which any of this may change")]
+    versions: Annotated[dict[str, int], Field(description="newest version of each domain the answer stands on")]
     layers: list[LayerOut]
 
 
@@ -146,7 +160,7 @@ def _layer(one: LayerAnswer, lang: str, phones: bool) -> LayerOut:
         layer=one.layer,
         title=one.title[lang],
         status=one.status,
-        grid=one.grid and _grid(one.grid),
+        grid=_grid(one.grid) if one.grid else None,
         units=[unit_out(unit) for unit in one.units],
         serving=[unit_out(unit) for unit in one.serving],
         on_boundary=one.on_boundary,
@@ -229,17 +243,28 @@ def _step(outcome: StepOutcome, lang: str, phones: bool) -> StepOut:
 
 def _responder(one: Responder, phones: bool) -> ResponderOut:
     who = one.who
-    base = {"name": who.name, "shift": one.shift_kind, "on_duty": one.on_duty, "until": one.until}
-    none = dict.fromkeys(("number", "call_sign", "radio", "vehicle", "phone"))
+    found = ResponderOut(
+        kind="desk",
+        name=who.name,
+        number=None,
+        call_sign=None,
+        radio=None,
+        vehicle=None,
+        phone=None,
+        unit=who.name if isinstance(who, UnitRef) else _name(who.unit),
+        shift=one.shift_kind,
+        on_duty=one.on_duty,
+        until=one.until,
+        members=[],
+    )
     match who:
         case OfficerRef():
-            own = {"number": who.number, "phone": who.duty_phone if phones else None}
-            return ResponderOut(kind="officer", unit=_name(who.unit), members=[], **base, **(none | own))
+            found.kind, found.number, found.phone = "officer", who.number, who.duty_phone if phones else None
         case TeamRef():
-            own = {"number": who.code, "call_sign": who.call_sign, "radio": who.radio_group, "vehicle": who.vehicle}
-            members = [_officer(member, phones) for member in who.members]
-            return ResponderOut(kind="team", unit=_name(who.unit), members=members, **base, **(none | own))
+            found.kind, found.number, found.call_sign = "team", who.code, who.call_sign
+            found.radio, found.vehicle = who.radio_group, who.vehicle
+            found.members = [_officer(member, phones) for member in who.members]
         case UnitRef():
-            own = {"radio": who.contacts.get("radio"), "phone": who.contacts.get("phone")}
-            desk = base | {"name": who.contacts.get("desk", who.name)}
-            return ResponderOut(kind="desk", unit=who.name, members=[], **desk, **(none | own))
+            found.name = who.contacts.get("desk", who.name)
+            found.radio, found.phone = who.contacts.get("radio"), who.contacts.get("phone")
+    return found

@@ -23,6 +23,7 @@ from spatial.db import MOST_CONNECTIONS, Database
 from spatial.errors import Busy
 from spatial.operations import Archiving, Figures, figures
 from spatial.time import now
+from spatial.watch import Watch
 
 router = APIRouter(tags=["operations"])
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -32,7 +33,7 @@ TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"examp
 class Metrics:
     """What a process counts, and looks up when it is asked."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, watch: Watch) -> None:
         self.registry = CollectorRegistry()
         labels = ("method", "route", "status")
         words = "Seconds until a request was answered, by the template of its route"
@@ -40,9 +41,27 @@ class Metrics:
         words = "Requests that are being answered"
         self.in_flight = Gauge("twingrid_requests_in_flight", words, registry=self.registry)
         self.registry.register(Deployment(database))
+        self.registry.register(Memory(watch))
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
+
+
+class Memory(Collector):
+    """How old what look-ups are answered from is."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def describe(self) -> list[GaugeMetricFamily]:
+        """Return nothing: before the first time there is nothing to tell."""
+        return []
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield its age."""
+        if self._watch.seen_at is not None:
+            words = "Seconds since what is held in memory was last seen to be what the database has"
+            yield GaugeMetricFamily("twingrid_memory_age_seconds", words, (now() - self._watch.seen_at).total_seconds())
 
 
 class Deployment(Collector):

@@ -77,7 +77,7 @@ def home(
 def _at_home(gate: Gate, actor: Actor, lang: str) -> tuple[list[Figure], tuple[float, float] | None]:
     """Return the figures of the home page, and a place to ask about."""
     moment = Moment(now())
-    with gate.database.read(gate.reach(actor, "duty.read")) as session:
+    with gate.database.read(gate.reach(actor, "duty.read", moment.at)) as session:
         return _figures(session, moment, lang), example_place(session, moment)
 
 

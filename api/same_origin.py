@@ -11,7 +11,7 @@ SAFE = {"GET", "HEAD", "OPTIONS"}
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-def refuse_cross_site(request: Request) -> None:
+async def refuse_cross_site(request: Request) -> None:
     """Refuse what a browser was made to send by a page of another origin.
 
     Browsers add cookies, and on loopback visitors are let in without any; a bearer token nobody adds by accident.

@@ -65,12 +65,12 @@ def sign_in(
 ) -> Response:
     """Open a session for the holder of a token, and go on; or say that the token opens nothing."""
     given = token.strip()
-    actor = access.actor_of_token(session, given, now())
-    if actor is None:
+    held = access.held_by_token(session, given, now())
+    if held is None:
         rates.refused(request)
         sessions.refuse_sign_in(session, "token", "token-refused")
         return show_form(config, lang, then, say("fault.token-refused", lang), status=401)
-    return let_in(request, session, config, actor.name, "token", then, token=given)
+    return let_in(request, session, config, held.actor.name, "token", then, token=given)
 
 
 @router.post("/sign-out", summary="Sign out", status_code=303, response_class=Response, responses=problem_responses())
@@ -79,7 +79,7 @@ def sign_out(request: Request, session: WriteSession, gate: TheGate) -> Response
     response = RedirectResponse(SIGN_IN, 303)
     if secret := request.cookies.get(cookie_name(request)):
         sessions.close_session(session, secret)
-        gate.forget_session(secret)
+        gate.forget(access.Credential("session", secret))
         drop_cookie(request, response)
     return response
 

@@ -86,6 +86,10 @@ def make_engine(url: str, *, role: str | None = None) -> Engine:
         connect_args={
             "application_name": "twingrid",
             "connect_timeout": 10,
+            "keepalives_idle": 10,  # a server that went without a word is given up on after a while
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 20_000,
             "options": f"{options} -c role={role}" if role else options,
         },
     )

@@ -384,6 +384,7 @@ def test_alive_and_ready(client: TestClient) -> None:
     """The service says that it is alive, and that it is ready, though degraded as no worker is there."""
     assert client.get("/health").json() == {"status": "ok"}
     checks = {"database": "ok", "migrations": "ok", "worker": "missing", "wal_archive": "off"}
+    checks |= {"memory": "empty", "memory_age_s": None}
     assert client.get("/ready").json() == {"status": "degraded", "checks": checks}
 
 

@@ -17,7 +17,10 @@ from spatial.errors import NotFound
 from spatial.geometry import GRS80
 from spatial.history import Moment
 from spatial.lookup import stored
+from spatial.lookup.memory import View
 from spatial.lookup.model import Answer, LayerAnswer, Question
+from spatial.lookup.sight import Sight
+from spatial.lookup.snapshot import Snapshot
 from spatial.time import now, since
 from tests.build import CELL, HOUR, LAT, LON, T0, World, build, cell, middle
 
@@ -33,9 +36,13 @@ def make(database: Database, fill: Callable[[World, Ids], None]) -> Ids:
 
 
 def answer(database: Database, lon: float, lat: float, at: datetime = T0 + HOUR, **more: Any) -> Answer:
-    """Ask of a place."""
+    """Ask PostGIS of a place, and see that memory says the same."""
+    question = Question(lon, lat, at, **more)
     with database.read() as session:
-        return stored.answer(session, Question(lon, lat, at, **more))
+        found = stored.answer(session, question)
+        if question.known_at is None:
+            assert View(Snapshot.read(session, at), Sight()).answer(question, at) == found
+        return found
 
 
 def police(database: Database, lon: float, lat: float, at: datetime = T0 + HOUR, **more: Any) -> LayerAnswer:

@@ -134,6 +134,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WHERE own.unit_id = ANY (scope_ids('units')) AND own.valid @> now() AND upper_inf(own.recorded)
 $$;
 
+-- Whether a shape touches one of those grids. Not asked of the area: side by side they are no valid polygon.
+CREATE FUNCTION touches_scope(shape geometry) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM grid_version AS own
+                   WHERE ST_Intersects(own.geom, shape) AND own.unit_id = ANY (scope_ids('units'))
+                     AND own.valid @> now() AND upper_inf(own.recorded))
+$$;
+
 -- In which layers a place lies in a grid that somebody does not see: so that it is not called no man's land.
 CREATE FUNCTION hidden_layers(place geometry, instant timestamptz, known_at timestamptz) RETURNS SETOF bigint
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -194,7 +202,7 @@ BEGIN
          some_layer || ' AND (' || own || ' OR grid_id = ANY ((SELECT scope_ids(''rim''))::bigint[])
                          OR layer_id = ANY ((SELECT public_layers())::bigint[]))', some_layer),
         ('override', some_layer || ' AND ' || format(seen, 'grid', 'override.grid_id'), some_layer),
-        ('finding', all_layers || ' AND ' || format(here, 'geom'), all_layers),
+        ('finding', all_layers || ' AND touches_scope(geom)', all_layers),
         ('lineage', format(seen, 'grid', 'lineage.pred_id') || ' OR ' || format(seen, 'grid', 'lineage.succ_id'),
          format(seen, 'grid', 'lineage.pred_id') || ' OR ' || format(seen, 'grid', 'lineage.succ_id')),
         ('unit', 'id = ANY ((SELECT scope_ids(''named''))::bigint[])', NULL),
@@ -246,11 +254,11 @@ ALTER FUNCTION drop_incident_months(timestamptz) SECURITY DEFINER SET search_pat
 ALTER FUNCTION refresh_statistics() SECURITY DEFINER SET search_path = public, pg_temp;
 REVOKE EXECUTE ON FUNCTION open_version(text), ensure_incident_months(timestamptz, timestamptz),
     drop_incident_months(timestamptz), refresh_statistics(), watch_incidents(regclass), scope_of(bigint[]), scope_area(),
-    hidden_layers(geometry, timestamptz, timestamptz), units_called(bigint[]), bind_subject(text, text) FROM PUBLIC;
+    touches_scope(geometry), hidden_layers(geometry, timestamptz, timestamptz), units_called(bigint[]), bind_subject(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION bind_subject(text, text) TO twingrid_api;
 GRANT EXECUTE ON FUNCTION units_called(bigint[]) TO twingrid_api, twingrid_security;
 GRANT EXECUTE ON FUNCTION scope_of(bigint[]) TO twingrid_api;
-GRANT EXECUTE ON FUNCTION scope_area() TO twingrid_scoped;
+GRANT EXECUTE ON FUNCTION scope_area(), touches_scope(geometry) TO twingrid_scoped;
 GRANT EXECUTE ON FUNCTION hidden_layers(geometry, timestamptz, timestamptz) TO twingrid_scoped;
 GRANT EXECUTE ON FUNCTION open_version(text) TO twingrid_whole, twingrid_worker, twingrid_system, twingrid_security;
 GRANT EXECUTE ON FUNCTION ensure_incident_months(timestamptz, timestamptz) TO twingrid_whole, twingrid_worker;

@@ -1,15 +1,15 @@
 """Who is asking, and what they may see and do."""
 
-from spatial.access.gate import Gate
+from spatial.access.gate import Credential, Gate
 from spatial.access.principals import (
     DEFAULT_DEMO_ROLE,
     actor_named,
-    actor_of_token,
     demo_principals,
+    held_by_token,
     operator,
     record_refusal,
 )
-from spatial.access.rules import DUTY_PHONE, OPEN, PERMISSIONS, SIGNED_IN, Actor, Grant
+from spatial.access.rules import DUTY_PHONE, OPEN, PERMISSIONS, SIGNED_IN, WHOLE, Actor, Grant
 from spatial.access.scopes import reach_of
 from spatial.access.service import add_principal, issue_token
 
@@ -19,13 +19,15 @@ __all__ = [
     "OPEN",
     "PERMISSIONS",
     "SIGNED_IN",
+    "WHOLE",
     "Actor",
+    "Credential",
     "Gate",
     "Grant",
     "actor_named",
-    "actor_of_token",
     "add_principal",
     "demo_principals",
+    "held_by_token",
     "issue_token",
     "operator",
     "reach_of",

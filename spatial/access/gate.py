@@ -1,87 +1,186 @@
-"""Who is asking and how far they reach, remembered for so short a time that what is revoked is gone at once."""
+"""Who is asking and how far they reach, held in memory so that a request waits for no database.
+
+What is revoked is gone within two seconds: what is held is trusted for that long after it was last seen to be what the
+database has. While the database is away nothing can be revoked, and who was let in goes on being let in.
+"""
 
 import threading
-from collections.abc import Callable, Hashable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Generic, Literal, TypeVar
 
-from cachetools import TTLCache
-
-from spatial.access.principals import actor_named, actor_of_token, digest
-from spatial.access.rules import Actor
+from spatial.access.principals import Held, actor_named, demo_principals, digest, held_by_token, held_by_tokens
+from spatial.access.rules import OPEN, SIGNED_IN, Actor
 from spatial.access.scopes import reach_of
 from spatial.access.sessions import signed_in, touch_session
-from spatial.db import Database, Reach
+from spatial.db import Database, Reach, versions
+from spatial.errors import Busy
 
-Found = TypeVar("Found")
-ACTOR_FOR_S = 1.0  # a token that is revoked opens nothing two seconds later, in any process
-REACH_FOR_S = 30.0  # units move in the tree by decision, and grants by the day
+Value = TypeVar("Value")
+ACTOR_FOR = timedelta(seconds=1)  # so that a token or session that is revoked opens nothing two seconds later
+REACH_FOR = timedelta(seconds=30)  # units move in the tree by decision, and grants by the day
 NOTED_AFTER = timedelta(minutes=1)  # since a session's use was noted last: not every request writes
 MOST_REMEMBERED = 10_000
+
+
+@dataclass(frozen=True)
+class Credential:
+    """What somebody shows: a bearer token, the secret of a browser's session, or the name of one of the demo's."""
+
+    kind: Literal["token", "session", "demo"]
+    shown: str = field(repr=False)
+
+    @property
+    def key(self) -> Hashable:
+        """What it is remembered by: never the secret."""
+        return self.shown if self.kind == "demo" else (self.kind, digest(self.shown))
+
+
+class Remembered(Generic[Value]):
+    """The values that were asked for last, each with the instant; safe for many threads."""
+
+    def __init__(self, good_for: timedelta) -> None:
+        self._good_for = good_for
+        self._values: OrderedDict[Hashable, tuple[Value, datetime]] = OrderedDict()
+        self._turn = threading.Lock()
+
+    def fresh(self, key: Hashable, now: datetime) -> Value | None:
+        """Return a value that was asked for just now."""
+        found = self._values.get(key)
+        return found[0] if found and now - found[1] < self._good_for else None
+
+    def last(self, key: Hashable) -> Value | None:
+        """Return a value, whenever it was asked for."""
+        found = self._values.get(key)
+        return found[0] if found else None
+
+    def put(self, key: Hashable, value: Value, now: datetime) -> None:
+        """Remember a value."""
+        with self._turn:
+            self._values.pop(key, None)
+            self._values[key] = value, now
+            if len(self._values) > MOST_REMEMBERED:
+                self._values.popitem(last=False)
+
+    def drop(self, key: Hashable) -> None:
+        """Remember a value no more."""
+        with self._turn:
+            self._values.pop(key, None)
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """All tokens and the demo's principals, at a version of access, as of when they were seen to be so."""
+
+    version: int
+    seen_at: datetime
+    held: Mapping[Hashable, Held]
 
 
 class Gate:
     """The principals of a database as they ask; safe for many threads."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, session_idle: timedelta) -> None:
         self.database = database
-        self._actors: TTLCache[Hashable, Actor] = TTLCache(MOST_REMEMBERED, ACTOR_FOR_S)
-        self._reaches: TTLCache[Hashable, Reach | None] = TTLCache(MOST_REMEMBERED, REACH_FOR_S)
-        self._turn = threading.Lock()
+        self._session_idle = session_idle
+        self._keys: _Keys | None = None
+        self._holders: Remembered[Held] = Remembered(ACTOR_FOR)
+        self._reaches: Remembered[Reach] = Remembered(REACH_FOR)
 
-    def of_token(self, token: str, now: datetime) -> Actor | None:
-        """Return the principal of a bearer token; none when it is unknown, expired or revoked."""
-        key = ("token", digest(token))
-        return self._actor(key, lambda: self._ask_token(token, now))
-
-    def of_session(self, secret: str, now: datetime, idle: timedelta) -> Actor | None:
-        """Return who signed in with a browser; none when the session was ended or is over. Its use is noted."""
-        return self._actor(("session", digest(secret)), lambda: self._ask_session(secret, now, idle))
-
-    def forget_session(self, secret: str) -> None:
-        """Remember a session no more, once it was ended here."""
-        with self._turn:
-            self._actors.pop(("session", digest(secret)), None)
-
-    def of_demo(self, name: str) -> Actor | None:
-        """Return a principal of the demo."""
-        return self._actor(("demo", name), lambda: self._ask_demo(name))
-
-    def reach(self, actor: Actor, permission: str) -> Reach | None:
-        """Return how far an actor reaches with a permission, or raise `Denied`."""
-        key = (actor.name, actor.grants, permission)
-        with self._turn:
-            if key in self._reaches:
-                return self._reaches[key]
+    def follow(self, now: datetime) -> None:
+        """Read all tokens, if anything about access has changed."""
+        keys = self._keys
         with self.database.read() as session:
-            found = reach_of(session, actor, permission)
-        with self._turn:
-            self._reaches[key] = found
-        return found
+            version = versions(session)["access"]
+            if keys is not None and keys.version == version:
+                held = keys.held
+            else:
+                demo = {actor.name: Held(actor, None) for actor in demo_principals(session)}
+                held = demo | {("token", sha256): one for sha256, one in held_by_tokens(session, now).items()}
+        self._keys = _Keys(version, now, held)
 
-    def _actor(self, key: Hashable, ask: Callable[[], Actor | None]) -> Actor | None:
-        """Return who is remembered, or else asked for; that there is nobody is not remembered."""
-        with self._turn:
-            found = self._actors.get(key)
+    def at_hand(self, credential: Credential, now: datetime) -> Actor | None:
+        """Return whom a credential is known to be of, without asking the database."""
+        keys = self._keys
+        found = keys.held.get(credential.key) if keys and now - keys.seen_at < ACTOR_FOR * 2 else None
+        return _holder(found or self._holders.fresh(credential.key, now), now)
+
+    def actor(self, credential: Credential, now: datetime) -> Actor | None:
+        """Return whose a credential is; none when it is unknown, expired or revoked, or its session is over."""
+        actor = self.at_hand(credential, now)
+        if actor is not None:
+            return actor
+        try:
+            found = self._ask(credential, now)
+        except Busy:
+            keys = self._keys
+            last = self._holders.last(credential.key) or (keys.held.get(credential.key) if keys else None)
+            actor = _holder(last, now)
+            if actor is None:
+                raise
+            return actor
         if found is None:
-            found = ask()
-            if found is not None:
-                with self._turn:
-                    self._actors[key] = found
+            self._holders.drop(credential.key)
+        else:
+            self._holders.put(credential.key, found, now)
+        return _holder(found, now)
+
+    def forget(self, credential: Credential) -> None:
+        """Remember a session no more, once it was ended here."""
+        self._holders.drop(credential.key)
+
+    def reach_at_hand(self, actor: Actor, permission: str, now: datetime) -> Reach | None:
+        """Return how far an actor is known to reach with a permission; none: the database is to be asked."""
+        return self._reaches.fresh((actor.name, actor.grants, permission), now)
+
+    def reach(self, actor: Actor, permission: str, now: datetime) -> Reach | None:
+        """Return how far an actor reaches with a permission, or raise `Denied`; none for what asks for no role."""
+        if permission in (OPEN, SIGNED_IN):
+            return None
+        key = (actor.name, actor.grants, permission)
+        found = self._reaches.fresh(key, now)
+        if found is not None:
+            return found
+        try:
+            with self.database.read() as session:
+                found = reach_of(session, actor, permission)
+        except Busy:
+            found = self._reaches.last(key)
+            if found is None:
+                raise
+            return found
+        if found is not None:
+            self._reaches.put(key, found, now)
         return found
 
-    def _ask_token(self, token: str, now: datetime) -> Actor | None:
-        with self.database.read() as session:
-            return actor_of_token(session, token, now)
+    def _ask(self, credential: Credential, now: datetime) -> Held | None:
+        ask: Mapping[str, Callable[[str, datetime], Held | None]] = {
+            "token": self._ask_token, "session": self._ask_session, "demo": self._ask_demo
+        }  # fmt: skip
+        return ask[credential.kind](credential.shown, now)
 
-    def _ask_session(self, secret: str, now: datetime, idle: timedelta) -> Actor | None:
+    def _ask_token(self, token: str, now: datetime) -> Held | None:
+        with self.database.read() as session:
+            return held_by_token(session, token, now)
+
+    def _ask_session(self, secret: str, now: datetime) -> Held | None:
+        idle = self._session_idle
         with self.database.read() as session:
             found = signed_in(session, secret, now, idle)
-        if found is not None and found.used_at < now - min(NOTED_AFTER, idle / 2):
+        if found is None:
+            return None
+        if found.used_at < now - min(NOTED_AFTER, idle / 2):
             with self.database.write() as session:
                 touch_session(session, secret, now)
-        return found.actor if found else None
+        return Held(found.actor, min(found.expires_at, now + idle))
 
-    def _ask_demo(self, name: str) -> Actor | None:
+    def _ask_demo(self, name: str, _now: datetime) -> Held | None:
         with self.database.read() as session:
-            return actor_named(session, name, demo_only=True)
+            actor = actor_named(session, name, demo_only=True)
+        return Held(actor, None) if actor else None
+
+
+def _holder(held: Held | None, now: datetime) -> Actor | None:
+    return held.actor if held and (held.until is None or held.until > now) else None

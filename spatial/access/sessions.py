@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from spatial import audit
@@ -18,10 +18,11 @@ NOBODY = "nobody"  # whose sign-in was refused
 
 @dataclass(frozen=True)
 class SignedIn:
-    """Whose session it is, and when it was last used."""
+    """Whose session it is, when it was last used, and when it is over."""
 
     actor: Actor
     used_at: datetime
+    expires_at: datetime
 
 
 def open_session(
@@ -65,12 +66,12 @@ def signed_in(session: Session, secret: str, now: datetime, idle: timedelta) -> 
     lives = (BrowserSession.expires_at > now, BrowserSession.used_at > now - idle, Principal.disabled_at.is_(None))
     token_holds = Token.revoked_at.is_(None) & (Token.expires_at > now)
     found = session.execute(
-        select(Principal, BrowserSession.used_at)
+        select(Principal, BrowserSession.used_at, func.least(BrowserSession.expires_at, Token.expires_at).label("ends"))
         .join(BrowserSession, BrowserSession.principal_id == Principal.id)
         .outerjoin(Token, Token.id == BrowserSession.token_id)
         .where(BrowserSession.sha256 == digest(secret), *lives, or_(BrowserSession.token_id.is_(None), token_holds))
     ).one_or_none()
-    return SignedIn(actor_of(session, found.Principal), found.used_at) if found else None
+    return SignedIn(actor_of(session, found.Principal), found.used_at, found.ends) if found else None
 
 
 def touch_session(session: Session, secret: str, now: datetime) -> None:

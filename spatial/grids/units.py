@@ -20,6 +20,7 @@ from spatial.tables import Unit, UnitLink, UnitVersion
 from spatial.tables.base import Recorded
 
 Row = TypeVar("Row")
+Ids = Collection[int] | None  # None: all there are
 PARENT_LINKS = ("command", "administers")
 
 
@@ -131,6 +132,14 @@ def among(column: InstrumentedAttribute[Any], ids: Collection[int]) -> ColumnEle
     return column == any_(literal(list(ids), ARRAY(BigInteger)))
 
 
+def by_linked(links: Iterable[Link]) -> dict[int, list[Link]]:
+    """Return links by the unit they lead up from, and those of a server by the unit it serves."""
+    found: dict[int, list[Link]] = defaultdict(list)
+    for link in links:
+        found[link.to_unit_id if link.kind == "serves" else link.unit_id].append(link)
+    return found
+
+
 class StoredUnits:
     """The units as PostGIS holds them."""
 
@@ -139,7 +148,7 @@ class StoredUnits:
         self.moment = moment
         self._linked: dict[int, list[Link]] = {}
 
-    def units(self, ids: Collection[int]) -> list[UnitNamed]:
+    def units(self, ids: Ids) -> list[UnitNamed]:
         """Return what some units are called."""
         version = UnitVersion
         columns = (version.unit_id, version.code, version.name, version.kind, version.contacts)
@@ -152,10 +161,12 @@ class StoredUnits:
         if missing:  # with the links of all that are or will be above them, at once
             found = self._links(self._above(missing))
             reached = {*missing, *(link.to_unit_id for link in found)}
-            self._linked |= {unit_id: [] for unit_id in reached}
-            for link in found:
-                self._linked[link.to_unit_id if link.kind == "serves" else link.unit_id].append(link)
+            self._linked |= {unit_id: [] for unit_id in reached} | by_linked(found)
         return [link for unit_id in ids for link in self._linked[unit_id]]
+
+    def all_links(self) -> dict[int, list[Link]]:
+        """Return the links of all units, by the unit that `links` finds them for."""
+        return by_linked(self._links(select(Unit.id)))
 
     def _above(self, ids: Collection[int]) -> Select[int]:
         start = select(UnitVersion.unit_id).where(among(UnitVersion.unit_id, ids)).distinct()
@@ -182,13 +193,14 @@ class StoredUnits:
         wanted: Select[*tuple[Any, ...]],
         table: type[Recorded],
         column: InstrumentedAttribute[Any],
-        ids: Collection[int],
+        ids: Ids,
         span: str = "valid",
     ) -> list[Row]:
         """Return the rows of some ids that are in force at the moment or later, as values of a kind."""
-        if not ids:
-            return []
-        return self._rows(kind, wanted.where(among(column, ids), lasting(table, span, self.moment)))
+        lasts = lasting(table, span, self.moment)
+        if ids is None:
+            return self._rows(kind, wanted.where(lasts))
+        return self._rows(kind, wanted.where(among(column, ids), lasts)) if ids else []
 
     def _rows(self, kind: Callable[..., Row], wanted: Select[*tuple[Any, ...]]) -> list[Row]:
         return list(starmap(kind, self.session.execute(wanted)))

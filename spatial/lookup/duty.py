@@ -1,6 +1,6 @@
 """Whose some grids are, and who is there: from whatever holds the roster. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -29,14 +29,15 @@ def duties(
     reading = Reading(at)
     own = [one for one in grids if source.sees_people_of(one.unit_id)]
     chains = gather.chains(source, reading, {one.layer_id for one in own})
-    tree = unit_tree(source, reading, {one.unit_id for one in grids if one.unit_id})
+    own_tree = unit_tree(source, reading, _units(own))
+    tree = own_tree if len(own) == len(grids) else unit_tree(source, reading, _units(grids))
     asking = {one.grid.id for one in own if _asks_neighbours(chains.get(one.layer_id, ()))}
     beside: dict[int, dict[int, int | None]] = {}
     for row in reading.current(source.neighbours(asking) if asking else ()):
         beside.setdefault(row.grid_id, {})[row.other_id] = row.unit_id
     units_beside = {unit_id for others in beside.values() for unit_id in others.values() if unit_id}
     grid_ids = {one.grid.id for one in own}
-    subjects = Subjects(grid_ids.union(*beside.values()), tree.units.keys() | units_beside)
+    subjects = Subjects(grid_ids.union(*beside.values()), own_tree.units.keys() | units_beside)
     horizon = at + SOON if soon else at
     assigned = gather.assigned(source, reading, grid_ids)
     on_shift = gather.on_shift(source, reading, subjects, horizon) if own else []
@@ -56,6 +57,10 @@ def duties(
         responsible = tuple(assigned.get(one.grid.id, ()))
         found[one.grid.id] = GridDuty(units, tree.serving(units), responsible, response, reading.next_change)
     return found
+
+
+def _units(grids: Iterable[Candidate]) -> set[int]:
+    return {one.unit_id for one in grids if one.unit_id is not None}
 
 
 def _asks_neighbours(chain: Sequence[Step]) -> bool:

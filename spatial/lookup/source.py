@@ -20,6 +20,7 @@ class LayerRow(NamedTuple):
     code: str
     title: Texts
     kind: str  # tiling, free
+    is_public: bool  # whether whoever sees the layer sees all grids of it
 
 
 class FaultRow(NamedTuple):
@@ -75,7 +76,7 @@ class Source(Roster, Protocol):
         """Return the grids of all layers that contain a place or touch it."""
 
     def about(self, spot: Spot, layer_id: int, radius_m: float) -> Iterable[Candidate]:
-        """Return the grids of a layer whose boxes come within some metres of a place."""
+        """Return the grids of a layer that come into the box about a circle of some metres about a place."""
 
     def nearest(self, spot: Spot, layer_id: int) -> Candidate | None:
         """Return the grid in force that is nearest in degrees: a first guess at the nearest in metres."""

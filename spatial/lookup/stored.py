@@ -7,10 +7,12 @@ from functools import cached_property
 from typing import Any
 
 import shapely
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session, aliased
 
-from spatial.db import reach_in, versions
+from spatial.db import reach_in
+from spatial.db import versions as stored_versions
 from spatial.geometry import Plane
 from spatial.grids.about import plane as stored_plane
 from spatial.history import Moment, ends, in_force, known, lasting
@@ -23,6 +25,7 @@ from spatial.roster.stored import StoredRoster
 from spatial.settings import settings
 from spatial.tables import SRID, Finding, GridVersion, Layer
 
+STANDS_ON = ("areas", "duty")  # domains
 HOLES = ("gap", "uncovered", "overlap", "sliver")
 METRES_PER_DEGREE = 110_500.0  # a little less than anywhere, so that boxes are a little too large
 
@@ -48,22 +51,22 @@ class StoredFacts(StoredRoster):
 
     @cached_property
     def versions(self) -> Mapping[str, int]:
-        """The newest version of each domain."""
+        """The newest version of each domain among the facts."""
         return versions(self.session, self.moment.known_at)
 
     def layers(self) -> list[LayerRow]:
         """Return all layers in their order."""
-        wanted = select(Layer.id, Layer.code, Layer.title, Layer.kind).order_by(Layer.position, Layer.code)
-        return self._rows(LayerRow, wanted)
+        wanted = select(Layer.id, Layer.code, Layer.title, Layer.kind, Layer.visibility == "public")
+        return self._rows(LayerRow, wanted.order_by(Layer.position, Layer.code))
 
     def holding(self, spot: Spot) -> list[Candidate]:
         """Return the grids of all layers that contain a place or touch it."""
         return self._candidates(_grids().where(self._lasting(), func.ST_Intersects(GridVersion.geom, _point(spot))))
 
     def about(self, spot: Spot, layer_id: int, radius_m: float) -> list[Candidate]:
-        """Return the grids of a layer whose boxes come within some metres of a place."""
+        """Return the grids of a layer that come into the box about a circle of some metres about a place."""
         box = func.ST_Expand(_point(spot), *box_degrees(spot.lat, radius_m))
-        near = (GridVersion.layer_id == layer_id, GridVersion.geom.op("&&")(box))
+        near = (GridVersion.layer_id == layer_id, func.ST_Intersects(GridVersion.geom, box))
         return self._candidates(_grids().where(self._lasting(), *near))
 
     def nearest(self, spot: Spot, layer_id: int) -> Candidate | None:
@@ -83,14 +86,7 @@ class StoredFacts(StoredRoster):
 
     def faults(self, spot: Spot) -> list[FaultRow]:
         """Return the recorded gaps and overlaps in which a place lies."""
-        columns = (Finding.layer_id, Finding.kind, Finding.area_m2, Finding.grids, *ends(Finding.valid))
-        wanted = select(*columns).where(
-            Finding.layer_id.is_not(None),
-            Finding.kind.in_(HOLES),
-            lasting(Finding, "valid", self.moment),
-            func.ST_Intersects(Finding.geom, _point(spot)),
-        )
-        return self._rows(FaultRow, wanted.order_by(Finding.id))
+        return self._rows(FaultRow, self._faults().where(func.ST_Intersects(Finding.geom, _point(spot))))
 
     def hidden_layers(self, spot: Spot) -> Collection[int]:
         """Return the layers in which a place lies in a grid that whoever asks does not see."""
@@ -123,6 +119,21 @@ class StoredFacts(StoredRoster):
         of_layers = GridVersion.layer_id.in_([layer.id for layer in layers])
         return self._candidates(_grids().where(self._in_force(), of_layers))
 
+    def all_grids(self) -> list[Candidate]:
+        """Return all grids in force or to come."""
+        return self._candidates(_grids().where(self._lasting()))
+
+    def all_faults(self) -> list[tuple[FaultRow, BaseGeometry]]:
+        """Return all recorded gaps and overlaps, and where they are."""
+        rows = self.session.execute(self._faults().add_columns(func.ST_AsBinary(Finding.geom))).all()
+        return [(FaultRow(*fault), shapely.from_wkb(bytes(wkb))) for *fault, wkb in rows]
+
+    def _faults(self) -> Select[Any]:
+        columns: tuple[Any, ...] = (Finding.layer_id, Finding.kind, Finding.area_m2, Finding.grids)
+        of_layers = (Finding.layer_id.is_not(None), Finding.kind.in_(HOLES))
+        wanted = select(*columns, *ends(Finding.valid)).where(*of_layers, lasting(Finding, "valid", self.moment))
+        return wanted.order_by(Finding.id)
+
     def _lasting(self) -> ColumnElement[bool]:
         return lasting(GridVersion, "valid", self.moment)
 
@@ -142,6 +153,12 @@ class StoredFacts(StoredRoster):
             )
             for row, shape in zip(rows, shapes, strict=True)
         ]
+
+
+def versions(session: Session, known_at: datetime | None = None) -> dict[str, int]:
+    """Return the newest version of each domain that look-ups stand on, or the newest that was known at an instant."""
+    found = stored_versions(session, known_at)
+    return {domain: found[domain] for domain in STANDS_ON}
 
 
 def box_degrees(lat: float, radius_m: float) -> tuple[float, float]:

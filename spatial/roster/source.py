@@ -55,9 +55,10 @@ class AwayRow(NamedTuple):
 
 
 class AbsenceRow(NamedTuple):
-    """A time of a shift at which whoever is on it is not there, or committed elsewhere."""
+    """A time of a shift at which whoever is on it is not there, or committed elsewhere; the shift is one of a unit."""
 
     shift_id: int
+    of_unit_id: int
     since: datetime | None
     until: datetime | None
 
@@ -73,9 +74,10 @@ class AssignmentRow(NamedTuple):
 
 
 class CoverRow(NamedTuple):
-    """A grid or a unit that a shift covers, over what they share of time: the cover and the shift as it was done."""
+    """A grid or a unit that a unit's shift covers, over what cover and shift, as it was done, share of time."""
 
     shift_id: int
+    of_unit_id: int
     kind: str
     parent: int | None
     officer_id: int | None
@@ -86,6 +88,15 @@ class CoverRow(NamedTuple):
     cover_until: datetime | None
     since: datetime | None
     until: datetime | None
+
+
+class FirstCover(NamedTuple):
+    """When a grid or a unit is first covered by shifts of a unit, after some instant."""
+
+    grid_id: int | None
+    unit_id: int | None
+    of_unit_id: int
+    start: datetime
 
 
 class StepRow(NamedTuple):

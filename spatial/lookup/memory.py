@@ -1,0 +1,254 @@
+"""The facts of a look-up as a snapshot holds them, and as far as whoever asks sees: the only reader of snapshots."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+import numpy as np
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from spatial.geometry import Plane
+from spatial.grids.units import Link, UnitNamed
+from spatial.history import Lasting, begun
+from spatial.lookup.ask import ask
+from spatial.lookup.duty import duties
+from spatial.lookup.model import Answer, Candidate, Question
+from spatial.lookup.rules import Spot
+from spatial.lookup.sight import Sight
+from spatial.lookup.snapshot import GridTable, Snapshot, of_ids
+from spatial.lookup.source import FaultRow, GridDuty, LayerRow, NeighbourRow
+from spatial.lookup.stored import box_degrees
+from spatial.roster.source import (
+    AbsenceRow,
+    AssignmentRow,
+    AwayRow,
+    CoverRow,
+    MemberRow,
+    OfficerRow,
+    StepRow,
+    SufficeRow,
+    TeamRow,
+)
+from spatial.settings import settings
+
+
+@dataclass(frozen=True)
+class View:
+    """A snapshot as somebody sees it, and what was worked out for them: the duty of grids, with its first instant."""
+
+    snapshot: Snapshot
+    sight: Sight
+    duties: dict[tuple[int, datetime | None], tuple[datetime, GridDuty]] = field(default_factory=dict)
+
+    def answer(self, question: Question, now: datetime) -> Answer:
+        """Return what every layer asked for says of a place, at an instant that the snapshot holds."""
+        return ask(MemoryFacts(self, question.at, now), question)
+
+
+class MemoryFacts:
+    """Facts as of an instant, as far as is seen now."""
+
+    def __init__(self, view: View, at: datetime, now: datetime) -> None:
+        self._areas, self._duty = view.snapshot.areas, view.snapshot.duty
+        self._sight, self._worked_out = view.sight, view.duties
+        self._at, self._now = at, now
+        self.versions: Mapping[str, int] = view.snapshot.versions
+
+    # Areas ------------------------------------------------------------------------------------------------------------
+
+    @property
+    def plane(self) -> Plane:
+        """The deployment's plane."""
+        return self._areas.plane
+
+    def layers(self) -> list[LayerRow]:
+        """Return all layers in their order."""
+        return [row for row in self._areas.layers if self._sight.has_layer(row.id)]
+
+    def holding(self, spot: Spot) -> Iterator[Candidate]:
+        """Return the grids of all layers that contain a place or touch it."""
+        for table in self._areas.grids.values():
+            yield from self._seen(table, table.tree.query(spot.point, predicate="intersects"))
+
+    def about(self, spot: Spot, layer_id: int, radius_m: float) -> Iterable[Candidate]:
+        """Return the grids of a layer that come into the box about a circle of some metres about a place."""
+        table = self._areas.grids.get(layer_id)
+        if table is None:
+            return ()
+        dx, dy = box_degrees(spot.lat, radius_m)
+        box = shapely.box(spot.lon - dx, spot.lat - dy, spot.lon + dx, spot.lat + dy)
+        return self._seen(table, table.tree.query(box, predicate="intersects"))
+
+    def nearest(self, spot: Spot, layer_id: int) -> Candidate | None:
+        """Return the grid in force that is nearest in degrees: a first guess at the nearest in metres."""
+        table = self._areas.grids.get(layer_id)
+        if table is None:
+            return None
+        first = table.grids[int(table.tree.nearest(spot.point))]
+        if _in_force(first, self._at) and self._sees(first):
+            return first
+        others = [one for one in table.grids if _in_force(one, self._at) and self._sees(one)]
+        away = shapely.distance(np.array([one.shape for one in others], dtype=object), spot.point)
+        return others[int(np.argmin(away))] if others else None
+
+    def next_redraw(self, layer_id: int) -> datetime | None:
+        """Return when the next grid of a layer begins or ends."""
+        table = self._areas.grids.get(layer_id)
+        if table is None:
+            return None
+        if self._sight.units is None:
+            return table.next_redraw(self._at)
+        bounds = (bound for one in table.grids if self._sees(one) for bound in (one.since, one.until))
+        return min((bound for bound in bounds if bound is not None and bound > self._at), default=None)
+
+    def faults(self, spot: Spot) -> list[FaultRow]:
+        """Return the recorded gaps and overlaps in which a place lies."""
+        there = np.sort(self._areas.fault_tree.query(spot.point, predicate="intersects"))
+        return [self._areas.faults[place] for place in there if self._sees_fault(place)]
+
+    def hidden_layers(self, spot: Spot) -> Collection[int]:
+        """Return the layers in which a place lies in a grid that whoever asks does not see."""
+        if self._sight.units is None:
+            return ()
+        hidden = set()
+        for layer_id, table in self._areas.grids.items():
+            there = (table.grids[place] for place in table.tree.query(spot.point, predicate="intersects"))
+            if any(_in_force(one, self._at) and not self._shown(one) for one in there):
+                hidden.add(layer_id)
+        return hidden
+
+    def sees_people_of(self, unit_id: int | None) -> bool:
+        """Whether whoever asks sees the people of a unit: of neighbours only the grids are seen."""
+        return self._sight.owns(unit_id)
+
+    def neighbours(self, grid_ids: Collection[int]) -> Iterator[NeighbourRow]:
+        """Return the grids that touch some grids, as these are then."""
+        for table in self._areas.grids.values():
+            for grid in of_ids(table.by_grid, grid_ids):
+                if _in_force(grid, self._at) and self._sees(grid):
+                    for other in self._seen(table, table.tree.query(grid.shape, predicate="intersects")):
+                        if other.grid.id != grid.grid.id:
+                            yield NeighbourRow(grid.grid.id, other.grid.id, other.unit_id, other.since, other.until)
+
+    def units(self, ids: Collection[int]) -> list[UnitNamed]:
+        """Return what some units are called."""
+        return [row for row in of_ids(self._areas.units, ids) if self._sight.names(row.unit.id)]
+
+    def links(self, ids: Collection[int]) -> list[Link]:
+        """Return the links of some units up the tree, and those of the units that serve them, by unit."""
+        names = self._sight.names
+        return [row for row in of_ids(self._areas.links, ids) if names(row.unit_id) and names(row.to_unit_id)]
+
+    def steps(self, layer_ids: Collection[int]) -> list[StepRow]:
+        """Return the chains of response of some layers, step by step."""
+        return [row for row in of_ids(self._areas.steps, layer_ids) if self._sight.has_layer(row.step.layer_id)]
+
+    # Duty -------------------------------------------------------------------------------------------------------------
+
+    def officers(self, ids: Collection[int]) -> list[OfficerRow]:
+        """Return some officers."""
+        return [row for row in of_ids(self._duty.officers, ids) if self._sight.knows(row.id, row.unit_id)]
+
+    def teams(self, ids: Collection[int]) -> list[TeamRow]:
+        """Return some teams."""
+        return [row for row in of_ids(self._duty.teams, ids) if self._sight.owns(row.unit_id)]
+
+    def members(self, team_ids: Collection[int]) -> list[MemberRow]:
+        """Return who is in some teams."""
+        seen = [one for one in team_ids if self._sight.owns_any(row.unit_id for row in self._duty.teams.get(one, ()))]
+        return of_ids(self._duty.members, seen)
+
+    def leaves(self, officer_ids: Collection[int]) -> list[AwayRow]:
+        """Return the leaves of some officers, who are seen."""
+        return of_ids(self._duty.leaves, officer_ids)
+
+    def absences(self, shift_ids: Collection[int]) -> list[AbsenceRow]:
+        """Return the absences from some shifts."""
+        return [row for row in of_ids(self._duty.absences, shift_ids) if self._sight.owns(row.of_unit_id)]
+
+    def assignments(self, grid_ids: Collection[int]) -> list[AssignmentRow]:
+        """Return who is responsible for some grids."""
+        return [row for row in of_ids(self._duty.assignments, grid_ids) if self._sees_held(row)]
+
+    def covers(self, grid_ids: Collection[int], unit_ids: Collection[int], until: datetime) -> list[CoverRow]:
+        """Return what covers some grids or units and begins by an instant, by shift."""
+        rows = (*of_ids(self._duty.on_grids, grid_ids), *of_ids(self._duty.on_units, unit_ids))
+        return [row for row in rows if begun(row, until) and self._sight.owns(row.of_unit_id)]
+
+    def first_cover(self, grid_ids: Collection[int], unit_ids: Collection[int], after: datetime) -> datetime | None:
+        """Return when the first cover of some grids or units begins that begins after an instant."""
+        duty, owns = self._duty, self._sight.owns
+        held = (*of_ids(duty.on_grids, grid_ids), *of_ids(duty.on_units, unit_ids))
+        later = (*of_ids(duty.first_on_grids, grid_ids), *of_ids(duty.first_on_units, unit_ids))
+        starts = [row.since for row in held if row.since and row.since > after and owns(row.of_unit_id)]
+        return min((*starts, *(row.start for row in later if owns(row.of_unit_id))), default=None)
+
+    def suffices(self) -> Sequence[SufficeRow]:
+        """Return the rules by which auxiliaries suffice; those of other people's grids are of no account."""
+        return self._duty.suffices
+
+    def duties(self, grids: Sequence[Candidate], *, soon: bool = True) -> dict[int, GridDuty]:
+        """Return whose some grids are and who is there, by grid; `soon`: and when that changes."""
+        if not soon:
+            return duties(self, grids, self._at, settings().zone, soon=False)
+        return {one.grid.id: self._duty_of(one) for one in grids}
+
+    def _duty_of(self, grid: Candidate) -> GridDuty:
+        """Return what was worked out for a grid at another instant, if nothing changes between the two."""
+        key = (grid.grid.id, grid.since)
+        known = self._worked_out.get(key)
+        if known is not None and known[0] <= self._at and not _is_over(known[1], self._at):
+            return known[1]
+        (duty,) = duties(self, [grid], self._at, settings().zone).values()
+        self._worked_out[key] = (self._at, duty)
+        return duty
+
+    # Sight ------------------------------------------------------------------------------------------------------------
+
+    def _seen(self, table: GridTable, places: Iterable[int]) -> Iterator[Candidate]:
+        return (one for one in (table.grids[place] for place in places) if self._sees(one))
+
+    def _sees(self, grid: Candidate) -> bool:
+        return self._sight.has_layer(grid.layer_id) and self._shown(grid)
+
+    def _shown(self, grid: Candidate) -> bool:
+        """Whether a grid is of their units, of the rim about them, or of a layer that is published."""
+        sight = self._sight
+        return sight.owns(grid.unit_id) or grid.grid.id in sight.rim or grid.layer_id in self._public
+
+    @cached_property
+    def _public(self) -> frozenset[int]:
+        return frozenset(row.id for row in self._areas.layers if row.is_public)
+
+    def _sees_fault(self, place: int) -> bool:
+        """Whether a gap or an overlap touches one of their grids, as these are now."""
+        return self._sight.has_layer(self._areas.faults[place].layer_id) and self._sight.owns_any(
+            one.unit_id
+            for table in self._areas.grids.values()
+            for one in self._now_at(table, self._areas.fault_tree.geometries[place])
+        )
+
+    def _now_at(self, table: GridTable, shape: BaseGeometry) -> Iterator[Candidate]:
+        there = (table.grids[place] for place in table.tree.query(shape, predicate="intersects"))
+        return (one for one in there if _in_force(one, self._now))
+
+    def _sees_held(self, held: AssignmentRow) -> bool:
+        """Whether a responsibility is for a grid while it is one of theirs."""
+        grids = (one for table in self._areas.grids.values() for one in table.by_grid.get(held.grid_id, ()))
+        return self._sight.owns_any(one.unit_id for one in grids if _meet(one, held))
+
+
+def _in_force(row: Lasting, at: datetime) -> bool:
+    return begun(row, at) and (row.until is None or row.until > at)
+
+
+def _is_over(duty: GridDuty, at: datetime) -> bool:
+    return duty.next_change is not None and duty.next_change <= at
+
+
+def _meet(one: Lasting, other: Lasting) -> bool:
+    """Whether two rows share any time."""
+    begins = other.until is None or one.since is None or one.since < other.until
+    return begins and (one.until is None or other.since is None or other.since < one.until)
