@@ -1,10 +1,12 @@
 """Metrics for Prometheus: this process's requests, connections and memory; the deployment's jobs, workers, versions.
 
-Each `serve` is one process with metrics of its own, to be scraped by itself. What comes from the database is the same
-in all of them: take its maximum, not its sum.
+Each `serve` has metrics of its own, to be scraped by itself; where it is several processes, requests are those of all
+of them together. What comes from the database is the same in all: take its maximum, not its sum.
 """
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -12,6 +14,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_late
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
@@ -21,11 +24,13 @@ from api.deps import OpenHere
 from api.errors import problem_responses
 from spatial.db import MOST_CONNECTIONS, Database
 from spatial.errors import Busy
+from spatial.files import private_folder
 from spatial.operations import Archiving, Figures, figures
 from spatial.time import now
 from spatial.watch import Watch
 
 router = APIRouter(tags=["operations"])
+SHARED = "PROMETHEUS_MULTIPROC_DIR"  # the library's own, looked at as it is imported
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"example": "twingrid_database_up 1.0"}}}}
 
@@ -35,16 +40,29 @@ class Metrics:
 
     def __init__(self, database: Database, watch: Watch) -> None:
         self.registry = CollectorRegistry()
+        alone = self.registry if SHARED not in os.environ else None
         labels = ("method", "route", "status")
         words = "Seconds until a request was answered, by the template of its route"
-        self.requests = Histogram("twingrid_request_seconds", words, labels, buckets=SECONDS, registry=self.registry)
+        self.requests = Histogram("twingrid_request_seconds", words, labels, buckets=SECONDS, registry=alone)
         words = "Requests that are being answered"
-        self.in_flight = Gauge("twingrid_requests_in_flight", words, registry=self.registry)
+        self.in_flight = Gauge("twingrid_requests_in_flight", words, registry=alone, multiprocess_mode="livesum")
         self.registry.register(Deployment(database))
         self.registry.register(Memory(watch))
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
+        if alone is None:
+            MultiProcessCollector(self.registry)  # type: ignore[no-untyped-call]  # the library's
+        else:
+            ProcessCollector(registry=alone)
+            PlatformCollector(registry=alone)
+            GCCollector(registry=alone)
+
+
+def empty_counts(data_dir: Path) -> Path:
+    """Return an empty folder in which the processes that are spawned from here count together."""
+    folder = private_folder(data_dir / "metrics")
+    for one in folder.glob("*.db"):
+        one.unlink()
+    os.environ[SHARED] = str(folder)
+    return folder
 
 
 class Memory(Collector):

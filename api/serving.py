@@ -8,15 +8,13 @@ from collections.abc import Iterator
 from datetime import date
 from typing import TYPE_CHECKING
 
-import uvicorn
-from fastapi import FastAPI
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 import fixtures
 from api.app import create_app
-from api.bounds import LARGEST_HEADERS, LONGEST_QUERY
-from api.connections import Connection, allow_open_files
+from api.process import serve_together
+from api.server import server_of
 from api.tracing import tracing
 from api.worker import work
 from maps.texts import say
@@ -113,7 +111,6 @@ def _serve(
     *,
     worker: bool,
 ) -> None:
-    app = create_app(database.as_login(API), settings, traces)
     port = listening.getsockname()[1]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     for name, path in (*LINKS, *_example(database)):
@@ -124,32 +121,17 @@ def _serve(
         if worker:
             helper.start()
         try:
-            server_of(app, settings).run(sockets=[listening])
+            if settings.processes == 1:
+                app = create_app(database.as_login(API), settings, traces)
+                server_of(app, settings).run(sockets=[listening])
+            else:
+                serve_together(settings, listening)
         finally:
             stop.set()
             if worker:
                 helper.join(WORKER_ENDS_WITHIN_S)
             if helper.is_alive():  # its transaction ends with its connection; the job is tried again at the next start
                 notice("job-left")
-
-
-def server_of(app: FastAPI, settings: Settings) -> uvicorn.Server:
-    """Return the server of an app: what it says of itself and of requests, and how much of one it holds."""
-    Connection.most = allow_open_files()
-    config = uvicorn.Config(
-        app,
-        http=Connection,
-        ws="none",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),  # else whoever asks could name any address as its own
-        forwarded_allow_ips=list(settings.trusted_proxies),
-        timeout_graceful_shutdown=5,
-        h11_max_incomplete_event_size=LARGEST_HEADERS + LONGEST_QUERY,
-    )
-    return uvicorn.Server(config)
 
 
 def _example(database: Database) -> list[tuple[str, str]]:

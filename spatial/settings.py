@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     )
     statement_timeout_s: int = Field(30, ge=1, description="longest a query of a request may run")
     upload_limit_mb: int = Field(2048, ge=1, description="largest form with a file that is taken in, in MiB")
+    processes: int = Field(1, ge=1, le=64, description="processes that serve the port together")
     requests_at_once: int = Field(20, ge=1, le=40, description="requests that are worked on at once; others wait")
     rate_per_minute: int = Field(
         1200, ge=0, description="requests of each principal, and of each address of whoever is none; 0 is no limit"

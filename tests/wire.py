@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.app import create_app
-from api.serving import server_of
+from api.server import server_of
 from spatial.db import Database
 from spatial.settings import Settings
 
