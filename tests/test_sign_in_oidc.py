@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,7 +11,7 @@ import httpx2 as httpx
 import pytest
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from api.app import create_app
 from maps.texts import say
@@ -288,3 +289,27 @@ def test_an_account_is_one_principals(served_precinct: Database, shared_precinct
     other.cookies.set("twingrid_session", secret)
     assert other.get("/me").status_code == 401
     assert sign_in(visitor(served_precinct, provider)).status_code == 401
+
+
+def test_a_sign_in_does_not_overtake_who_ends_it(
+    served_precinct: Database, shared_precinct: Precinct, provider: Provider
+) -> None:
+    """Who comes back just while their login is taken away gets no session that would outlive it."""
+    admit(shared_precinct, "zhu", "zhu")
+    provider.person = {"sub": "s-zhu", "preferred_username": "zhu"}
+    assert sign_in(visitor(served_precinct, provider)).status_code == 303
+    client = visitor(served_precinct, provider)
+    back = go(client)
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'"
+    )
+    with ThreadPoolExecutor(1) as pool:
+        with shared_precinct.database.write() as session:
+            service.set_login(session, OPERATOR, "zhu", None)
+            coming = pool.submit(client.get, back)
+            while not coming.done() and not session.scalar(waiting):
+                time.sleep(0.01)
+        assert coming.result(30).status_code == 401
+    with shared_precinct.database.read() as session:
+        open_still = "SELECT count(*) FROM session JOIN principal ON principal.id = principal_id WHERE name = 'zhu'"
+        assert session.scalar(text(open_still)) == 0

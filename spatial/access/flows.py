@@ -9,6 +9,7 @@ from spatial import audit
 from spatial.access.oidc import Flow, Identity
 from spatial.access.principals import actor_of, digest
 from spatial.access.rules import Actor
+from spatial.db import hold_domain
 from spatial.tables import Principal, SignInFlow
 
 FLOW_LASTS = timedelta(minutes=10)
@@ -35,7 +36,9 @@ def actor_of_identity(session: Session, identity: Identity) -> Actor | None:
 
     Names may be given to others; a subject is somebody for ever. So the first sign-in under the name that the security
     administrator entered binds the provider's subject, and from then on that subject alone is the principal.
+    Until the caller's transaction ends nobody changes that, so that no session is opened for a login of a moment ago.
     """
+    hold_domain(session, "access")
     bound = select(Principal).where(Principal.oidc_subject == identity.subject)
     found = session.scalars(bound).one_or_none()
     if found is None and session.scalar(func.bind_subject(identity.name, identity.subject)):

@@ -124,14 +124,15 @@ def require_apart(role: str, held: Collection[str]) -> None:
         raise Conflict("administrators-apart", role=role, held=others)
 
 
-def require_own_part(actor: Actor, roles: Collection[str]) -> None:
-    """Raise `Denied` where somebody would make an administrator, or open a way in for one, of another part than theirs.
+def require_no_administrator(actor: Actor, roles: Collection[str]) -> None:
+    """Raise `Denied` where somebody makes an administrator, or opens a way in for one, elsewhere than on the machine.
 
-    Or whoever hands out tokens could do every administrator's part. On the machine itself all of them are appointed.
+    Or whoever hands out tokens could do every administrator's part; and as another security administrator grant what
+    they have handed out the token for. Whoever has a shell holds all roles, and is alone in that.
     """
-    others = sorted(role for role in roles if role in APART and role not in actor.roles)
-    if others:
-        raise Denied("administrators-of-another-part", roles=others)
+    administrators = sorted(APART.keys() & {*roles})
+    if administrators and not actor.roles >= APART.keys():
+        raise Denied("administrators-on-the-machine", roles=administrators)
 
 
 def usual_fields(role: str) -> tuple[str, ...]:

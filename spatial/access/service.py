@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from spatial import audit
 from spatial.access.principals import digest
-from spatial.access.rules import APART, FIELDS, Actor, require_apart, require_own_part, usual_fields
+from spatial.access.rules import APART, FIELDS, Actor, require_apart, require_no_administrator, usual_fields
 from spatial.access.sessions import close_sessions_of
 from spatial.db import open_version
 from spatial.errors import Conflict, Denied, Fault, InputError, NotFound, invalid
@@ -79,7 +79,7 @@ def give(session: Session, actor: Actor, name: str, wanted: Wanted, *, now: date
     row = _row(session, wanted, now)
     held = _held(session, found)
     require_apart(wanted.role, {one.role for one in held})
-    require_own_part(actor, {wanted.role})
+    require_no_administrator(actor, {wanted.role})
     if any(all(getattr(one, key) == value for key, value in row.items()) for one in held):
         raise Conflict("granted-already", name=name, role=wanted.role)
     if wanted.role in APART:
@@ -174,9 +174,10 @@ def _id_of(session: Session, actor: Actor) -> int | None:
 
 
 def _require_no_grant_of(session: Session, found: Principal, actor: Actor, key_from: int | None) -> None:
-    """Raise `Denied` where one person would hand out the key to what they granted, or to another part than theirs."""
+    """Raise `Denied` where one person would hand out the key to what they granted, or to an administrator's part."""
     held = _held(session, found)
-    require_own_part(actor, {one.role for one in held})
+    if found.name != actor.name:
+        require_no_administrator(actor, {one.role for one in held})
     if key_from is not None and any(one.granted_by == key_from for one in held):
         raise Denied("key-and-grant-by-one", name=found.name)
 
