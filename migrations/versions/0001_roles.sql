@@ -254,15 +254,34 @@ ALTER FUNCTION drop_incident_months(timestamptz) SECURITY DEFINER SET search_pat
 ALTER FUNCTION refresh_statistics() SECURITY DEFINER SET search_path = public, pg_temp;
 REVOKE EXECUTE ON FUNCTION open_version(text), ensure_incident_months(timestamptz, timestamptz),
     drop_incident_months(timestamptz), refresh_statistics(), watch_incidents(regclass), scope_of(bigint[]), scope_area(),
-    touches_scope(geometry), hidden_layers(geometry, timestamptz, timestamptz), units_called(bigint[]), bind_subject(text, text) FROM PUBLIC;
+    touches_scope(geometry), hidden_layers(geometry, timestamptz, timestamptz), units_called(bigint[]),
+    bind_subject(text, text), scope_layers(), public_layers() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION bind_subject(text, text) TO twingrid_api;
 GRANT EXECUTE ON FUNCTION units_called(bigint[]) TO twingrid_api, twingrid_security;
 GRANT EXECUTE ON FUNCTION scope_of(bigint[]) TO twingrid_api;
+GRANT EXECUTE ON FUNCTION scope_layers(), public_layers() TO twingrid_layered, twingrid_scoped;
 GRANT EXECUTE ON FUNCTION scope_area(), touches_scope(geometry) TO twingrid_scoped;
 GRANT EXECUTE ON FUNCTION hidden_layers(geometry, timestamptz, timestamptz) TO twingrid_scoped;
 GRANT EXECUTE ON FUNCTION open_version(text) TO twingrid_whole, twingrid_worker, twingrid_system, twingrid_security;
 GRANT EXECUTE ON FUNCTION ensure_incident_months(timestamptz, timestamptz) TO twingrid_whole, twingrid_worker;
 GRANT EXECUTE ON FUNCTION drop_incident_months(timestamptz), refresh_statistics() TO twingrid_worker;
+
+-- Until PostgreSQL 15 everybody could make tables, and functions that ours would find before those they mean.
+REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+
+-- PostGIS tells everybody where the points of any table lie, as its statistics have them, without a right to the table.
+-- Where the extension belongs to somebody else than whoever owns the database, only they can end that.
+DO $$
+DECLARE
+    telling regprocedure;
+BEGIN
+    FOR telling IN SELECT oid FROM pg_proc
+                   WHERE pronamespace = 'public'::regnamespace
+                     AND proname IN ('_postgis_stats', '_postgis_selectivity', '_postgis_join_selectivity',
+                                     '_postgis_index_extent', 'st_estimatedextent') LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', telling);
+    END LOOP;
+END $$;
 
 -- What nobody's scope hides: the deployment's name, its versions, its words, its streets.
 GRANT SELECT ON deployment, dataset_version, alembic_version
