@@ -199,6 +199,17 @@ def test_a_chain_made_anew_is_found_by_an_anchor(empty_database: Database, tmp_p
     assert found(empty_database, tmp_path) == (3, "replaced")
 
 
+def test_another_chain_in_its_place_is_found_by_an_anchor(empty_database: Database, tmp_path: Path) -> None:
+    """A chain under a new name, with all its hashes made of that, is held against the anchors of the one before it."""
+    fill(empty_database, 3)
+    drop_anchor(empty_database, tmp_path, now())
+    forge(empty_database, "UPDATE audit_head SET chain = gen_random_uuid()", REWRITTEN)
+    assert found(empty_database, tmp_path / "elsewhere") is None
+    assert found(empty_database, tmp_path) == (3, "replaced")
+    forge(empty_database, "DELETE FROM audit", "UPDATE audit_head SET number = 0, hash = sha256(uuid_send(chain))")
+    assert found(empty_database, tmp_path) == (1, "missing")
+
+
 def test_an_anchor_is_dropped_when_the_head_has_moved(empty_database: Database, tmp_path: Path) -> None:
     """No line for an empty audit, none for a head that stands; a line that was torn by a kill is written anew."""
     drop_anchor(empty_database, tmp_path, now())

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
-from spatial.audit.queries import head
+from spatial.audit.queries import database_of, head
 from spatial.audit.rules import Link
 from spatial.db import Database
 from spatial.files import PRIVATE, private_folder, sync
@@ -32,8 +32,9 @@ def drop_anchor(database: Database, data_dir: Path, now: datetime) -> None:
     key = signing_key(data_dir)
     with _opened(anchors_file(data_dir)) as descriptor:
         with database.read() as session:  # under the lock of the file: anchors are in the order of their numbers
-            chain, newest = head(session)
-        told = {"kind": KIND, "chain": str(chain), "number": newest.number, "hash": newest.hash.hex()}
+            database_name, (chain, newest) = database_of(session), head(session)
+        own = {"kind": KIND, "chain": str(chain), "database": database_name}
+        told = {**own, "number": newest.number, "hash": newest.hash.hex()}
         last = verified(_last_line(descriptor), key.public_key()) or {}
         if newest.number and not told.items() <= last.items():
             os.write(descriptor, signed({**told, "at": now.isoformat()}, key))
@@ -75,8 +76,11 @@ class Anchors:
     count: int = 0
     forged_lines: list[int] = field(default_factory=list)
 
-    def of(self, chain: UUID, within_bytes: int) -> Iterator[Link]:
-        """Yield the anchors of a chain within the first bytes of the file, by number."""
+    def of(self, chain: UUID, database: str, within_bytes: int) -> Iterator[Link]:
+        """Yield the anchors of a chain within the first bytes of the file, by number.
+
+        Also those of another chain that was in this database: a new one in its place is no way out.
+        """
         if not self.path.exists():
             return
         with self.path.open("rb") as file:
@@ -87,7 +91,7 @@ class Anchors:
                 told = verified(line, self.key)
                 if told is None or told["kind"] != KIND:
                     self.forged_lines.append(number)
-                elif told["chain"] == str(chain):
+                elif told["chain"] == str(chain) or told["database"] == database:
                     self.count += 1
                     yield Link(told["number"], bytes.fromhex(told["hash"]))
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from spatial.audit.anchors import Anchors, anchors_file
-from spatial.audit.queries import entries, head
+from spatial.audit.queries import database_of, entries, head
 from spatial.audit.rules import Break, Entry, Link, chain_start, first_break
 from spatial.db import Database
 from spatial.signing import signing_key
@@ -39,7 +39,7 @@ def check_audit(database: Database, data_dir: Path, progress: Progress) -> Verdi
     with database.read() as session:
         session.execute(text("SET LOCAL statement_timeout = 0"))
         chain, newest = head(session)
-        known = anchors.of(chain, size_bytes)
+        known = anchors.of(chain, database_of(session), size_bytes)
         broken = first_break(told(entries(session), newest.number, progress), chain_start(chain), newest, known)
         for _rest in known:  # a forged line is one wherever it stands
             pass

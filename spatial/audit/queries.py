@@ -1,9 +1,9 @@
-"""Reading the audit: its head, its rows by number."""
+"""Reading the audit: its head, its rows by number, and which database it is in."""
 
 from collections.abc import Iterator
 from uuid import UUID
 
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import Text, cast, func, select, text
 from sqlalchemy.orm import Session
 
 from spatial.audit.rules import Entry, Link
@@ -16,6 +16,13 @@ def head(session: Session) -> tuple[UUID, Link]:
     """Return the name of the chain, and its newest row."""
     found = session.execute(select(AuditHead.chain, AuditHead.number, AuditHead.hash)).one()
     return found.chain, Link(found.number, found.hash)
+
+
+def database_of(session: Session) -> str:
+    """Return what tells a database from all others, whatever its rows are: the number of its cluster, and its name."""
+    asked = "SELECT system_identifier || '/' || current_database() FROM pg_control_system()"
+    found: str = session.execute(text(asked)).scalar_one()
+    return found
 
 
 def entries(session: Session, first: int | None = None, last: int | None = None) -> Iterator[Entry]:
