@@ -13,12 +13,24 @@ from sqlalchemy import insert, text
 from sqlalchemy.orm import Session
 
 from api.app import create_app
-from spatial.access import operator
+from spatial.access import Actor, Grant, operator, reach_of
 from spatial.access.gis import add_gis_login, drop_gis_login
 from spatial.db import Database
 from spatial.errors import Denied
 from spatial.settings import Settings
-from spatial.tables import SRID, Finding, Incident, IncidentKey, Place, PlaceVersion
+from spatial.tables import (
+    SRID,
+    Finding,
+    Incident,
+    IncidentKey,
+    Officer,
+    OfficerVersion,
+    Place,
+    PlaceVersion,
+    Team,
+    TeamMember,
+    TeamVersion,
+)
 from spatial.time import now, since
 from tests.access_world import Precinct
 from tests.build import HOUR, T0, World, build, cell, middle, point
@@ -116,6 +128,67 @@ def test_what_changes_elsewhere_changes_no_answer_of_ones_own(client: TestClient
     after = answers(client, at)
     for asked, answer in before.items():
         assert after[asked] == answer, asked
+
+
+PAST, PRESENT = since(T0 - 300 * 24 * HOUR, T0 - 100 * 24 * HOUR), since(T0 - 100 * 24 * HOUR)
+
+
+def squad(world: World, code: str, member: int, joined: Any, *units: tuple[int, Any]) -> None:
+    """Add a squad that was of some units, each over a time, with a member over one."""
+    team_id = world._add(Team, code=code)
+    recorded = world._recorded("duty")
+    for unit_id, valid in units:
+        row = {"team_id": team_id, "unit_id": unit_id, "name": code, "kind": "squad", "call_sign": code}
+        world._add(TeamVersion, valid=valid, recorded=recorded, **row)
+    world._add(TeamMember, team_id=team_id, officer_id=member, valid=joined, recorded=recorded)
+
+
+def returned(world: World, number: str, *units: tuple[int, Any]) -> int:
+    """Add an officer who was of some units, each over a time."""
+    officer_id = world._add(Officer, number=number)
+    for unit_id, valid in units:
+        row = {"officer_id": officer_id, "unit_id": unit_id, "name": number, "kind": "duty_police"}
+        world._add(OfficerVersion, valid=valid, recorded=world._recorded("duty"), **row)
+    return officer_id
+
+
+def lend(world: World, ids: dict[str, int]) -> None:
+    """Let officers of the third station serve with the first one: now, long ago, or with what is now the second's."""
+    own, beside, far = ids["S1"], ids["S2"], ids["S3"]
+    world.assign(world.officer("lead-then", far), ids["B"], "deputy", PAST)
+    gone = world.grid(ids["police"], "G", cell(0, 1), own, PAST)
+    world.version(gone, ids["police"], "G", cell(0, 1), beside, PRESENT)
+    world.assign(world.officer("grid-gone", far), gone, "lead")
+    squad(world, "T-then", world.officer("team-then", far), PAST, (own, since(PAST.lower)))
+    squad(world, "T-now", world.officer("team-now", far), PRESENT, (own, since(PAST.lower)))
+    squad(world, "T-gone", world.officer("team-gone", far), PRESENT, (own, PAST), (beside, PRESENT))
+    duty = (own, now() - HOUR, now() + 8 * HOUR)
+    world.shift(*duty, officer=world.officer("called-off", far), state="cancelled")
+    back = returned(world, "back", (own, PAST), (far, PRESENT))
+    world.shift(*duty, officer=back)
+    world.assign(back, gone, "deputy")
+    left = returned(world, "left", (own, PAST), (far, PRESENT))
+    world.leave(left, now(), now() + HOUR)
+    world.shift(own, now() - 90 * 24 * HOUR, now() - 89 * 24 * HOUR, officer=left)
+
+
+def test_who_served_long_ago_or_elsewhere_is_not_lent(
+    client: TestClient, served_precinct: Database, shared_precinct: Precinct
+) -> None:
+    """Officers of others are seen while they serve: not once it is long over or called off, nor with what went over."""
+    build(shared_precinct.database, lambda world: lend(world, shared_precinct.ids))
+    assert {one["number"] for one in client.get("/officers").json()["items"]} == {"001", "011", "back", "team-now"}
+    assert client.get("/officers", params={"at": PAST.lower.isoformat()}).text.count('"left"') == 2, "name and number"
+    assert client.get("/grids/police/G").json()["properties"]["unit"] == "S2"
+    assert {one["officer"] for one in client.get("/assignments").json()["items"]} == {"001"}
+    actor = Actor("someone", {}, (Grant("viewer", shared_precinct.ids["S1"]),))
+    with served_precinct.read() as session:
+        reach = reach_of(session, actor, "duty.read")
+    with served_precinct.read(reach) as session:
+        members = "SELECT number FROM team_member JOIN officer ON officer.id = officer_id"
+        leaves = "SELECT number FROM leave JOIN officer ON officer.id = officer_id"
+        assert set(session.scalars(text(members))) == {"011", "team-now"}
+        assert set(session.scalars(text(leaves))) == {"011"}
 
 
 # The views ------------------------------------------------------------------------------------------------------------

@@ -78,10 +78,12 @@ LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = public, pg_
 AS $$ SELECT array(SELECT id FROM layer WHERE visibility = 'public') $$;
 
 -- What somebody's units are, with everything below them and everything they serve; which units may be named beside
--- them; the rim: the grids that touch or overlap theirs; and the officers of other units who are on their roster within
--- a month, in their teams, or responsible for their grids: without these, nobody would seem to be on duty.
+-- them; the rim: the grids that touch or overlap theirs; and the officers of other units who within a month are on their
+-- roster, in their teams, or responsible for their grids: without these, nobody would seem to be on duty.
 CREATE FUNCTION scope_of(roots bigint[], OUT units bigint[], OUT named bigint[], OUT rim bigint[], OUT lent bigint[])
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    month constant tstzrange := tstzrange(now() - interval '31 days', now() + interval '31 days');
 BEGIN
     WITH RECURSIVE below AS (
         SELECT unnest(roots) AS id
@@ -113,16 +115,19 @@ BEGIN
 
     SELECT coalesce(array_agg(DISTINCT officer_id), '{}') INTO lent FROM (
         SELECT officer_id FROM shift
-        WHERE unit_id = ANY (units) AND planned && tstzrange(now() - interval '31 days', now() + interval '31 days')
+        WHERE unit_id = ANY (units) AND planned && month AND state <> 'cancelled' AND upper_inf(recorded)
         UNION ALL
         SELECT member.officer_id FROM team_member AS member JOIN team_version AS team USING (team_id)
-        WHERE team.unit_id = ANY (units)
+        WHERE team.unit_id = ANY (units) AND NOT isempty(team.valid * member.valid * month)
+          AND upper_inf(team.recorded) AND upper_inf(member.recorded)
         UNION ALL
         SELECT held.officer_id FROM assignment AS held JOIN grid_version AS own USING (grid_id)
-        WHERE own.unit_id = ANY (units) AND own.valid && held.valid) AS serving
+        WHERE own.unit_id = ANY (units) AND NOT isempty(own.valid * held.valid * month)
+          AND upper_inf(own.recorded) AND upper_inf(held.recorded)) AS serving
     WHERE officer_id IS NOT NULL AND NOT EXISTS (
         SELECT FROM officer_version AS known
-        WHERE known.officer_id = serving.officer_id AND known.unit_id = ANY (units));
+        WHERE known.officer_id = serving.officer_id AND known.unit_id = ANY (units)
+          AND known.valid @> now() AND upper_inf(known.recorded));
 END $$;
 
 -- The area of the grids of somebody's units, for what has a place and no unit. Their polygons are put side by side, not
@@ -189,6 +194,8 @@ DECLARE
     some_layer constant text := 'layer_id = ANY ((SELECT scope_layers())::bigint[])';
     all_layers constant text := '(layer_id IS NULL OR ' || some_layer || ')';
     seen       constant text := 'EXISTS (SELECT FROM %1$s_version AS seen WHERE seen.%1$s_id = %2$s)';
+    seen_then  constant text := 'EXISTS (SELECT FROM %1$s_version AS seen
+                                         WHERE seen.%1$s_id = %2$s.%1$s_id AND seen.valid && %2$s.valid)';
     own_grid   constant text := 'EXISTS (SELECT FROM grid_version AS own WHERE own.grid_id = %s AND own.' || own || ')';
     rule       record;
 BEGIN
@@ -211,11 +218,12 @@ BEGIN
                        AND to_unit_id = ANY ((SELECT scope_ids(''named''))::bigint[])', NULL),
         ('officer_version', own || ' OR officer_id = ANY ((SELECT scope_ids(''lent''))::bigint[])', NULL),
         ('officer', format(seen, 'officer', 'officer.id'), NULL),
-        ('leave', format(seen, 'officer', 'leave.officer_id'), NULL),
+        ('leave', format(seen_then, 'officer', 'leave'), NULL),
         ('team_version', own, NULL),
         ('team', format(seen, 'team', 'team.id'), NULL),
-        ('team_member', format(seen, 'team', 'team_member.team_id'), NULL),
-        ('team_state', format(seen, 'team', 'team_state.team_id'), NULL),
+        ('team_member', format(seen_then, 'team', 'team_member'), NULL),
+        ('team_state', 'EXISTS (SELECT FROM team_version AS seen
+                                WHERE seen.team_id = team_state.team_id AND seen.valid @> team_state.at)', NULL),
         ('assignment', format(own_grid, 'assignment.grid_id AND own.valid && assignment.valid'), NULL),
         ('shift', own, NULL),
         ('cover', 'EXISTS (SELECT FROM shift AS seen WHERE seen.id = cover.shift_id)', NULL),

@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy import Row, func, select, true
 from sqlalchemy.orm import Session
 
+from spatial.db import reach_in
+from spatial.grids.units import among
 from spatial.history import Moment, in_force, known
 from spatial.paging import Page, Paged, by_time, paged
 from spatial.tables import (
@@ -83,6 +85,9 @@ def assignment_rows(
         .join(Officer, Officer.id == Assignment.officer_id)
         .where(_now(Assignment, moment), _now(GridVersion, moment))
     )
+    reach = reach_in(session)
+    if reach is not None and reach.units is not None:  # of neighbours only the grids are seen
+        wanted = wanted.where(among(GridVersion.unit_id, reach.units))
     if layer is not None:
         wanted = wanted.where(Layer.code == layer)
     if officer is not None:
