@@ -143,7 +143,7 @@ class Needs:
     ) -> Asking:
         """Return who is asking, or refuse; the sessions of the request reach no further."""
         if actor is None:
-            raise Unauthenticated("token-missing")
+            raise Unauthenticated("session-over" if cookie_name(request) in request.cookies else "token-missing")
         request.state.principal = actor.name  # for the log
         present = now()
         reach = gate.reach_at_hand(actor, self.permission, present)

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.cookies import to_sign_in
+from api.cookies import cookie_name, to_sign_in
 from api.faults import refused
 from maps.texts import negotiate, say
 from spatial import access, errors
@@ -170,13 +170,17 @@ def problem(
     return Response(told, status, made, media_type=PROBLEM)
 
 
+def stranger(request: Request) -> str:
+    """Return as whom somebody is on record who is nobody yet: by where they ask from."""
+    return f"anonymous@{request.client.host if request.client else '?'}"
+
+
 def _record_refusal(request: Request, error: errors.TwingridError) -> None:
     """Put on record who was denied something, or showed a credential in vain, in a transaction of its own."""
-    shown = "authorization" in request.headers
+    shown = "authorization" in request.headers or cookie_name(request) in request.cookies
     if not (isinstance(error, errors.Denied) or (isinstance(error, errors.Unauthenticated) and shown)):
         return
-    peer = request.client.host if request.client else "?"
-    actor: str = getattr(request.state, "actor_name", f"anonymous@{peer}")
+    actor: str = getattr(request.state, "actor_name", stranger(request))
     what = f"{request.method} {request.scope['route'].path_format}"
     with request.app.state.database.write() as session:
         access.record_refusal(session, actor, what, error)

@@ -11,7 +11,7 @@ from api import rates
 from api.asking import PlainText
 from api.cookies import LONGEST_NEXT, SIGN_IN, cookie_name, drop_cookie, local_path, set_cookie
 from api.deps import AppSettings, Language, MaybeActor, TheGate, WriteSession, needs
-from api.errors import problem_responses
+from api.errors import problem_responses, stranger
 from api.pages import page_answer
 from maps.sign_in import sign_in_page
 from maps.texts import say
@@ -68,7 +68,7 @@ def sign_in(
     held = access.held_by_token(session, given, now())
     if held is None:
         rates.refused(request)
-        sessions.refuse_sign_in(session, "token", "token-refused")
+        sessions.refuse_sign_in(session, stranger(request), "token", "token-refused")
         return show_form(config, lang, then, say("fault.token-refused", lang), status=401)
     return let_in(request, session, config, held.actor.name, "token", then, token=given)
 

@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from api.cookies import LONGEST_NEXT, SIGN_IN, cookie_name, drop_cookie, local_path, set_cookie
 from api.deps import AppSettings, Database, Language, needs
-from api.errors import STATUS, problem_responses
+from api.errors import STATUS, problem_responses, stranger
 from api.sign_in import let_in, show_form, told_on_page
 from maps.texts import say
 from spatial import access
@@ -88,7 +88,7 @@ def come_back(
             response = let_in(request, session, config, actor.name, "oidc", then)
     except EXPECTED as refused:
         with database.write() as session:
-            sessions.refuse_sign_in(session, "oidc", refused.text, claimed=claimed)
+            sessions.refuse_sign_in(session, stranger(request), "oidc", refused.text, claimed=claimed)
         response = _refused(config, lang, then, refused)
     drop_cookie(request, response, FLOW)
     return response

@@ -53,11 +53,12 @@ def actions(shared_precinct: Precinct) -> list[tuple[str, str, str]]:
     """Return what is on record of signing in and out: who, what, why not."""
     with shared_precinct.database.read() as session:
         told = select(Audit).where(Audit.action.like("sign-%")).order_by(Audit.id)
-        return [(row.actor, row.action, row.detail.get("reason", "")) for row in session.scalars(told)]
+        rows = session.scalars(told)
+        return [(row.actor, row.action, row.detail.get("reason") or row.detail.get("lacking", "")) for row in rows]
 
 
 def test_a_token_opens_a_session_that_signing_out_ends(served_precinct: Database, shared_precinct: Precinct) -> None:
-    """Signed in one sees what the token shows; signed out, the same cookie opens nothing, in any process."""
+    """Signed in one sees what the token shows; signed out, the same cookie opens nothing, in any process, on record."""
     client = visitor(served_precinct)
     reply = sign_in(client, shared_precinct.tokens["viewer-whole"])
     assert (reply.status_code, reply.headers["location"]) == (303, "/units")
@@ -74,7 +75,8 @@ def test_a_token_opens_a_session_that_signing_out_ends(served_precinct: Database
     for thief in (client, visitor(served_precinct)):
         thief.cookies.set(COOKIE, stolen)
         assert thief.get("/units").status_code == 401
-    assert actions(shared_precinct)[-2:] == [("viewer-whole", "sign-in", ""), ("viewer-whole", "sign-out", "")]
+    own = [("viewer-whole", "sign-in", ""), ("viewer-whole", "sign-out", "")]
+    assert actions(shared_precinct)[-4:] == [*own, *[("anonymous@testclient", "sign-in.refused", "session-over")] * 2]
 
 
 def test_a_sign_in_that_fails_is_on_record(served_precinct: Database, shared_precinct: Precinct) -> None:
@@ -83,7 +85,7 @@ def test_a_sign_in_that_fails_is_on_record(served_precinct: Database, shared_pre
     reply = sign_in(client, "no such token")
     assert (reply.status_code, "unknown, expired or revoked" in reply.text) == (401, True)
     assert "set-cookie" not in reply.headers
-    assert actions(shared_precinct)[-1] == ("nobody", "sign-in.refused", "token-refused")
+    assert actions(shared_precinct)[-1] == ("anonymous@testclient", "sign-in.refused", "token-refused")
 
 
 def test_each_sign_in_has_a_secret_of_its_own(served_precinct: Database, shared_precinct: Precinct) -> None:

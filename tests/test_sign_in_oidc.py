@@ -68,7 +68,7 @@ def refusals(shared_precinct: Precinct) -> list[str]:
     """Return why sign-ins were refused, as it is on record."""
     with shared_precinct.database.read() as session:
         told = select(Audit.detail).where(Audit.action == "sign-in.refused").order_by(Audit.id)
-        return [detail["reason"] for detail in session.scalars(told)]
+        return [detail["reason"] for detail in session.scalars(told) if "reason" in detail]
 
 
 def says(reply: Any, status: int, fault: str, **values: Any) -> bool:

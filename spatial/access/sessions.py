@@ -13,7 +13,6 @@ from spatial.access.rules import Actor
 from spatial.tables import BrowserSession, Principal, Token
 
 LONGEST_AGENT = 200
-NOBODY = "nobody"  # whose sign-in was refused
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,9 @@ def open_session(
     return secret
 
 
-def refuse_sign_in(session: Session, way: str, reason: str, *, claimed: str | None = None) -> None:
-    """Put on record that somebody was not let in, under which name where one was given."""
-    audit.record(session, NOBODY, "sign-in.refused", f"principal/{claimed or ''}", {"way": way, "reason": reason})
+def refuse_sign_in(session: Session, stranger: str, way: str, reason: str, *, claimed: str | None = None) -> None:
+    """Put on record that somebody was not let in, and under which name where one was given."""
+    audit.record(session, stranger, "sign-in.refused", f"principal/{claimed or ''}", {"way": way, "reason": reason})
 
 
 def close_session(session: Session, secret: str) -> None:
