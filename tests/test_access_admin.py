@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -15,11 +16,13 @@ from sqlalchemy import select, text
 from api.app import create_app
 from spatial import access
 from spatial.access import service
+from spatial.access.gate import ACTOR_FOR, Credential
 from spatial.audit.check import chain_break
+from spatial.db import Database
 from spatial.errors import Denied, InputError
 from spatial.postgresql import API
 from spatial.settings import Settings
-from spatial.tables import ROLES, Audit
+from spatial.tables import ROLES, Audit, Token
 from spatial.time import now
 from tests.access_world import Precinct
 from tests.service import TWINGRID
@@ -289,6 +292,26 @@ def test_what_changes_holds_in_every_process_within_two_seconds(
     eventually(asking("/units", other_one), 401)
     admin.post("/principals/new/enable")
     assert asking("/units", other_one)() == 401, "its tokens stay revoked"
+
+
+def test_who_took_long_to_find_out_is_not_remembered(served_precinct: Database, shared_precinct: Precinct) -> None:
+    """A token that is revoked while the database keeps its finder waiting opens nothing once that has been answered."""
+    gate, name = access.Gate(served_precinct, timedelta(hours=1)), "viewer-layer"
+    with shared_precinct.database.write() as session:
+        lasting = {"now": now(), "expires": now() + timedelta(days=1)}
+        token = Credential("token", service.issue_token(session, access.operator("t"), name, "slow", **lasting))
+        token_id = session.scalars(select(Token.uuid).where(Token.label == "slow")).one()
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'role_grant'::regclass")
+    with ThreadPoolExecutor(1) as pool:
+        with shared_precinct.database.write() as session:
+            session.execute(text("LOCK TABLE role_grant IN ACCESS EXCLUSIVE MODE"))
+            finding, begin = pool.submit(gate.actor, token, now()), time.monotonic()
+            while not session.scalar(waiting):
+                time.sleep(0.01)
+            service.revoke_token(session, access.operator("t"), name, token_id, now=now())
+            time.sleep(max(0, begin + ACTOR_FOR.total_seconds() - time.monotonic()))
+        assert finding.result(30) is not None, "it was asked before"
+    assert gate.actor(token, now()) is None
 
 
 def test_the_command_line_does_the_same(admin: TestClient, shared_precinct: Precinct) -> None:
