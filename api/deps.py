@@ -143,7 +143,10 @@ class Needs:
     ) -> Asking:
         """Return who is asking, or refuse; the sessions of the request reach no further."""
         if actor is None:
-            raise Unauthenticated("session-over" if cookie_name(request) in request.cookies else "token-missing")
+            if cookie_name(request) not in request.cookies:
+                raise Unauthenticated("token-missing")
+            rates.refused(request, rates.OVER_COSTS)  # everybody's is over in the morning, behind one address
+            raise Unauthenticated("session-over")
         request.state.principal = actor.name  # for the log
         present = now()
         reach = gate.reach_at_hand(actor, self.permission, present)

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from spatial.errors import TooMany
 
 MOST_REMEMBERED = 10_000  # principals and addresses; who has asked for longest no more is forgotten first
-REFUSED_COSTS = 20  # requests
+REFUSED_COSTS, OVER_COSTS = 20, 5  # requests: a credential that is refused, a session that is over
 
 
 class Rates:
@@ -71,10 +71,10 @@ def known(request: Request, principal: str) -> None:
     rates.take(f"principal {principal}", time.monotonic())
 
 
-def refused(request: Request) -> None:
+def refused(request: Request, costs: int = REFUSED_COSTS) -> None:
     """Count a request as one whose credentials were refused."""
     rates: Rates = request.app.state.rates
-    rates.add(address_of(request.scope), 1 - REFUSED_COSTS, time.monotonic())
+    rates.add(address_of(request.scope), 1 - costs, time.monotonic())
 
 
 def address_of(scope: Scope) -> str:

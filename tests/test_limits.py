@@ -182,6 +182,10 @@ def test_refused_credentials_are_soon_not_looked_at(town: Database) -> None:
     assert statuses.count(429) == 100 - statuses.count(401)
     assert guessing.get("/health").status_code == 429
     assert TestClient(app, client=("203.0.113.6", 50000)).get("/health").status_code == 200
+    returning = TestClient(app, "http://127.0.0.1", client=("203.0.113.7", 50000))
+    returning.cookies.set("twingrid_session", secrets.token_urlsafe(32))
+    statuses = [returning.get("/layers").status_code for _ in range(100)]
+    assert 40 <= statuses.count(401) <= 50, "sessions that are over are guessed at longer, and not for ever"
 
 
 def test_a_forwarded_address_counts_from_a_trusted_proxy_only(town: Database) -> None:
