@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from geoalchemy2.shape import from_shape
-from sqlalchemy import insert, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
 from api.app import create_app
@@ -20,6 +20,7 @@ from spatial.errors import Denied
 from spatial.settings import Settings
 from spatial.tables import (
     SRID,
+    Audit,
     Finding,
     Incident,
     IncidentKey,
@@ -241,3 +242,18 @@ def test_a_gis_calls_nothing_that_sees_more_than_it(shared_precinct: Precinct, l
     with shared_precinct.database.read() as session:
         assert set(session.scalars(text(asked), {"login": login})) == {"gis_scope"}
         assert not session.scalar(text("SELECT has_schema_privilege(:login, 'public', 'CREATE')"), {"login": login})
+
+
+def test_logins_are_on_record_under_whom_they_stand_for(shared_precinct: Precinct) -> None:
+    """That a login was made, and taken away, is found by the name of its principal."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    with shared_precinct.database.write() as session:
+        add_gis_login(session, operator("test"), name, "planner-unit")
+    with shared_precinct.database.write() as session:
+        drop_gis_login(session, operator("test"), name)
+    with shared_precinct.database.read() as session:
+        told = select(Audit.action, Audit.detail).where(
+            Audit.object == "principal/planner-unit", Audit.action.like("gis%")
+        )
+        rows = session.execute(told.order_by(Audit.id)).all()
+    assert rows == [(action, {"login": f"gis_{name}"}) for action in ("gis-login.add", "gis-login.drop")]

@@ -134,6 +134,11 @@ FORGERIES = [
     (LINKED, (7, "inserted")),
     ("ALTER TABLE audit DROP CONSTRAINT pk_audit; INSERT INTO audit SELECT * FROM audit WHERE id = 4", (4, "inserted")),
     ("UPDATE audit_head SET chain = gen_random_uuid()", (1, "branch")),
+    ("UPDATE audit_head SET number = 9", (7, "missing")),
+    ("UPDATE audit_head SET number = 4", (4, "replaced")),
+    ("UPDATE audit_head SET hash = sha256(hash)", (6, "replaced")),
+    ("DELETE FROM audit_head", (1, "branch")),
+    ("DELETE FROM audit_head; DELETE FROM audit", (0, "replaced")),
 ]
 
 

@@ -49,9 +49,10 @@ def drop_gis_login(session: Session, actor: Actor, name: str) -> None:
     principal_id = session.scalar(gone)
     if principal_id is None:
         raise NotFound("no-such-gis-login", name=login)
+    principal = session.scalars(select(Principal.name).where(Principal.id == principal_id)).one()
     open_version(session, "access")
     _run(_driver(session), sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(login)))
-    audit.record(session, actor.name, "gis-login.drop", f"principal/{principal_id}", {"login": login})
+    audit.record(session, actor.name, "gis-login.drop", f"principal/{principal}", {"login": login})
 
 
 def _driver(session: Session) -> connection:

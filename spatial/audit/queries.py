@@ -13,9 +13,9 @@ AT_ONCE = 1000  # rows that are in memory
 
 
 def head(session: Session) -> tuple[UUID, Link]:
-    """Return the name of the chain, and its newest row."""
-    found = session.execute(select(AuditHead.chain, AuditHead.number, AuditHead.hash)).one()
-    return found.chain, Link(found.number, found.hash)
+    """Return the name of the chain, and its newest row; where somebody took the head away, what no row leads to."""
+    found = session.execute(select(AuditHead.chain, AuditHead.number, AuditHead.hash)).first()
+    return (found.chain, Link(found.number, found.hash)) if found else (UUID(int=0), Link(0, b""))
 
 
 def database_of(session: Session) -> str:
