@@ -17,9 +17,10 @@ from api.app import create_app
 from spatial import access
 from spatial.access import service
 from spatial.access.gate import ACTOR_FOR, Credential
+from spatial.access.sessions import open_session
 from spatial.audit.check import chain_break
-from spatial.db import Database
-from spatial.errors import Denied, InputError
+from spatial.db import Database, make_engine
+from spatial.errors import Busy, Denied, InputError
 from spatial.postgresql import API
 from spatial.settings import Settings
 from spatial.tables import ROLES, Audit, Token
@@ -312,6 +313,30 @@ def test_who_took_long_to_find_out_is_not_remembered(served_precinct: Database, 
             time.sleep(max(0, begin + ACTOR_FOR.total_seconds() - time.monotonic()))
         assert finding.result(30) is not None, "it was asked before"
     assert gate.actor(token, now()) is None
+
+
+def test_what_was_revoked_before_the_database_went_away_stays_so(
+    served_precinct: Database, shared_precinct: Precinct
+) -> None:
+    """While no database answers, who was let in last is let in, and nobody who was shut out before, by no door."""
+    gate = access.Gate(served_precinct, timedelta(hours=1))
+    with shared_precinct.database.write() as session:
+        by_session = Credential(
+            "session", open_session(session, "analyst-unit", "test", now=now(), lasts=timedelta(hours=1), agent="")
+        )
+    by_token, other = (Credential("token", shared_precinct.tokens[name]) for name in ("analyst-unit", "planner-unit"))
+    for one in (by_session, by_token, other):
+        assert gate.actor(one, now()) is not None
+    gate.follow(now())
+    with shared_precinct.database.write() as session:
+        service.disable_principal(session, access.operator("t"), "analyst-unit", now=now())
+    gate.follow(now())
+    gate.database = Database(make_engine("postgresql://nobody@/nowhere?host=/nowhere"))
+    later = now() + timedelta(minutes=1)
+    assert gate.actor(other, later) is not None
+    for one in (by_session, by_token):
+        with pytest.raises(Busy):
+            gate.actor(one, later)
 
 
 def test_the_command_line_does_the_same(admin: TestClient, shared_precinct: Precinct) -> None:

@@ -1,7 +1,8 @@
 """Who is asking and how far they reach, held in memory so that a request waits for no database.
 
 What is revoked is gone within two seconds: what is held is trusted for that long after it was last seen to be what the
-database has. While the database is away nothing can be revoked, and who was let in goes on being let in.
+database has. While the database is away nothing can be revoked, and who was let in goes on being let in; but nobody
+whose access may have changed between.
 """
 
 import threading
@@ -79,6 +80,14 @@ class _Keys:
     held: Mapping[Hashable, Held]
 
 
+@dataclass(frozen=True)
+class _Found:
+    """Whose a credential is, and the version of access that was known before that was asked."""
+
+    held: Held
+    version: int | None
+
+
 class Gate:
     """The principals of a database as they ask; safe for many threads."""
 
@@ -86,7 +95,7 @@ class Gate:
         self.database = database
         self._session_idle = session_idle
         self._keys: _Keys | None = None
-        self._holders: Remembered[Held] = Remembered(ACTOR_FOR)
+        self._holders: Remembered[_Found] = Remembered(ACTOR_FOR)
         self._reaches: Remembered[Reach] = Remembered(REACH_FOR)
 
     def follow(self, now: datetime) -> None:
@@ -104,27 +113,27 @@ class Gate:
     def at_hand(self, credential: Credential, now: datetime) -> Actor | None:
         """Return whom a credential is known to be of, without asking the database."""
         keys = self._keys
-        found = keys.held.get(credential.key) if keys and now - keys.seen_at < ACTOR_FOR * 2 else None
-        return _holder(found or self._holders.fresh(credential.key, now), now)
+        held = keys.held.get(credential.key) if keys and now - keys.seen_at < ACTOR_FOR * 2 else None
+        found = self._holders.fresh(credential.key, now)
+        return _holder(held or (found.held if found else None), now)
 
     def actor(self, credential: Credential, now: datetime) -> Actor | None:
         """Return whose a credential is; none when it is unknown, expired or revoked, or its session is over."""
         actor = self.at_hand(credential, now)
         if actor is not None:
             return actor
+        version = self._keys.version if self._keys else None
         try:
             found = self._ask(credential, now)
         except Busy:
-            keys = self._keys
-            last = self._holders.last(credential.key) or (keys.held.get(credential.key) if keys else None)
-            actor = _holder(last, now)
+            actor = _holder(self._last(credential), now)
             if actor is None:
                 raise
             return actor
         if found is None:
             self._holders.drop(credential.key)
         else:
-            self._holders.put(credential.key, found, now)
+            self._holders.put(credential.key, _Found(found, version), now)
         return _holder(found, now)
 
     def forget(self, credential: Credential) -> None:
@@ -154,6 +163,14 @@ class Gate:
         if found is not None:
             self._reaches.put(key, found, now)
         return found
+
+    def _last(self, credential: Credential) -> Held | None:
+        """Return whose a credential was when the database was last seen; none where access has changed since then."""
+        keys, found = self._keys, self._holders.last(credential.key)
+        held = keys.held.get(credential.key) if keys else None
+        if held is None and found is not None and found.version == (keys.version if keys else None):
+            held = found.held
+        return held
 
     def _ask(self, credential: Credential, now: datetime) -> Held | None:
         ask: Mapping[str, Callable[[str, datetime], Held | None]] = {
