@@ -244,6 +244,21 @@ def test_a_gis_calls_nothing_that_sees_more_than_it(shared_precinct: Precinct, l
         assert not session.scalar(text("SELECT has_schema_privilege(:login, 'public', 'CREATE')"), {"login": login})
 
 
+def test_findings_with_a_shape_are_shown(shared_precinct: Precinct, login: str) -> None:
+    """A gap that has an area is seen by whose grids it touches, however these lie side by side, and by nobody else."""
+
+    def find(world: World) -> None:
+        times = {"valid": world.valid, "recorded": world._recorded("areas")}
+        for kind, column in (("overlap", 1), ("sliver", 8)):
+            shape = from_shape(cell(column, 0, width=2), srid=SRID)
+            layer_id = shared_precinct.ids["police"]
+            world._add(Finding, kind=kind, severity="fault", geom=shape, grids=[], layer_id=layer_id, **times)
+
+    build(shared_precinct.database, find)
+    with logged_in(shared_precinct, login) as session:
+        assert set(session.scalars(text("SELECT kind FROM gis_findings"))) == {"gap", "overlap"}
+
+
 def test_logins_are_on_record_under_whom_they_stand_for(shared_precinct: Precinct) -> None:
     """That a login was made, and taken away, is found by the name of its principal."""
     name = f"t_{uuid.uuid4().hex[:12]}"

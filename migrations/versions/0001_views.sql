@@ -80,7 +80,10 @@ FROM gis_scope() AS seen
 CROSS JOIN finding f
 LEFT JOIN layer l ON l.id = f.layer_id
 WHERE upper_inf(f.recorded) AND f.geom IS NOT NULL AND (f.layer_id IS NULL OR f.layer_id = ANY (seen.layers))
-  AND (seen.everywhere OR ST_Intersects(f.geom, seen.area))
+  AND (seen.everywhere OR EXISTS (  -- not asked of the area: side by side its grids are no valid polygon
+      SELECT FROM grid_version AS own
+      WHERE ST_Intersects(own.geom, f.geom) AND own.unit_id = ANY (seen.units)
+        AND own.valid @> now() AND upper_inf(own.recorded)))
 OFFSET 0;
 
 CREATE VIEW gis_roads WITH (security_barrier) AS
