@@ -34,13 +34,14 @@ class Watch:
     def __init__(self, database: Database, *followers: Follower) -> None:
         self._database = database
         self._followers = followers
-        self._waking, self._woken = socket.socketpair()
         self._is_over = self._has_failed = False
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self.seen_at: datetime | None = None
 
     def __enter__(self) -> Self:
         """Bring everything up to date, if the database is there, and go on in the background."""
+        self._is_over = False
+        self._waking, self._woken = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
         self._look()
         self._thread.start()
         return self
