@@ -93,7 +93,7 @@ def test_an_unforeseen_error_has_them_and_tells_nothing() -> None:
 
 def test_hsts_over_https_only(asked: TestClient) -> None:
     """Over TLS a browser is told to stay there."""
-    with TestClient(asked.app, "https://127.0.0.1") as client:
+    with TestClient(nowhere(), "https://127.0.0.1") as client:
         assert client.get("/health").headers["strict-transport-security"] == "max-age=31536000"
 
 
