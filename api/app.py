@@ -1,7 +1,7 @@
 """The HTTP service: every slice's routes, one error mapping, one rule for what is asked, one for what is answered."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 import orjson
@@ -40,7 +40,7 @@ from api.deps import permission_of
 from api.metrics import Metrics
 from api.observing import Observing
 from api.rates import Rated, Rates
-from api.room import Roomed
+from api.room import Apart, Room, Roomed
 from api.same_origin import refuse_cross_site
 from api.sending import Sending
 from api.tracing import of_app
@@ -54,6 +54,7 @@ from spatial.watch import Watch
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
+MEMORY_THREADS, ACCESS_THREADS = 4, 10
 DESCRIPTION = "Spatial grid management for cities: whose is a place, who is on duty there, where is cover missing."
 
 SLICES = (
@@ -85,7 +86,7 @@ class Service(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """Return what a request passes through, from the outside in."""
         config: Settings = self.state.settings
-        app: ASGIApp = Roomed(super().build_middleware_stack(), config)
+        app: ASGIApp = Roomed(super().build_middleware_stack(), self.state.room)
         app = errors.Refusals(Rated(Bounds(app, config), self.state.rates))
         if config.cors_origins:
             app = for_pages_of(config.cors_origins, app)
@@ -94,13 +95,17 @@ class Service(FastAPI):
 
 @asynccontextmanager
 async def watching(app: FastAPI) -> AsyncIterator[None]:
-    """Hold what look-ups stand on in memory, and follow the database, as long as the app is served."""
-    watch: Watch = app.state.watch
-    await run_in_threadpool(watch.__enter__)
-    try:
-        yield
-    finally:
-        await run_in_threadpool(watch.__exit__, None, None, None)
+    """Hold what look-ups stand on in memory, and follow the database, as long as the app is served.
+
+    Who may ask is followed by itself: while a whole city is read anew, tokens go on being looked up in memory.
+    """
+    with ExitStack() as watches:
+        for watch in (app.state.watch_of_access, app.state.watch):
+            await run_in_threadpool(watches.enter_context, watch)
+        try:
+            yield
+        finally:
+            await run_in_threadpool(watches.close)
 
 
 def for_pages_of(origins: tuple[str, ...], app: ASGIApp) -> ASGIApp:
@@ -132,7 +137,10 @@ def create_app(database: Database, settings: Settings, traces: "TracerProvider |
     app.state.database = database
     app.state.gate = Gate(database, settings.session_idle)
     app.state.live = Live(database)
-    app.state.watch = Watch(database, app.state.gate.follow, app.state.live.follow)
+    app.state.watch_of_access = Watch(database, app.state.gate.follow)
+    app.state.watch = Watch(database, app.state.live.follow)
+    app.state.room = Room(settings.requests_at_once)
+    app.state.apart, app.state.asking_access = Apart(MEMORY_THREADS), Apart(ACCESS_THREADS)
     app.state.settings = settings
     app.state.metrics = Metrics(database, app.state.watch)
     app.state.rates = Rates(settings.rate_per_minute)

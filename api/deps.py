@@ -2,10 +2,10 @@
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from fastapi import Cookie, Depends, Header, Query, Request
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from api import rates
 from api.cookies import cookie_name
 from api.faults import text_fault
+from api.room import Apart, Room
 from maps.texts import LANGUAGES, negotiate
 from spatial import access
 from spatial.access import Actor as Actor_
@@ -35,9 +36,11 @@ from spatial.watch import Watch
 DEMO_COOKIE = "twingrid_demo"
 LOOPBACK = {"127.0.0.1", "::1"}
 LOOPBACK_NAMES = LOOPBACK | {"localhost"}
+ACCESS_WITHIN_S = 1.0  # else the database is given up for a while, and what is known has to do
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
 # what the contract says of them; we read them ourselves, to tell what is wrong in words of our own
+Found = TypeVar("Found")
 InstantText = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
 LangText = Annotated[str, WithJsonSchema({"type": "string", "enum": [*LANGUAGES]})]
 
@@ -91,7 +94,7 @@ async def identify(
     """Return who is asking: by a token, by a session, or on loopback one of the demo's principals; none: nobody."""
     if authorization is not None:
         scheme, _, token = authorization.partition(" ")
-        actor = await _holder(gate, Credential("token", token.strip())) if scheme.lower() == "bearer" else None
+        actor = await _holder(request, gate, Credential("token", token.strip())) if scheme.lower() == "bearer" else None
         if actor is None:
             rates.refused(request)
             raise Unauthenticated("token-refused")
@@ -107,14 +110,25 @@ async def _by_cookie(request: Request, gate: Gate, config: Settings, demo: str |
     """Return who signed in with this browser; else whom the demo lets it be."""
     secret = request.cookies.get(cookie_name(request))
     if secret is not None:  # once it is over they are nobody, and not suddenly one of the demo's
-        return await _holder(gate, Credential("session", secret))
+        return await _holder(request, gate, Credential("session", secret))
     named = demo or f"demo-{access.DEFAULT_DEMO_ROLE}"
-    return await _holder(gate, Credential("demo", named)) if may_demo(request, config) else None
+    return await _holder(request, gate, Credential("demo", named)) if may_demo(request, config) else None
 
 
-async def _holder(gate: Gate, credential: Credential) -> Actor_ | None:
+async def _holder(request: Request, gate: Gate, credential: Credential) -> Actor_ | None:
     present = now()
-    return gate.at_hand(credential, present) or await run_in_threadpool(gate.actor, credential, present)
+    known = gate.at_hand(credential, present)
+    return known or await _asked(request, gate, lambda: gate.actor(credential, now()))
+
+
+async def _asked(request: Request, gate: Gate, ask: Callable[[], Found]) -> Found:
+    """Return what the gate finds out of the database; of one that gives no answer, what it knows."""
+    asking: Apart = request.app.state.asking_access
+    try:
+        return await asking.run(ask, within_s=ACCESS_WITHIN_S)
+    except TimeoutError:
+        gate.give_up(now())
+    return ask()  # which asks nothing of a database that was given up
 
 
 MaybeActor = Annotated[Actor_ | None, Depends(identify)]
@@ -150,8 +164,8 @@ class Needs:
         request.state.principal = actor.name  # for the log
         present = now()
         reach = gate.reach_at_hand(actor, self.permission, present)
-        if reach is None:
-            reach = await run_in_threadpool(gate.reach, actor, self.permission, present)
+        if reach is None and self.permission != access.SIGNED_IN:
+            reach = await _asked(request, gate, lambda: gate.reach(actor, self.permission, now()))
         asking = Asking(actor, self.permission, reach)
         request.state.asking = asking
         return asking
@@ -255,6 +269,24 @@ async def get_watch(request: Request) -> Watch:
 TheWatch = Annotated[Watch, Depends(get_watch)]
 
 
+async def get_room(request: Request) -> Room:
+    """Return where those have a place who ask the database."""
+    room: Room = request.app.state.room
+    return room
+
+
+TheRoom = Annotated[Room, Depends(get_room)]
+
+
+async def get_apart(request: Request) -> Apart:
+    """Return the threads of those who ask memory."""
+    apart: Apart = request.app.state.apart
+    return apart
+
+
+TheApart = Annotated[Apart, Depends(get_apart)]
+
+
 @dataclass(frozen=True)
 class PhoneBook:
     """Whether this request may show duty phones; asked for once everything is read."""
@@ -280,8 +312,7 @@ async def get_phones(request: Request, asking: AskedBy) -> PhoneBook:
 Phones = Annotated[PhoneBook, Depends(get_phones)]
 
 
-async def get_moment(
-    database: Database,
+async def get_instants(
     at: Annotated[
         InstantText | None,
         Query(description="RFC 3339 instant in the world; default now", examples=["2025-03-03T08:30:00+08:00"]),
@@ -291,7 +322,10 @@ async def get_moment(
         Query(description="RFC 3339 instant, not in the future: answer as the system knew it then; default now"),
     ] = None,
 ) -> Moment:
-    """Return the two instants, all faults of both at once; what will be known in the future cannot be asked."""
+    """Return the two instants, all faults of both at once; what will be known in the future cannot be asked.
+
+    Whoever reads as of the second waits for `Database.settle` first.
+    """
     present = now()
     faults: list[Fault] = []
     found: dict[str, datetime | None] = {"at": present, "known_at": None}
@@ -305,9 +339,17 @@ async def get_moment(
         faults.append(Fault("known_at", "known-at-in-future"))
     if faults:
         raise InputError(faults)
-    if found["known_at"] is not None:
-        await run_in_threadpool(database.settle, found["known_at"])  # before the route's session sees its first row
     return Moment(found["at"] or present, found["known_at"])
+
+
+AskedInstants = Annotated[Moment, Depends(get_instants)]
+
+
+async def get_moment(database: Database, moment: AskedInstants) -> Moment:
+    """Return the two instants, once nothing that was known then can be added."""
+    if moment.known_at is not None:
+        await run_in_threadpool(database.settle, moment.known_at)  # before the route's session sees its first row
+    return moment
 
 
 AskedMoment = Annotated[Moment, Depends(get_moment)]

@@ -1,12 +1,25 @@
 """`GET /lookup`: a place in; responsible, responders and grids out."""
 
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Query, Response
 from fastapi.concurrency import run_in_threadpool
 
-from api.deps import AskedBy, AskedMoment, Asking, Database, Language, Live, Phones, TheWatch, needs
+from api.deps import (
+    AskedBy,
+    AskedInstants,
+    Asking,
+    Database,
+    Language,
+    Live,
+    Phones,
+    TheApart,
+    TheRoom,
+    TheWatch,
+    needs,
+)
 from api.errors import problem_responses
 from api.lookup_out import AnswerOut, answer_out
 from api.places import read_place
@@ -38,8 +51,10 @@ async def lookup(
     database: Database,
     live: Live,
     watch: TheWatch,
+    room: TheRoom,
+    apart: TheApart,
     phones: Phones,
-    moment: AskedMoment,
+    moment: AskedInstants,
     lang: Language,
     lon: Annotated[float, Query(allow_inf_nan=False, description="longitude, or x in `crs`", examples=[120.27])],
     lat: Annotated[float, Query(allow_inf_nan=False, description="latitude, or y in `crs`", examples=[30.3])],
@@ -48,17 +63,18 @@ async def lookup(
     layer: Annotated[list[str] | None, Query(description="codes of layers; default all")] = None,
 ) -> Response:
     """Return, per layer, the owning grid, who is responsible, who responds now and in which order, and the border."""
-    place = read_place(lon, lat) if crs == STORED else await run_in_threadpool(read_place, lon, lat, crs)
+    place = read_place(lon, lat) if crs == STORED else await apart.run(partial(read_place, lon, lat, crs))
     question = Question(*place, moment.at, moment.known_at, accuracy_m, tuple(layer) if layer else None)
     present = now()
     view = live.view(asking.reach, moment.at) if moment.known_at is None else None
     if view is None:
-        answer = await run_in_threadpool(_of_database, database, asking, question)
+        async with room.place():
+            answer = await run_in_threadpool(_of_database, database, asking, question)
     elif accuracy_m <= WIDE_M:
         answer = view.answer(question, present)
     else:
-        answer = await run_in_threadpool(view.answer, question, present)
-    shown = phones.may_show and await run_in_threadpool(phones.opened, f"lookup/{place[0]},{place[1]}")
+        answer = await apart.run(partial(view.answer, question, present))
+    shown = phones.may_show and await apart.run(partial(phones.opened, f"lookup/{place[0]},{place[1]}"))
     body = orjson.dumps(answer_out(answer, lang, phones=shown), option=orjson.OPT_UTC_Z)
     stale_since = watch.stale_since(present) if view else None
     headers = {STALE_SINCE: stale_since.isoformat()} if stale_since else None
@@ -66,5 +82,7 @@ async def lookup(
 
 
 def _of_database(database: Database_, asking: Asking, question: Question) -> Answer:
+    if question.known_at is not None:
+        database.settle(question.known_at)
     with database.read(asking.reach) as session:
         return stored.answer(session, question)

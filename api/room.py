@@ -2,21 +2,27 @@
 
 Threads and connections to the database are shared: without a bound, of 500 requests at once all would be answered in
 the last of 27 seconds. A request has its place while it is worked on, not while its body arrives or its answer leaves.
+A look-up asks memory, and takes a place only if it finds that it has to ask the database.
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
 
+from anyio import CapacityLimiter, fail_after, to_thread
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.connections import client_of
 from spatial.errors import Busy
-from spatial.settings import Settings
 
 WAITING_PER_PLACE = 10
 LONGEST_WAIT_S = 10.0
 MAPS = "/maps/"  # keep a processor busy for seconds: few at once, in a room of their own
 MAPS_AT_ONCE = 2
-ALWAYS_ANSWERED = "/health"
+ALWAYS_LET_IN = ("/health", "/lookup")
+
+Found = TypeVar("Found")
 
 
 class Room:
@@ -48,18 +54,40 @@ class Room:
         """Give a place back."""
         self._places.release()
 
+    @asynccontextmanager
+    async def place(self) -> AsyncIterator[None]:
+        """Have a place meanwhile."""
+        await self.enter()
+        try:
+            yield
+        finally:
+            self.leave()
+
+
+class Apart:
+    """Threads of its own, for work that is not to wait for those who wait for the database, and who waits for them."""
+
+    def __init__(self, places: int) -> None:
+        self._room, self._threads = Room(places), CapacityLimiter(places)
+
+    async def run(self, work: Callable[[], Found], within_s: float | None = None) -> Found:
+        """Work, or raise `Busy` where too many do, and `TimeoutError` where it takes too long and is left to itself."""
+        async with self._room.place():
+            with fail_after(within_s):
+                return await to_thread.run_sync(work, abandon_on_cancel=within_s is not None, limiter=self._threads)
+
 
 class Roomed:
     """Around the app: a request is worked on once there is a place, unless its client has gone by then."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, room: Room) -> None:
         self.app = app
-        self.room = Room(settings.requests_at_once)
+        self.room = room
         self.maps = Room(MAPS_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or raise `Busy`."""
-        if scope["type"] != "http" or scope["path"] == ALWAYS_ANSWERED:
+        if scope["type"] != "http" or scope["path"] in ALWAYS_LET_IN:
             await self.app(scope, receive, send)
             return
         room, is_in = self.maps if scope["path"].startswith(MAPS) else self.room, True

@@ -31,9 +31,9 @@ class Watch:
     `seen_at`: as of when everything is known to be up to date; None before the first time.
     """
 
-    def __init__(self, database: Database, *followers: Follower) -> None:
+    def __init__(self, database: Database, follow: Follower) -> None:
         self._database = database
-        self._followers = followers
+        self._follow = follow
         self._is_over = self._has_failed = False
         self.seen_at: datetime | None = None
 
@@ -86,8 +86,7 @@ class Watch:
     def _look(self) -> None:
         begun = now()
         try:
-            for follow in self._followers:
-                follow(begun)
+            self._follow(begun)
         except Exception as error:  # as above
             log.log(self._level, FAILED, exc_info=error)
             self._has_failed = True

@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,9 @@ pytestmark = pytest.mark.proof
 CLIENTS = 16
 CHANGES = 8
 SEEN_WITHIN_S = 2.0
-MANY = timedelta(days=3650)
+AWAY_FOR_S = 30.0
+LONGEST_PAUSE_S = 4.0  # until a database that answers nobody is given up
+SERVED = {"TWINGRID_PROCESSES": "2", "TWINGRID_RATE_PER_MINUTE": "0"}
 
 
 @dataclass
@@ -91,10 +92,11 @@ def calling(url: str, place: dict[str, float]) -> Iterator[Callers]:
 @pytest.fixture
 def service() -> Iterator[Service]:
     """Yield the demo town, served by two processes."""
-    with tempfile.TemporaryDirectory(prefix="twingrid-live-", dir="/var/tmp") as folder:
-        more = {"TWINGRID_PROCESSES": "2", "TWINGRID_RATE_PER_MINUTE": "0"}
-        with running(Path(folder), **more) as service:
-            yield service
+    with (
+        tempfile.TemporaryDirectory(prefix="twingrid-live-", dir="/var/tmp") as folder,
+        running(Path(folder), **SERVED) as service,
+    ):
+        yield service
 
 
 @pytest.fixture
@@ -183,6 +185,87 @@ def test_no_process_outlives_the_first(service: Service) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     service.start()
+
+
+def test_look_ups_go_on_while_postgresql_is_stopped(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """For half a minute nobody is told of an error; it is said as of when; then everybody sees what changed."""
+    folder = tmp_path_factory.mktemp("stopped")
+    (folder / "served").mkdir()
+    folder.chmod(0o755)
+    postgis = LocalPostgis(folder)
+    postgis.start()
+    with running(folder / "served", **SERVED, TWINGRID_DATABASE_URL=postgis.url()) as service:
+        database = Database(make_engine(postgis.url()))
+        one = subject(database)
+        build(database, lambda world: call(world, one, "before"))
+        with calling(service.url, one.place) as callers:
+            callers.wait_for("before", 10)
+            database.engine.dispose()
+            postgis.stop()
+            goes_on(callers, AWAY_FOR_S)
+            assert httpx.get(f"{service.url}/grids/police", timeout=30).status_code == 503
+            postgis.start()
+            callers.wait_for("before", 1)
+            heals(callers)
+            build(database, lambda world: call(world, one, "after"))
+            callers.wait_for("after", SEEN_WITHIN_S)
+        assert (callers.faults, callers.broken) == ([], 0)
+        service.end(signal.SIGTERM)
+        database.engine.dispose()
+    postgis.stop()
+
+
+def test_look_ups_go_on_while_postgresql_hangs(service: Service, database: Database) -> None:
+    """The same while it takes connections and answers nobody, whoever else waits for it."""
+    one = subject(database)
+    build(database, lambda world: call(world, one, "before"))
+    held = service.postgres()
+    with calling(service.url, one.place) as callers:
+        callers.wait_for("before", 10)
+        for pid in held:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            waiting = [threading.Thread(target=asks_the_database, args=(service.url,)) for _ in range(60)]
+            for thread in waiting:
+                thread.start()
+            goes_on(callers, AWAY_FOR_S)
+        finally:
+            for pid in held:
+                os.kill(pid, signal.SIGCONT)
+        heals(callers)
+        build(database, lambda world: call(world, one, "after"))
+        callers.wait_for("after", SEEN_WITHIN_S)
+        for thread in waiting:
+            thread.join()
+    assert (callers.faults, callers.broken) == ([], 0)
+
+
+def asks_the_database(url: str) -> None:
+    """Ask for what memory does not hold, as one of many."""
+    httpx.get(f"{url}/grids/police", timeout=120)
+
+
+def goes_on(callers: Callers, seconds: float) -> None:
+    """See that everybody is answered each second for some time, and told as of when."""
+    time.sleep(LONGEST_PAUSE_S)
+    stale = callers.stale
+    for _ in range(int(seconds)):
+        asked = callers.asked
+        time.sleep(1)
+        assert callers.asked - asked >= CLIENTS
+        assert callers.faults == []
+    assert callers.stale - stale > seconds
+
+
+def heals(callers: Callers) -> None:
+    """Wait until nobody is told any more that an answer may be old."""
+    begun = time.monotonic()
+    while True:
+        stale = callers.stale
+        time.sleep(0.5)
+        if callers.stale == stale:
+            return
+        assert time.monotonic() - begun < 10
 
 
 def processes(service: Service) -> list[int]:

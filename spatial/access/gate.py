@@ -1,8 +1,8 @@
 """Who is asking and how far they reach, held in memory so that a request waits for no database.
 
 What is revoked is gone within two seconds: what is held is trusted for that long after it was last seen to be what the
-database has. While the database is away nothing can be revoked, and who was let in goes on being let in; but nobody
-whose access may have changed between.
+database has. While the database is away, or gives no answer, nothing can be revoked, and who was let in goes on being
+let in; but nobody whose access may have changed between.
 """
 
 import threading
@@ -14,7 +14,7 @@ from typing import Generic, Literal, TypeVar
 
 from spatial.access.principals import Held, actor_named, demo_principals, digest, held_by_token, held_by_tokens
 from spatial.access.rules import OPEN, SIGNED_IN, Actor
-from spatial.access.scopes import reach_of
+from spatial.access.scopes import reach_of, whole_reach
 from spatial.access.sessions import signed_in, touch_session
 from spatial.db import Database, Reach, versions
 from spatial.errors import Busy
@@ -97,6 +97,7 @@ class Gate:
         self._keys: _Keys | None = None
         self._holders: Remembered[_Found] = Remembered(ACTOR_FOR)
         self._reaches: Remembered[Reach] = Remembered(REACH_FOR)
+        self._given_up_at: datetime | None = None
 
     def follow(self, now: datetime) -> None:
         """Read all tokens, if anything about access has changed."""
@@ -112,10 +113,23 @@ class Gate:
 
     def at_hand(self, credential: Credential, now: datetime) -> Actor | None:
         """Return whom a credential is known to be of, without asking the database."""
+        if self.is_away:
+            return _holder(self._last(credential), now)
         keys = self._keys
         held = keys.held.get(credential.key) if keys and now - keys.seen_at < ACTOR_FOR * 2 else None
         found = self._holders.fresh(credential.key, now)
         return _holder(held or (found.held if found else None), now)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the database was given up, and was not seen since: then it is not asked, as each would wait."""
+        keys, given_up_at = self._keys, self._given_up_at
+        return keys is not None and given_up_at is not None and keys.seen_at <= given_up_at
+
+    def give_up(self, now: datetime) -> None:
+        """Ask the database no more until it is seen again: it gave no answer in time."""
+        if not self.is_away:
+            self._given_up_at = now
 
     def actor(self, credential: Credential, now: datetime) -> Actor | None:
         """Return whose a credential is; none when it is unknown, expired or revoked, or its session is over."""
@@ -123,9 +137,12 @@ class Gate:
         if actor is not None:
             return actor
         version = self._keys.version if self._keys else None
+        if self.is_away:
+            raise Busy("database-away")
         try:
             found = self._ask(credential, now)
         except Busy:
+            self.give_up(now)
             actor = _holder(self._last(credential), now)
             if actor is None:
                 raise
@@ -141,21 +158,33 @@ class Gate:
         self._holders.drop(credential.key)
 
     def reach_at_hand(self, actor: Actor, permission: str, now: datetime) -> Reach | None:
-        """Return how far an actor is known to reach with a permission; none: the database is to be asked."""
-        return self._reaches.fresh((actor.name, actor.grants, permission), now)
+        """Return how far an actor is known to reach with a permission; none: `reach` knows.
+
+        Raises `Denied` where that needs no database, and `Busy` where it does and that is away.
+        """
+        if permission in (OPEN, SIGNED_IN):
+            return None
+        key = (actor.name, actor.grants, permission)
+        found = whole_reach(actor, permission) or self._reaches.fresh(key, now)
+        if found is None and self.is_away:
+            found = self._reaches.last(key)
+            if found is None:
+                raise Busy("database-away")
+        return found
 
     def reach(self, actor: Actor, permission: str, now: datetime) -> Reach | None:
         """Return how far an actor reaches with a permission, or raise `Denied`; none for what asks for no role."""
         if permission in (OPEN, SIGNED_IN):
             return None
-        key = (actor.name, actor.grants, permission)
-        found = self._reaches.fresh(key, now)
+        found = self.reach_at_hand(actor, permission, now)
         if found is not None:
             return found
+        key = (actor.name, actor.grants, permission)
         try:
             with self.database.read() as session:
                 found = reach_of(session, actor, permission)
         except Busy:
+            self.give_up(now)
             found = self._reaches.last(key)
             if found is None:
                 raise

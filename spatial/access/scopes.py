@@ -16,10 +16,11 @@ def reach_of(session: Session, actor: Actor, permission: str) -> Reach | None:
     """
     if permission in (OPEN, SIGNED_IN):
         return None
+    whole = whole_reach(actor, permission)
+    if whole is not None:
+        return whole
     grants = actor.granted(permission)
     role = database_role(grants)
-    if role not in (SCOPED, LAYERED):
-        return Reach(role, actor.name)
     codes = common_layers(grants)
     layers = None if codes is None else tuple(session.scalars(select(Layer.id).where(Layer.code.in_(codes))))
     if role == LAYERED:
@@ -29,3 +30,9 @@ def reach_of(session: Session, actor: Actor, permission: str) -> Reach | None:
     row = session.execute(select(found.c.units, found.c.named, found.c.rim, found.c.lent)).one()
     units, named, rim, lent = map(tuple, row)
     return Reach(role, actor.name, units, named, rim, lent, layers)
+
+
+def whole_reach(actor: Actor, permission: str) -> Reach | None:
+    """Return the reach of somebody whom a role of the database bounds alone, or raise `Denied`; none: rows do, too."""
+    role = database_role(actor.granted(permission))
+    return None if role in (SCOPED, LAYERED) else Reach(role, actor.name)
