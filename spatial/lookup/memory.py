@@ -157,12 +157,11 @@ class MemoryFacts:
 
     def members(self, team_ids: Collection[int]) -> list[MemberRow]:
         """Return who is in some teams."""
-        seen = [one for one in team_ids if self._sight.owns_any(row.unit_id for row in self._duty.teams.get(one, ()))]
-        return of_ids(self._duty.members, seen)
+        return [row for row in of_ids(self._duty.members, team_ids) if self._sees_member(row)]
 
     def leaves(self, officer_ids: Collection[int]) -> list[AwayRow]:
-        """Return the leaves of some officers, who are seen."""
-        return of_ids(self._duty.leaves, officer_ids)
+        """Return the leaves of some officers while they are seen."""
+        return [row for row in of_ids(self._duty.leaves, officer_ids) if self._sees_away(row)]
 
     def absences(self, shift_ids: Collection[int]) -> list[AbsenceRow]:
         """Return the absences from some shifts."""
@@ -238,6 +237,17 @@ class MemoryFacts:
         """Whether a responsibility is for a grid while it is one of theirs."""
         grids = (one for table in self._areas.grids.values() for one in table.by_grid.get(held.grid_id, ()))
         return self._sight.owns_any(one.unit_id for one in grids if _meet(one, held))
+
+
+    def _sees_member(self, member: MemberRow) -> bool:
+        """Whether somebody is in a team while it is one of theirs."""
+        teams = self._duty.teams.get(member.team_id, ())
+        return self._sight.owns_any(team.unit_id for team in teams if _meet(team, member))
+
+    def _sees_away(self, away: AwayRow) -> bool:
+        """Whether an officer is on leave while seen."""
+        officers = self._duty.officers.get(away.officer_id, ())
+        return any(self._sight.knows(one.id, one.unit_id) for one in officers if _meet(one, away))
 
 
 def _in_force(row: Lasting, at: datetime) -> bool:
