@@ -238,7 +238,6 @@ class MemoryFacts:
         grids = (one for table in self._areas.grids.values() for one in table.by_grid.get(held.grid_id, ()))
         return self._sight.owns_any(one.unit_id for one in grids if _meet(one, held))
 
-
     def _sees_member(self, member: MemberRow) -> bool:
         """Whether somebody is in a team while it is one of theirs."""
         teams = self._duty.teams.get(member.team_id, ())
