@@ -147,6 +147,7 @@ def lookup(
     crs: Annotated[str, typer.Option(help="EPSG code, WKT, PROJ string, gcj02 or bd09")] = "EPSG:4490",
     accuracy_m: Annotated[float, typer.Option(min=0, max=10_000, help="how well the place is known")] = 1.0,
     layer: Annotated[list[str] | None, typer.Option(help="code of a layer; default all")] = None,
+    category: Annotated[str | None, typer.Option(help="code of the matter: who answers for it")] = None,
     lang: Lang = DEFAULT_LANGUAGE,
     as_json: Annotated[bool, typer.Option("--json", help="the body that GET /lookup sends")] = False,
 ) -> None:
@@ -158,13 +159,13 @@ def lookup(
     from spatial.lookup.model import Question
     from spatial.lookup.stored import answer
 
-    _refuse_unprintable(crs=[crs], layer=layer or [])
+    _refuse_unprintable(crs=[crs], layer=layer or [], category=[category] if category else [])
     place = read_place(*_numbers(lon, lat), crs)
     instant = parse_instant(at, "at") if at else now()
     known = parse_instant(known_at, "known_at") if known_at else None
     if known is not None and known > now():
         raise invalid("known_at", "known-at-in-future")
-    question = Question(*place, instant, known, accuracy_m, tuple(layer) if layer else None)
+    question = Question(*place, instant, known, accuracy_m, tuple(layer) if layer else None, category)
     with calling("look-up", notice) as caller:
         if known is not None:
             caller.database.settle(known)

@@ -61,10 +61,12 @@ async def lookup(
     crs: Annotated[str, Query(max_length=4000, description="EPSG code, WKT, PROJ string, gcj02 or bd09")] = STORED,
     accuracy_m: Annotated[float, Query(ge=0, le=10_000, allow_inf_nan=False, description="how well it is known")] = 1.0,
     layer: Annotated[list[str] | None, Query(description="codes of layers; default all")] = None,
+    category: Annotated[str | None, Query(max_length=100, description="code of the matter: who answers for it")] = None,
 ) -> Response:
     """Return, per layer, the owning grid, who is responsible, who responds now and in which order, and the border."""
     place = read_place(lon, lat) if crs == STORED else await apart.run(partial(read_place, lon, lat, crs))
-    question = Question(*place, moment.at, moment.known_at, accuracy_m, tuple(layer) if layer else None)
+    layers = tuple(layer) if layer else None
+    question = Question(*place, moment.at, moment.known_at, accuracy_m, layers, category)
     present = now()
     view = live.view(asking.reach, moment.at) if moment.known_at is None else None
     if view is None:

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from maps.texts import say
 from spatial.grids.units import UnitRef
-from spatial.lookup.model import Answer, Beyond, GridRef, LayerAnswer
-from spatial.roster.model import Assigned, OfficerRef, Responder, StepOutcome, TeamRef
+from spatial.lookup.model import Agency, Answer, Beyond, GridRef, LayerAnswer, Matter, OverrideRef, Party
+from spatial.roster.model import Assigned, OfficerRef, Responder, Response, StepOutcome, TeamRef
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,6 +98,55 @@ class StepOut:
 
 
 @dataclass(slots=True, kw_only=True)
+class OverrideOut:
+    """The decision by which the place is the grid's, whatever the borders of the grids are."""
+
+    code: str
+    name: str
+    priority: Annotated[int, Field(description="of several the smallest decides")]
+    authority: str
+    document_number: str
+    in_force_from: datetime | None
+    in_force_until: datetime | None
+
+
+@dataclass(slots=True, kw_only=True)
+class PartyOut:
+    """One of those that a place so near a border may belong to."""
+
+    grid: GridOut
+    distance_m: float
+    units: list[UnitOut]
+    responsible: list[ResponsibleOut]
+    on_duty: bool | None
+    responds_now: str | None
+    chain: list[StepOut]
+
+
+@dataclass(slots=True, kw_only=True)
+class AgencyOut:
+    """A kind of unit that answers for the matter, and which units of it there are at the place."""
+
+    unit_kind: str
+    units: list[UnitOut]
+    deadline_minutes: Annotated[int | None, Field(description="after the matter is told")]
+    due_at: Annotated[datetime | None, Field(description="for a matter told at the instant asked for")]
+
+
+@dataclass(slots=True, kw_only=True)
+class MatterOut:
+    """The category asked for, and who answers for it by the table of responsibilities."""
+
+    category: str
+    title: str
+    police_matter: bool
+    priority: Annotated[int, Field(description="1 is the most urgent")]
+    handling_minutes: int
+    lead: list[AgencyOut]
+    joint: list[AgencyOut]
+
+
+@dataclass(slots=True, kw_only=True)
 class LayerOut:
     """What one layer says of the place."""
 
@@ -117,6 +166,12 @@ class LayerOut:
     ]
     responds_now: Annotated[str | None, Field(description="the step of the chain to call first")]
     chain: list[StepOut]
+    override: Annotated[OverrideOut | None, Field(description="what decided that it is this grid's, if not its border")]
+    plain_grid: Annotated[GridOut | None, Field(description="under an override: the grid in which the place lies")]
+    joint: Annotated[
+        list[PartyOut],
+        Field(description="of a border case, those the place may belong to, the owner first; else empty"),
+    ]
     warnings: Annotated[list[str], Field(description="what must not be overlooked, as sentences")]
 
 
@@ -139,6 +194,7 @@ class AnswerOut:
     next_change_at: Annotated[datetime | None, Field(description="first instant at which any of this may change")]
     versions: Annotated[dict[str, int], Field(description="newest version of each domain the answer stands on")]
     layers: list[LayerOut]
+    matter: MatterOut | None
 
 
 def answer_out(answer: Answer, lang: str, *, phones: bool) -> AnswerOut:
@@ -151,11 +207,11 @@ def answer_out(answer: Answer, lang: str, *, phones: bool) -> AnswerOut:
         next_change_at=answer.next_change_at,
         versions=dict(answer.versions),
         layers=[_layer(one, lang, phones) for one in answer.layers],
+        matter=_matter(answer.matter, asked.at, lang) if answer.matter else None,
     )
 
 
 def _layer(one: LayerAnswer, lang: str, phones: bool) -> LayerOut:
-    first = one.response.first if one.response else None
     return LayerOut(
         layer=one.layer,
         title=one.title[lang],
@@ -169,8 +225,11 @@ def _layer(one: LayerAnswer, lang: str, phones: bool) -> LayerOut:
         beyond=[_beyond(other) for other in one.beyond],
         responsible=[_responsible(held, phones) for held in one.responsible],
         on_duty=one.on_duty,
-        responds_now=first.step.key if first else None,
-        chain=[_step(outcome, lang, phones) for outcome in one.response.steps] if one.response else [],
+        responds_now=_responds_now(one.response),
+        chain=_chain(one.response, lang, phones),
+        override=_override(one.override) if one.override else None,
+        plain_grid=_grid(one.plain) if one.plain else None,
+        joint=[_party(party, lang, phones) for party in one.joint],
         warnings=_warnings(one, lang),
     )
 
@@ -179,6 +238,9 @@ def _warnings(one: LayerAnswer, lang: str) -> list[str]:
     if one.status == "hidden":
         return [say("lookup.hidden", lang)]
     found = []
+    if one.override:
+        told = {"authority": one.override.authority, "document_number": one.override.document_number}
+        found.append(say("lookup.override", lang, name=one.override.name, **told))
     if one.is_neighbours:
         unit = one.units[0].name if one.units else None
         found.append(say("lookup.neighbours", lang, unit=unit) if unit else say("lookup.of-others", lang))
@@ -198,6 +260,59 @@ def _warnings(one: LayerAnswer, lang: str) -> list[str]:
     if not one.on_duty:
         found.append(say("lookup.nobody-on-duty", lang))
     return found
+
+
+def _responds_now(response: Response | None) -> str | None:
+    return response.first.step.key if response and response.first else None
+
+
+def _chain(response: Response | None, lang: str, phones: bool) -> list[StepOut]:
+    return [_step(outcome, lang, phones) for outcome in response.steps] if response else []
+
+
+def _override(one: OverrideRef) -> OverrideOut:
+    return OverrideOut(
+        code=one.code,
+        name=one.name,
+        priority=one.priority,
+        authority=one.authority,
+        document_number=one.document_number,
+        in_force_from=one.since,
+        in_force_until=one.until,
+    )
+
+
+def _party(one: Party, lang: str, phones: bool) -> PartyOut:
+    return PartyOut(
+        grid=_grid(one.grid),
+        distance_m=round(one.distance_m, 3),
+        units=[unit_out(unit) for unit in one.units],
+        responsible=[_responsible(held, phones) for held in one.responsible],
+        on_duty=one.on_duty,
+        responds_now=_responds_now(one.response),
+        chain=_chain(one.response, lang, phones),
+    )
+
+
+def _matter(one: Matter, at: datetime, lang: str) -> MatterOut:
+    return MatterOut(
+        category=one.category,
+        title=one.title[lang],
+        police_matter=one.police_matter,
+        priority=one.priority,
+        handling_minutes=one.handling_minutes,
+        lead=[_agency(agency, at) for agency in one.agencies if agency.role == "lead"],
+        joint=[_agency(agency, at) for agency in one.agencies if agency.role == "joint"],
+    )
+
+
+def _agency(one: Agency, at: datetime) -> AgencyOut:
+    return AgencyOut(
+        unit_kind=one.unit_kind,
+        units=[unit_out(unit) for unit in one.units],
+        deadline_minutes=None if one.deadline is None else round(one.deadline.total_seconds() / 60),
+        due_at=None if one.deadline is None else at + one.deadline,
+    )
 
 
 def _grid(grid: GridRef) -> GridOut:

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from api.lookup_out import AnswerOut, LayerOut, ResponderOut, StepOut
+from api.lookup_out import AgencyOut, AnswerOut, LayerOut, MatterOut, PartyOut, ResponderOut, StepOut
 from maps.texts import say
 
 SHOWN = 3  # responders of one step; --json has them all
@@ -43,6 +43,8 @@ def show(answer: AnswerOut, lang: str, zone: ZoneInfo) -> None:
     out.print(Text(head, style="bold"))
     for layer in answer.layers:
         out.print(Panel(_body(layer, voice), title=escape(layer.title), title_align="left"))
+    if answer.matter:
+        out.print(Panel(_matter(answer.matter, voice), title=escape(answer.matter.title), title_align="left"))
     change = answer.next_change_at
     told = voice.tell("next-change", at=voice.time(change)) if change else voice.tell("no-change-planned")
     out.print(Text(told, style="dim"))
@@ -62,8 +64,37 @@ def _body(layer: LayerOut, voice: Voice) -> Group:
         table.add_row(say(f"map.role.{held.role}", voice.lang), who)
     for step in layer.chain:
         table.add_row(*_step(step, layer, voice))
+    for party in layer.joint[1:]:
+        table.add_row(voice.tell("joint"), _party(party, voice))
     warnings = [Text(f"⚠ {warning}", style="bold red") for warning in layer.warnings]
     return Group(*warnings, table)
+
+
+def _party(party: PartyOut, voice: Voice) -> Text:
+    """Tell of one who shares a border case: grid, unit, and who responds there first."""
+    unit = party.units[0].name if party.units else ""
+    told = [f"{party.grid.code} {party.grid.name}  {unit}  {voice.tell('away', distance_m=round(party.distance_m, 1))}"]
+    first = next((step for step in party.chain if step.step == party.responds_now), None)
+    told += [_who(one, voice) for one in first.responders[:SHOWN]] if first else []
+    return Text("\n".join(told))
+
+
+def _matter(matter: MatterOut, voice: Voice) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column()
+    kind = voice.tell("matter.police" if matter.police_matter else "matter.other")
+    table.add_row(voice.tell("matter.kind"), voice.tell("matter.of", kind=kind, priority=matter.priority))
+    for role, agencies in (("lead", matter.lead), ("joint", matter.joint)):
+        for agency in agencies:
+            table.add_row(voice.tell(f"matter.{role}"), Text(_agency(agency, voice)))
+    return table
+
+
+def _agency(agency: AgencyOut, voice: Voice) -> str:
+    names = [unit.name for unit in agency.units]
+    told = voice.tell("matter.units", units=names) if names else voice.tell("matter.nobody", kind=agency.unit_kind)
+    return told if agency.due_at is None else f"{told}  {voice.tell('matter.due', at=voice.time(agency.due_at))}"
 
 
 def _step(step: StepOut, layer: LayerOut, voice: Voice) -> tuple[Text, Text]:

@@ -40,6 +40,11 @@ def begun(row: Lasting, at: datetime) -> bool:
     return row.since is None or row.since <= at
 
 
+def is_over(row: Lasting, at: datetime) -> bool:
+    """Whether a row has ended by an instant."""
+    return row.until is not None and row.until <= at
+
+
 class Reading:
     """What is in force at an instant among the rows that an answer stands on, and when the first begins or ends.
 
@@ -58,7 +63,7 @@ class Reading:
         """Return the rows that are in force or will be, and note when the first begins or ends."""
         at, found = self.at, []
         for row in rows:
-            if row.until is None or row.until > at:
+            if not is_over(row, at):
                 found.append(row)
                 self.note(row.until if begun(row, at) else row.since)
         return found

@@ -15,6 +15,7 @@ from spatial.db import Database, open_version
 from spatial.tables import (
     SRID,
     Assignment,
+    Category,
     Cover,
     Deployment,
     DutyEvent,
@@ -24,7 +25,9 @@ from spatial.tables import (
     Leave,
     Officer,
     OfficerVersion,
+    Override,
     ResponseStep,
+    Responsibility,
     Shift,
     Team,
     TeamMember,
@@ -108,6 +111,25 @@ class World:
         row = {"grid_id": grid_id, "layer_id": layer_id, "code": code, "name": f"grid {code}", "unit_id": unit_id}
         times = {"valid": valid or self.valid, "recorded": self._recorded("areas")}
         return self._add(GridVersion, geom=from_shape(shape, srid=SRID), **row, **times)
+
+    def override(self, grid_id: int, layer_id: int, code: str, shape: BaseGeometry, **more: Any) -> int:
+        """Give an area to a grid."""
+        row = {"grid_id": grid_id, "layer_id": layer_id, "code": code, "name": f"override {code}", "priority": 1}
+        told = {"authority": "bureau", "document_number": "2025-1", "valid": self.valid}
+        times = {"recorded": self._recorded("areas")}
+        return self._add(Override, geom=from_shape(shape, srid=SRID), **times, **(row | told | more))
+
+    def category(self, code: str, parent_id: int | None = None, **more: Any) -> int:
+        """Add a category of matters."""
+        row = {"title": {"zh-CN": code, "en": code}, "police_matter": True, "priority": 3, "handling_minutes": 30}
+        self._recorded("areas")
+        return self._add(Category, code=code, parent_id=parent_id, **(row | more))
+
+    def answers_for(self, category_id: int, unit_kind: str, role: str = "lead", hours: int | None = None) -> None:
+        """Let a kind of unit answer for a category."""
+        deadline = None if hours is None else timedelta(hours=hours)
+        row = {"category_id": category_id, "unit_kind": unit_kind, "role": role, "deadline": deadline}
+        self._add(Responsibility, **row)
 
     def officer(self, number: str, unit_id: int, kind: str = "community_officer") -> int:
         """Add an officer."""

@@ -339,6 +339,7 @@ def test_what_was_revoked_before_the_database_went_away_stays_so(
             gate.actor(one, later)
 
 
+@pytest.mark.proof
 def test_the_command_line_does_the_same(admin: TestClient, shared_precinct: Precinct) -> None:
     """With a shell on the machine principals are added, granted, listed and disabled, tokens made and revoked."""
     url = shared_precinct.database.engine.url.render_as_string(hide_password=False)

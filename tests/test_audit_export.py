@@ -128,6 +128,7 @@ def test_a_key_is_made_once_and_nobody_else_reads_it(tmp_path: Path) -> None:
             read_public_key(public)
 
 
+@pytest.mark.proof
 def test_the_command_line_checks_exports_and_lists(empty_database: Database, tmp_path: Path) -> None:
     """The verbs agree: what is exported holds elsewhere with the public key alone; what is forged is exit code 1."""
     fill(empty_database, 5)

@@ -185,6 +185,7 @@ def test_a_dry_run_changes_nothing_and_says_what_would(database: Database, tmp_p
     assert contents(database) == before
 
 
+@pytest.mark.proof
 def test_the_command_line_backs_up_drills_and_restores(database: Database, tmp_path: Path) -> None:
     """`db backup`, `db verify --drill` and `db restore --commit` are all it takes."""
     assert verb(database, tmp_path, "backup", "-o", str(tmp_path)).returncode == 0

@@ -492,6 +492,7 @@ def test_rules_that_were_lifted_for_loading_are_back(city: Database, empty_datab
     assert loaded == schema_of(empty_database)
 
 
+@pytest.mark.proof
 def test_a_city_side_by_side_is_made_of_equal_copies(empty_database: Database) -> None:
     """Twice the grids and units, each with its own code, of the same areas; nobody works there."""
     fixtures.load(

@@ -358,6 +358,7 @@ def test_copies_lie_apart(land: Land) -> None:
     assert len({code for city in cities for code in city.names.community_code}) == 3 * 2800
 
 
+@pytest.mark.proof
 def test_check_of_a_loaded_city(city: Database) -> None:
     """The service's own check, from before a redraw on, finds over all times what was planted, and nothing else."""
     land, at = land_of(1), frame(1).at(REDRAW_DAY - 1)

@@ -158,6 +158,7 @@ def test_stopping_does_not_wait_for_a_long_job(town_copy: Database, monkeypatch:
     next(one for one in threading.enumerate() if one.name == "worker").join(10)
 
 
+@pytest.mark.proof
 def test_a_demo_is_loaded_by_size_seed_and_week(empty_database: Database) -> None:
     """A day that is no Monday, an unknown size and a repeated town are refused; else the demo of that week is there."""
     url = url_of(empty_database)

@@ -141,6 +141,7 @@ def test_rows_that_cannot_be_read_are_told_with_the_others(empty_database: Datab
     ]
 
 
+@pytest.mark.proof
 def test_the_command_line_maps_sets_and_annotates(empty_database: Database, write: Write, tmp_path: Path) -> None:
     """Options go over a saved mapping; the mapping of the run is saved, and does the same again."""
     file, copy, saved, run = (write(FOUR, 编码=list("ABCD"), 类别=["普通"] * 4), tmp_path / "copy.xlsx",

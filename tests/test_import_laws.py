@@ -239,6 +239,7 @@ def twingrid(database: Database, *arguments: str) -> subprocess.CompletedProcess
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
 
 
+@pytest.mark.proof
 def test_command_line(empty_database: Database, write: Write, tmp_path: Path) -> None:
     """The command line tells a plan, writes with --commit only, exports, and leaves with 2 on bad input."""
     file = write(FOUR, code=list("ABCD"), name=["甲", "乙", "丙", "丁"])

@@ -120,6 +120,7 @@ def test_a_mapping_is_saved_and_used_again(small: Database, tmp_path: Path) -> N
     assert [fault.text for fault in malformed.value.faults] == ["mapping-key-unknown", "mapping-malformed"]
 
 
+@pytest.mark.proof
 def test_the_command_line_tells_writes_and_exports(small: Database, tmp_path: Path) -> None:
     """A dry run, then --commit, then the same rows out; with faults it leaves with 2 and nothing is written."""
     path = tmp_path / "officers.csv"

@@ -9,6 +9,8 @@ from typing import Any
 from geoalchemy2.shape import from_shape
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from shapely.affinity import translate
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.orm import Session
 
@@ -53,6 +55,7 @@ class Planner:
         self.base = base
         self.units: dict[str, int] = {}
         self.grids: list[int] = []
+        self.layer_of: dict[int, int] = {}
 
     def hour(self) -> datetime:
         """Return an instant about the base."""
@@ -82,6 +85,11 @@ class Planner:
                     unit = self.units[dice.choice(STATIONS)] if dice.random() < 0.95 else None
                     self._grid(layer, f"{layer}-{column}{row}", column, row, unit)
         self._faults(police)
+        for n in range(dice.randrange(6)):
+            self._override((police, other), f"override-{n}")
+        theft = world.category("theft", world.category("crime"))
+        for kind, role in (("station", "lead"), ("street", "joint"), ("bureau", "joint")):
+            world.answers_for(theft, kind, role, hours=2)
         self._people()
 
     def _units(self) -> None:
@@ -103,6 +111,17 @@ class Planner:
             after = self.units[self.dice.choice(STATIONS)]
             self.world.version(grid, layer, code, cell(column, row), after, valid=since(change))
         self.grids.append(grid)
+        self.layer_of[grid] = layer
+
+    def _override(self, layers: tuple[int, int], code: str) -> None:
+        """Give an area to some grid for some time: now and then one across borders, or outside of everything."""
+        dice = self.dice
+        layer = dice.choice(layers)
+        grid = dice.choice([grid for grid in self.grids if self.layer_of[grid] == layer])
+        column, row = dice.uniform(-1, COLUMNS - 1), dice.choice((-0.4, 0.3, 0.0))
+        valid = self.world.valid if dice.random() < 0.5 else since(*self.span(90))
+        times = {"valid": valid, "priority": dice.choice((1, 2))}
+        self.world.override(grid, layer, code, shifted(column, row), **times)
 
     def _faults(self, layer: int) -> None:
         for n in range(self.dice.randrange(3)):
@@ -157,6 +176,12 @@ class Planner:
             world.event(shift, dice.choice(("no_show", "committed", "present")), begin, begin + 3 * HOUR)
 
 
+def shifted(column: float, row: float) -> BaseGeometry:
+    """Return a cell that need not lie where cells do."""
+    (lon, lat), (lon_0, lat_0) = middle(column, row), middle(0, 0)
+    return translate(cell(0, 0), lon - lon_0, lat - lat_0)
+
+
 def reaches(session: Session, units: dict[str, int]) -> list[Reach | None]:
     """Return how far some people reach: over all, one layer, a station, a street, two stations in one layer."""
     grants = (
@@ -189,7 +214,7 @@ def test_memory_answers_like_postgis_for_everybody(empty_database: Database, see
             instants = sorted(present + timedelta(minutes=dice.randrange(-700, 47 * 60)) for _ in range(4))
             for at in (present, *instants):
                 place = middle(dice.uniform(-1, COLUMNS), dice.choice((-0.5, 0.2, 0.5, 1.1)))
-                question = Question(*place, at, accuracy_m=dice.choice((1.0, 60.0)))
+                question = Question(*place, at, accuracy_m=dice.choice((1.0, 60.0, 150.0)), category="theft")
                 with reaching(session, reach):
                     assert view.answer(question, present) == stored.answer(session, question)
 

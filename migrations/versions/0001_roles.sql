@@ -147,11 +147,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
                      AND own.valid @> now() AND upper_inf(own.recorded))
 $$;
 
--- In which layers a place lies in a grid that somebody does not see: so that it is not called no man's land.
+-- In which layers a place is a grid's that somebody does not see, by the grids' borders or by the first override there:
+-- so that it is not called no man's land, nor whose it would be but for the override.
 CREATE FUNCTION hidden_layers(place geometry, instant timestamptz, known_at timestamptz) RETURNS SETOF bigint
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     there grid_version[];
+    decided grid_version[];
 BEGIN
     IF known_at IS NULL THEN  -- said in its own words, for the index is of what is known now
         there := array(SELECT holder FROM grid_version AS holder
@@ -160,7 +162,16 @@ BEGIN
         there := array(SELECT holder FROM grid_version AS holder
                        WHERE ST_Intersects(geom, place) AND valid @> instant AND recorded @> known_at);
     END IF;
-    RETURN QUERY SELECT DISTINCT holder.layer_id FROM unnest(there) AS holder
+    decided := array(
+        SELECT DISTINCT ON (rule.layer_id) holder FROM override AS rule JOIN grid_version AS holder USING (grid_id)
+        WHERE ST_Intersects(rule.geom, place) AND rule.valid @> instant AND holder.valid @> instant
+          AND CASE WHEN known_at IS NULL THEN upper_inf(rule.recorded) AND upper_inf(holder.recorded)
+                   ELSE rule.recorded @> known_at AND holder.recorded @> known_at END
+        ORDER BY rule.layer_id, rule.priority, rule.code);
+    RETURN QUERY SELECT DISTINCT holder.layer_id
+    FROM (SELECT one.* FROM unnest(decided) AS one
+          UNION ALL SELECT one.* FROM unnest(there) AS one
+                    WHERE one.layer_id NOT IN (SELECT other.layer_id FROM unnest(decided) AS other)) AS holder
     WHERE NOT ((holder.unit_id = ANY (scope_ids('units'))) IS TRUE OR holder.grid_id = ANY (scope_ids('rim'))
                OR holder.layer_id = ANY (public_layers()));
 END $$;

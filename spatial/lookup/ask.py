@@ -1,30 +1,17 @@
 """Ask about a place, or about every grid, of whatever holds the facts. Pure."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 
 from spatial.errors import NotFound
 from spatial.history import Reading
-from spatial.lookup import rules
-from spatial.lookup.model import Answer, Beyond, Candidate, GridState, LayerAnswer, Question
+from spatial.lookup.matter import matter
+from spatial.lookup.model import Answer, Candidate, GridState, LayerAnswer, Party, Question
+from spatial.lookup.placed import Asked, Placed
 from spatial.lookup.rules import Spot
-from spatial.lookup.source import FaultRow, GridDuty, LayerRow, Source
+from spatial.lookup.source import GridDuty, LayerRow, Source
 
-EDGE_TOLERANCE_M = 0.005  # grids that meet at the nearest border point are measured to within this
-
-
-@dataclass(frozen=True)
-class _Placed:
-    """What geometry alone says of a place in one layer."""
-
-    layer: LayerRow
-    status: str
-    candidate: Candidate | None = None
-    on_boundary: bool = False
-    edge_m: float | None = None
-    beyond: tuple[Beyond, ...] = ()
-    fault: FaultRow | None = None
+MOST_PARTIES = 12  # of a border case; all others within the accuracy are in `beyond`
 
 
 def ask(source: Source, question: Question) -> Answer:
@@ -37,18 +24,21 @@ def ask(source: Source, question: Question) -> Answer:
         touching[candidate.layer_id].append(candidate)
     faults = {row.layer_id: row for row in reading.current(source.faults(spot))}
     hidden = source.hidden_layers(spot)
-    asked = _Asked(source, reading, spot, question.accuracy_m)
+    asked = Asked(source, reading, spot, question.accuracy_m)
     placed = [
-        _Placed(layer, "hidden") if layer.id in hidden else asked.place(layer, touching[layer.id], faults.get(layer.id))
+        Placed(layer, "hidden") if layer.id in hidden else asked.place(layer, touching[layer.id], faults.get(layer.id))
         for layer in layers
     ]
-    duties = source.duties([one.candidate for one in placed if one.candidate])
+    parties = [_parties(one, question.accuracy_m) for one in placed]
+    owners = [one.candidate for one in placed if one.candidate]
+    duties = source.duties(_each([*owners, *(grid for of_layer in parties for grid, _ in of_layer)]))
     for duty in duties.values():
         reading.note(duty.next_change)
-    answers = (
-        _answer(one, duties[one.candidate.grid.id] if one.candidate else None, question.accuracy_m) for one in placed
+    answers = tuple(
+        _answer(one, joint, duties, question.accuracy_m) for one, joint in zip(placed, parties, strict=True)
     )
-    return Answer(question, tuple(answers), reading.next_change, source.versions)
+    its = matter(source, question.category, answers) if question.category is not None else None
+    return Answer(question, answers, its, reading.next_change, source.versions)
 
 
 def states(source: Source, grids: Iterable[Candidate]) -> list[GridState]:
@@ -75,59 +65,26 @@ def chosen(source: Source, codes: Collection[str] | None) -> list[LayerRow]:
     return [layer for layer in layers if codes is None or layer.code in codes]
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A place as it is asked about, and what has been read."""
-
-    source: Source
-    reading: Reading
-    spot: Spot
-    accuracy_m: float
-
-    def place(self, layer: LayerRow, touching: Sequence[Candidate], fault: FaultRow | None) -> _Placed:
-        """Decide who owns the place in one layer, and who is beyond the border."""
-        owner = rules.owner(self.spot, touching)
-        if owner is None:
-            return self._outside(layer, fault)
-        within_m = max(self.accuracy_m, owner.edge_m + EDGE_TOLERANCE_M)
-        others = [one for one in self._about(layer, within_m) if one.grid.id != owner.candidate.grid.id]
-        faulty = owner.in_overlap and layer.kind == "tiling"
-        return _Placed(
-            layer,
-            "overlap" if faulty else "owned",
-            owner.candidate,
-            owner.on_boundary,
-            owner.edge_m,
-            rules.beyond(self.spot, others, within_m),
-            fault if faulty else None,
-        )
-
-    def _outside(self, layer: LayerRow, fault: FaultRow | None) -> _Placed:
-        """Find the nearest grid: it answers for a gap inside the tiling; outside the tiling it is only named."""
-        self.reading.note(self.source.next_redraw(layer.id))
-        guess = self.source.nearest(self.spot, layer.id)
-        if guess is None:
-            return _Placed(layer, "empty")
-        within_m = max(self.accuracy_m, float(rules.reach_m(self.spot, [guess.metres])[0]) + EDGE_TOLERANCE_M)
-        near = self._about(layer, within_m)
-        found = rules.beyond(self.spot, near, within_m)
-        in_gap = fault is not None and fault.kind != "overlap"
-        answering = next((one for one in near if in_gap and one.grid == found[0].grid), None)
-        return _Placed(
-            layer,
-            "gap" if in_gap else "outside",
-            answering,
-            edge_m=found[0].distance_m,
-            beyond=found[1:] if answering else found,
-            fault=fault if in_gap else None,
-        )
-
-    def _about(self, layer: LayerRow, radius_m: float) -> list[Candidate]:
-        return self.reading.current(self.source.about(self.spot, layer.id, radius_m))
+def _parties(placed: Placed, accuracy_m: float) -> list[tuple[Candidate, float]]:
+    """Return the grids that a place may be in, and how far they are: none, or the owner and some others."""
+    if placed.candidate is None:
+        return []
+    others = [(grid, one.distance_m) for grid, one in zip(placed.near, placed.beyond, strict=True)]
+    within = [(grid, away_m) for grid, away_m in others if away_m <= accuracy_m]
+    own_m = 0.0 if placed.status != "gap" else placed.edge_m or 0.0
+    return [(placed.candidate, own_m), *within][:MOST_PARTIES] if within else []
 
 
-def _answer(placed: _Placed, duty: GridDuty | None, accuracy_m: float) -> LayerAnswer:
+def _each(grids: Iterable[Candidate]) -> list[Candidate]:
+    """Return grids, each once."""
+    return list({one.grid.id: one for one in grids}.values())
+
+
+def _answer(
+    placed: Placed, joint: Iterable[tuple[Candidate, float]], duties: Mapping[int, GridDuty], accuracy_m: float
+) -> LayerAnswer:
     candidate, fault = placed.candidate, placed.fault
+    duty = duties[candidate.grid.id] if candidate else None
     return LayerAnswer(
         layer=placed.layer.code,
         title=placed.layer.title,
@@ -143,4 +100,11 @@ def _answer(placed: _Placed, duty: GridDuty | None, accuracy_m: float) -> LayerA
         response=duty.response if duty else None,
         finding={"kind": fault.kind, "area_m2": fault.area_m2, "grids": list(fault.grids)} if fault else None,
         is_neighbours=duty is not None and duty.response is None,
+        override=placed.override,
+        plain=placed.plain,
+        joint=tuple(_party(grid, away_m, duties[grid.grid.id]) for grid, away_m in joint),
     )
+
+
+def _party(grid: Candidate, away_m: float, duty: GridDuty) -> Party:
+    return Party(grid.grid, away_m, duty.units, duty.responsible, duty.response)

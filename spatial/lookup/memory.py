@@ -11,14 +11,22 @@ from shapely.geometry.base import BaseGeometry
 
 from spatial.geometry import Plane
 from spatial.grids.units import Link, UnitNamed
-from spatial.history import Lasting, begun
+from spatial.history import Lasting, begun, is_over
 from spatial.lookup.ask import ask
 from spatial.lookup.duty import duties
 from spatial.lookup.model import Answer, Candidate, Question
 from spatial.lookup.rules import Spot
 from spatial.lookup.sight import Sight
 from spatial.lookup.snapshot import GridTable, Snapshot, of_ids
-from spatial.lookup.source import FaultRow, GridDuty, LayerRow, NeighbourRow
+from spatial.lookup.source import (
+    CategoryRow,
+    FaultRow,
+    GridDuty,
+    LayerRow,
+    NeighbourRow,
+    OverrideRow,
+    ResponsibilityRow,
+)
 from spatial.lookup.stored import box_degrees
 from spatial.roster.source import (
     AbsenceRow,
@@ -77,9 +85,7 @@ class MemoryFacts:
         table = self._areas.grids.get(layer_id)
         if table is None:
             return ()
-        dx, dy = box_degrees(spot.lat, radius_m)
-        box = shapely.box(spot.lon - dx, spot.lat - dy, spot.lon + dx, spot.lat + dy)
-        return self._seen(table, table.tree.query(box, predicate="intersects"))
+        return self._seen(table, table.tree.query(_box(spot, radius_m), predicate="intersects"))
 
     def nearest(self, spot: Spot, layer_id: int) -> Candidate | None:
         """Return the grid in force that is nearest in degrees: a first guess at the nearest in metres."""
@@ -103,6 +109,24 @@ class MemoryFacts:
         bounds = (bound for one in table.grids if self._sees(one) for bound in (one.since, one.until))
         return min((bound for bound in bounds if bound is not None and bound > self._at), default=None)
 
+    def versions_of(self, grid_ids: Collection[int]) -> list[Candidate]:
+        """Return some grids as they are and will be."""
+        tables = self._areas.grids.values()
+        return [one for table in tables for one in of_ids(table.by_grid, grid_ids) if self._sees(one)]
+
+    def overrides(self, spot: Spot, layer_id: int, radius_m: float) -> list[OverrideRow]:
+        """Return the overrides of a layer that come into the box about a circle of some metres about a place."""
+        there = np.sort(self._areas.override_tree.query(_box(spot, radius_m), predicate="intersects"))
+        return [row for row in (self._areas.overrides[place] for place in there) if row.layer_id == layer_id]
+
+    def categories(self) -> Sequence[CategoryRow]:
+        """Return all categories of matters."""
+        return self._areas.categories
+
+    def responsibilities(self) -> Sequence[ResponsibilityRow]:
+        """Return which kinds of units answer for which categories."""
+        return self._areas.responsibilities
+
     def faults(self, spot: Spot) -> list[FaultRow]:
         """Return the recorded gaps and overlaps in which a place lies."""
         there = np.sort(self._areas.fault_tree.query(spot.point, predicate="intersects"))
@@ -114,10 +138,26 @@ class MemoryFacts:
             return ()
         hidden = set()
         for layer_id, table in self._areas.grids.items():
+            decided = self._decided(spot, layer_id, table)
             there = (table.grids[place] for place in table.tree.query(spot.point, predicate="intersects"))
-            if any(_in_force(one, self._at) and not self._shown(one) for one in there):
+            holders = [one for one in there if _in_force(one, self._at)] if decided is None else [decided]
+            if any(not self._shown(one) for one in holders):
                 hidden.add(layer_id)
         return hidden
+
+    def _decided(self, spot: Spot, layer_id: int, table: GridTable) -> Candidate | None:
+        """Return the grid, seen or not, that an override gives a place to."""
+        there = self._areas.override_tree.query(spot.point, predicate="intersects")
+        rows = [row for row in (self._areas.overrides[place] for place in there) if row.layer_id == layer_id]
+        grids = {
+            row: one
+            for row in rows
+            if _in_force(row, self._at)
+            for one in table.by_grid.get(row.grid_id, ())
+            if _in_force(one, self._at)
+        }
+        first = min(grids, key=lambda row: (row.ref.priority, row.ref.code), default=None)
+        return None if first is None else grids[first]
 
     def sees_people_of(self, unit_id: int | None) -> bool:
         """Whether whoever asks sees the people of a unit: of neighbours only the grids are seen."""
@@ -198,7 +238,7 @@ class MemoryFacts:
         """Return what was worked out for a grid at another instant, if nothing changes between the two."""
         key = (grid.grid.id, grid.since)
         known = self._worked_out.get(key)
-        if known is not None and known[0] <= self._at and not _is_over(known[1], self._at):
+        if known is not None and known[0] <= self._at and not _changed(known[1], self._at):
             return known[1]
         (duty,) = duties(self, [grid], self._at, settings().zone).values()
         self._worked_out[key] = (self._at, duty)
@@ -249,11 +289,16 @@ class MemoryFacts:
         return any(self._sight.knows(one.id, one.unit_id) for one in officers if _meet(one, away))
 
 
+def _box(spot: Spot, radius_m: float) -> BaseGeometry:
+    dx, dy = box_degrees(spot.lat, radius_m)
+    return shapely.box(spot.lon - dx, spot.lat - dy, spot.lon + dx, spot.lat + dy)
+
+
 def _in_force(row: Lasting, at: datetime) -> bool:
-    return begun(row, at) and (row.until is None or row.until > at)
+    return begun(row, at) and not is_over(row, at)
 
 
-def _is_over(duty: GridDuty, at: datetime) -> bool:
+def _changed(duty: GridDuty, at: datetime) -> bool:
     return duty.next_change is not None and duty.next_change <= at
 
 

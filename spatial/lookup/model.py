@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 
 from shapely.geometry.base import BaseGeometry
@@ -22,6 +22,7 @@ class Question:
     known_at: datetime | None = None
     accuracy_m: float = 1.0
     layers: tuple[str, ...] | None = None  # codes; none asks all
+    category: str | None = None  # code of the matter, if it is known
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,35 @@ class Beyond:
 
 
 @dataclass(frozen=True)
+class OverrideRef:
+    """A decision that an area is a grid's, whatever the borders of the grids are: a bridge, a park, a venue."""
+
+    code: str
+    name: str
+    priority: int  # of several, the smallest decides
+    authority: str
+    document_number: str
+    since: datetime | None
+    until: datetime | None
+
+
+@dataclass(frozen=True)
+class Party:
+    """One of the grids that a place so near a border may be in: whose it is, and who answers there."""
+
+    grid: GridRef
+    distance_m: float
+    units: tuple[UnitRef, ...]
+    responsible: tuple[Assigned, ...]
+    response: Response | None  # none: its people are not shown to whoever asks
+
+    @property
+    def on_duty(self) -> bool | None:
+        """Whether anybody covers the grid now; none: whoever asks is not shown."""
+        return None if self.response is None else self.response.covering is not None
+
+
+@dataclass(frozen=True)
 class LayerAnswer:
     """What one layer says of a place.
 
@@ -85,7 +115,9 @@ class LayerAnswer:
     (in a grid that whoever asks does not see). Of a neighbour's grid the desk is told and not who is on duty: then
     there is no response, and `is_neighbours`.
     `edge_m` is the distance to the nearest border of the owner or, without one, to the nearest grid; `beyond` lists
-    the grids within the accuracy asked for, and those on the other side of that border.
+    the grids within the accuracy asked for, and those on the other side of that border. Where an `override` decides,
+    the border is that of its area, and `plain` is the grid in which the place lies.
+    `joint`: of a place nearer to a border than it is known, those that it may belong to, the owner first.
     """
 
     layer: str
@@ -102,6 +134,9 @@ class LayerAnswer:
     response: Response | None
     finding: Mapping[str, object] | None  # the recorded fault of the tiling, for a gap or an overlap
     is_neighbours: bool = False
+    override: OverrideRef | None = None
+    plain: GridRef | None = None
+    joint: tuple[Party, ...] = ()
 
     @property
     def on_duty(self) -> bool | None:
@@ -112,11 +147,34 @@ class LayerAnswer:
 
 
 @dataclass(frozen=True)
+class Agency:
+    """A kind of unit that answers for a matter, and which units of it that is at the place; none: none is known."""
+
+    role: str  # lead, joint
+    unit_kind: str
+    units: tuple[UnitRef, ...]
+    deadline: timedelta | None  # after the matter is told
+
+
+@dataclass(frozen=True)
+class Matter:
+    """What is known of a category of matters, and who answers for it: several leads, or any joint, act together."""
+
+    category: str
+    title: Texts
+    police_matter: bool
+    priority: int  # 1 is the most urgent
+    handling_minutes: int
+    agencies: tuple[Agency, ...]  # leads first
+
+
+@dataclass(frozen=True)
 class Answer:
     """What all layers say of a place, from which versions, and the instant at which any of it may change."""
 
     question: Question
     layers: tuple[LayerAnswer, ...]
+    matter: Matter | None
     next_change_at: datetime | None
     versions: Mapping[str, int]
 

@@ -1,7 +1,7 @@
 """Who owns a place: the boundary rule, and how far the border is. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -53,20 +53,44 @@ def owner(spot: Spot, touching: Sequence[Candidate]) -> Owner | None:
         return None
     first, *others = sorted(touching, key=lambda one: one.grid.code)
     inside = [shapely.contains_properly(one.shape, spot.point) for one in (first, *others)]
-    on_boundary = not inside[0]
-    edge_m = 0.0 if on_boundary else float(reach_m(spot, [first.border])[0])
+    on_boundary, edge_m = border(spot, first)
     return Owner(first, tuple(others), on_boundary, len(inside) > 1 and any(inside), edge_m)
 
 
-def beyond(spot: Spot, near: Sequence[Candidate], within_m: float) -> tuple[Beyond, ...]:
-    """Return the grids within some metres of a place, nearest first, then by code."""
+def border(spot: Spot, area: Candidate) -> tuple[bool, float]:
+    """Return whether a place is on the border of an area that holds it, and the metres to the nearest border."""
+    on_boundary = not shapely.contains_properly(area.shape, spot.point)
+    return on_boundary, 0.0 if on_boundary else float(reach_m(spot, [area.border])[0])
+
+
+def beyond(spot: Spot, near: Sequence[Candidate], within_m: float) -> dict[Beyond, Candidate]:
+    """Return the grids within some metres of a place, nearest first, then by code; of a grid in pieces the nearest."""
     reaches_m = reach_m(spot, [one.metres for one in near])
     within = [
-        Beyond(one.grid, float(away_m), bool(shapely.contains_properly(one.shape, spot.point)))
+        (Beyond(one.grid, float(away_m), bool(shapely.contains_properly(one.shape, spot.point))), one)
         for one, away_m in zip(near, reaches_m, strict=True)
         if away_m <= within_m
     ]
-    return tuple(sorted(within, key=lambda one: (one.distance_m, one.grid.code)))
+    found: dict[int, tuple[Beyond, Candidate]] = {}
+    for one in sorted(within, key=lambda one: (one[0].distance_m, one[0].grid.code)):
+        found.setdefault(one[0].grid.id, one)
+    return dict(found.values())
+
+
+def pieces(grids: Iterable[Candidate], overrides: Iterable[Candidate]) -> list[Candidate]:
+    """Return what is whose where areas of overrides lie on grids: of several the first decides; in degrees."""
+    taken: BaseGeometry = shapely.Polygon()
+    found = []
+    for one in overrides:
+        found.append(replace(one, shape=one.shape.difference(taken)))
+        taken = taken.union(one.shape)
+    found += [replace(one, shape=one.shape.difference(taken)) for one in grids]
+    return [one for one in found if not one.shape.is_empty]
+
+
+def united(grid: Candidate, pieces: Iterable[Candidate]) -> Candidate:
+    """Return a grid with all pieces that are its own."""
+    return replace(grid, shape=shapely.union_all([one.shape for one in pieces if one.grid.id == grid.grid.id]))
 
 
 def reach_m(spot: Spot, shapes: Sequence[BaseGeometry]) -> Floats:

@@ -15,7 +15,7 @@ from spatial.grids.units import Link, UnitNamed
 from spatial.history import Moment
 from spatial.lookup.duty import SOON
 from spatial.lookup.model import Candidate
-from spatial.lookup.source import FaultRow, LayerRow
+from spatial.lookup.source import CategoryRow, FaultRow, LayerRow, OverrideRow, ResponsibilityRow
 from spatial.lookup.stored import StoredFacts, versions
 from spatial.roster.source import (
     AbsenceRow,
@@ -59,31 +59,39 @@ class GridTable:
 
 @dataclass(frozen=True)
 class Areas:
-    """Layers, grids, units, chains of response and recorded faults."""
+    """Layers, grids, overrides, units, chains of response, recorded faults, and who answers for which matters."""
 
     plane: Plane
     layers: Sequence[LayerRow]
     grids: Mapping[int, GridTable]  # by layer
+    overrides: Sequence[OverrideRow]
+    override_tree: STRtree
     faults: Sequence[FaultRow]
     fault_tree: STRtree
     units: Mapping[int, Sequence[UnitNamed]]
     links: Mapping[int, Sequence[Link]]  # by the unit that `Units.links` finds them for
     steps: Mapping[int, Sequence[StepRow]]  # by layer
+    categories: Sequence[CategoryRow]
+    responsibilities: Sequence[ResponsibilityRow]
 
     @classmethod
     def read(cls, facts: StoredFacts) -> Self:
         """Read all of them."""
-        faults = facts.all_faults()
+        faults, overrides = facts.all_faults(), facts.all_overrides()
         of_layers = by_key(facts.all_grids(), lambda one: one.layer_id)
         return cls(
             plane=facts.plane,
             layers=facts.layers(),
             grids={layer_id: GridTable.of(grids) for layer_id, grids in of_layers.items()},
+            overrides=overrides,
+            override_tree=STRtree([row.shape for row in overrides]),
             faults=[row for row, _ in faults],
             fault_tree=STRtree([shape for _, shape in faults]),
             units=by_key(facts.units(None), lambda row: row.unit.id),
             links=facts.all_links(),
             steps=by_key(facts.steps(None), lambda row: row.step.layer_id),
+            categories=facts.categories(),
+            responsibilities=facts.responsibilities(),
         )
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
+
+from shapely.geometry.base import BaseGeometry
 
 from spatial.geometry import Plane
 from spatial.grids.units import UnitRef
-from spatial.lookup.model import Candidate
+from spatial.lookup.model import Candidate, OverrideRef
 from spatial.lookup.rules import Spot
 from spatial.roster.model import Assigned, Response, Texts
 from spatial.roster.source import Roster
@@ -32,6 +34,46 @@ class FaultRow(NamedTuple):
     grids: Sequence[str]
     since: datetime | None
     until: datetime | None
+
+
+class OverrideRow(NamedTuple):
+    """A decision on an area of a layer, over a time."""
+
+    layer_id: int
+    grid_id: int
+    ref: OverrideRef
+    shape: BaseGeometry
+
+    @property
+    def since(self) -> datetime | None:
+        """When it begins."""
+        return self.ref.since
+
+    @property
+    def until(self) -> datetime | None:
+        """Until when it lasts."""
+        return self.ref.until
+
+
+class CategoryRow(NamedTuple):
+    """A category of matters."""
+
+    id: int
+    code: str
+    title: Texts
+    parent_id: int | None
+    police_matter: bool
+    priority: int
+    handling_minutes: int
+
+
+class ResponsibilityRow(NamedTuple):
+    """Which kind of unit answers for a category."""
+
+    category_id: int
+    unit_kind: str
+    role: str  # lead, joint
+    deadline: timedelta | None
 
 
 class NeighbourRow(NamedTuple):
@@ -83,6 +125,18 @@ class Source(Roster, Protocol):
 
     def next_redraw(self, layer_id: int) -> datetime | None:
         """Return when the next grid of a layer begins or ends."""
+
+    def versions_of(self, grid_ids: Collection[int]) -> Iterable[Candidate]:
+        """Return some grids as they are and will be."""
+
+    def overrides(self, spot: Spot, layer_id: int, radius_m: float) -> Iterable[OverrideRow]:
+        """Return the overrides of a layer that come into the box about a circle of some metres about a place."""
+
+    def categories(self) -> Sequence[CategoryRow]:
+        """Return all categories of matters."""
+
+    def responsibilities(self) -> Sequence[ResponsibilityRow]:
+        """Return which kinds of units answer for which categories."""
 
     def faults(self, spot: Spot) -> Iterable[FaultRow]:
         """Return the recorded gaps and overlaps in which a place lies."""

@@ -18,12 +18,20 @@ from spatial.grids.about import plane as stored_plane
 from spatial.history import Moment, ends, in_force, known, lasting
 from spatial.lookup.ask import ask, chosen, states
 from spatial.lookup.duty import duties
-from spatial.lookup.model import Answer, Candidate, GridRef, GridState, Question
+from spatial.lookup.model import Answer, Candidate, GridRef, GridState, OverrideRef, Question
 from spatial.lookup.rules import Spot
-from spatial.lookup.source import FaultRow, GridDuty, LayerRow, NeighbourRow
+from spatial.lookup.source import (
+    CategoryRow,
+    FaultRow,
+    GridDuty,
+    LayerRow,
+    NeighbourRow,
+    OverrideRow,
+    ResponsibilityRow,
+)
 from spatial.roster.stored import StoredRoster
 from spatial.settings import settings
-from spatial.tables import SRID, Finding, GridVersion, Layer
+from spatial.tables import SRID, Category, Finding, GridVersion, Layer, Override, Responsibility
 
 STANDS_ON = ("areas", "duty")  # domains
 HOLES = ("gap", "uncovered", "overlap", "sliver")
@@ -84,6 +92,31 @@ class StoredFacts(StoredRoster):
         found = self.session.execute(wanted).one()
         return min((instant for instant in found if instant is not None), default=None)
 
+    def versions_of(self, grid_ids: Collection[int]) -> list[Candidate]:
+        """Return some grids as they are and will be."""
+        return self._candidates(_grids().where(self._lasting(), GridVersion.grid_id.in_(grid_ids)))
+
+    def overrides(self, spot: Spot, layer_id: int, radius_m: float) -> list[OverrideRow]:
+        """Return the overrides of a layer that come into the box about a circle of some metres about a place."""
+        box = func.ST_Expand(_point(spot), *box_degrees(spot.lat, radius_m))
+        return self._overrides(Override.layer_id == layer_id, func.ST_Intersects(Override.geom, box))
+
+    def all_overrides(self) -> list[OverrideRow]:
+        """Return all overrides in force or to come."""
+        return self._overrides()
+
+    def categories(self) -> list[CategoryRow]:
+        """Return all categories of matters."""
+        table = Category
+        columns = (table.id, table.code, table.title, table.parent_id, table.police_matter, table.priority)
+        return self._rows(CategoryRow, select(*columns, table.handling_minutes).order_by(table.code))
+
+    def responsibilities(self) -> list[ResponsibilityRow]:
+        """Return which kinds of units answer for which categories."""
+        table = Responsibility
+        wanted = select(table.category_id, table.unit_kind, table.role, table.deadline)
+        return self._rows(ResponsibilityRow, wanted.order_by(table.category_id, table.role, table.unit_kind))
+
     def faults(self, spot: Spot) -> list[FaultRow]:
         """Return the recorded gaps and overlaps in which a place lies."""
         return self._rows(FaultRow, self._faults().where(func.ST_Intersects(Finding.geom, _point(spot))))
@@ -133,6 +166,17 @@ class StoredFacts(StoredRoster):
         of_layers = (Finding.layer_id.is_not(None), Finding.kind.in_(HOLES))
         wanted = select(*columns, *ends(Finding.valid)).where(*of_layers, lasting(Finding, "valid", self.moment))
         return wanted.order_by(Finding.id)
+
+    def _overrides(self, *conditions: ColumnElement[bool]) -> list[OverrideRow]:
+        table = Override
+        columns: tuple[Any, ...] = (table.layer_id, table.grid_id, func.ST_AsBinary(table.geom), table.code, table.name)
+        told = (table.priority, table.authority, table.document_number, *ends(table.valid))
+        wanted = select(*columns, *told).where(lasting(table, "valid", self.moment), *conditions)
+        rows = self.session.execute(wanted.order_by(table.code, table.id)).all()
+        return [
+            OverrideRow(layer_id, grid_id, OverrideRef(*ref), shapely.from_wkb(bytes(wkb)))
+            for layer_id, grid_id, wkb, *ref in rows
+        ]
 
     def _lasting(self) -> ColumnElement[bool]:
         return lasting(GridVersion, "valid", self.moment)
