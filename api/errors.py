@@ -22,6 +22,7 @@ STATUS: dict[type[errors.TwingridError], int] = {
     errors.TooLarge: 413,
     errors.InputError: 400,
     errors.NotFound: 404,
+    errors.Gone: 410,
     errors.Conflict: 409,
     errors.Denied: 403,
     errors.Unauthenticated: 401,

@@ -23,6 +23,7 @@ from api.deps import (
 from api.errors import problem_responses
 from api.lookup_out import AnswerOut, answer_out
 from api.places import read_place
+from api.receipts import read_receipt
 from spatial.crs import STORED
 from spatial.db import Database as Database_
 from spatial.lookup import stored
@@ -44,7 +45,7 @@ WIDE_M = 200.0  # about so large a circle so much may lie that others would have
     "/lookup",
     summary="Whose is this place, who is on duty there, when does that change",
     response_model=AnswerOut,
-    responses={200: {"headers": TOLD}, **problem_responses(404)},
+    responses={200: {"headers": TOLD}, **problem_responses(404, 410)},
 )
 async def lookup(
     asking: AskedBy,
@@ -61,14 +62,19 @@ async def lookup(
     crs: Annotated[str, Query(max_length=4000, description="EPSG code, WKT, PROJ string, gcj02 or bd09")] = STORED,
     accuracy_m: Annotated[float, Query(ge=0, le=10_000, allow_inf_nan=False, description="how well it is known")] = 1.0,
     layer: Annotated[list[str] | None, Query(description="codes of layers; default all")] = None,
+    receipt: Annotated[
+        str | None, Query(max_length=80, description="of an earlier answer: what it stood on, not what is known now")
+    ] = None,
     category: Annotated[str | None, Query(max_length=100, description="code of the matter: who answers for it")] = None,
 ) -> Response:
     """Return, per layer, the owning grid, who is responsible, who responds now and in which order, and the border."""
     place = read_place(lon, lat) if crs == STORED else await apart.run(partial(read_place, lon, lat, crs))
     layers = tuple(layer) if layer else None
-    question = Question(*place, moment.at, moment.known_at, accuracy_m, layers, category)
+    stood_on = read_receipt(receipt) if receipt is not None else None
+    question = Question(*place, moment.at, moment.known_at, accuracy_m, layers, category, stood_on)
     present = now()
-    view = live.view(asking.reach, moment.at) if moment.known_at is None else None
+    is_past = moment.known_at is not None or stood_on is not None
+    view = None if is_past else live.view(asking.reach, moment.at)
     if view is None:
         async with room.place():
             answer = await run_in_threadpool(_of_database, database, asking, question)

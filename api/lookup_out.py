@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from api.receipts import receipt_url
 from maps.texts import say
 from spatial.grids.units import UnitRef
 from spatial.lookup.model import Agency, Answer, Beyond, GridRef, LayerAnswer, Matter, OverrideRef, Party
@@ -193,6 +194,7 @@ class AnswerOut:
     known_at: datetime | None
     next_change_at: Annotated[datetime | None, Field(description="first instant at which any of this may change")]
     versions: Annotated[dict[str, int], Field(description="newest version of each domain the answer stands on")]
+    receipt: Annotated[str, Field(description="an address that gives this body again, whatever is changed meanwhile")]
     layers: list[LayerOut]
     matter: MatterOut | None
 
@@ -205,7 +207,8 @@ def answer_out(answer: Answer, lang: str, *, phones: bool) -> AnswerOut:
         at=asked.at,
         known_at=asked.known_at,
         next_change_at=answer.next_change_at,
-        versions=dict(answer.versions),
+        versions=dict(answer.receipt.versions),
+        receipt=receipt_url(answer, lang),
         layers=[_layer(one, lang, phones) for one in answer.layers],
         matter=_matter(answer.matter, asked.at, lang) if answer.matter else None,
     )

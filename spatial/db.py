@@ -1,10 +1,10 @@
 """The database: engines, sessions, versions, and the only `commit()` of the product."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache
 
 import orjson
@@ -14,11 +14,12 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from spatial.errors import Busy, Conflict, Denied, SetupError, invalid
+from spatial.errors import Busy, Conflict, Denied, NotFound, SetupError, invalid
 from spatial.settings import settings
 from spatial.tables import DOMAINS, DatasetVersion
 
 OLDEST_POSTGRESQL = 14
+BEFORE_ALL = datetime(1, 1, 1, tzinfo=UTC)  # as of which a domain without a version is known
 KEPT_CONNECTIONS = 20
 MOST_CONNECTIONS = 100  # the web framework runs 40 threads, and a dispatcher's request may need two
 
@@ -243,6 +244,19 @@ def versions(session: Session, known_at: datetime | None = None) -> dict[str, in
         newest = newest.where(DatasetVersion.recorded_at <= known_at)
     rows = session.execute(newest)
     return dict.fromkeys(DOMAINS, 0) | {row.domain: row[1] for row in rows}
+
+
+def stamps(session: Session, numbers: Mapping[str, int]) -> dict[str, datetime]:
+    """Return when the versions of some domains were stamped; `NotFound` where there was none of that number."""
+    table = DatasetVersion
+    found: dict[str, datetime] = dict.fromkeys((domain for domain, n in numbers.items() if n == 0), BEFORE_ALL)
+    for domain, n in numbers.items():
+        if domain not in found:
+            stamp = session.scalar(select(table.recorded_at).where(table.domain == domain, table.n == n))
+            if stamp is None:
+                raise NotFound("no-such-version", domain=domain, n=n)
+            found[domain] = stamp
+    return found
 
 
 def require_fit(engine: Engine) -> None:

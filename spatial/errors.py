@@ -76,6 +76,12 @@ class NotFound(TwingridError):
     slug = "not-found"
 
 
+class Gone(TwingridError):
+    """What was there once cannot be told any more."""
+
+    slug = "gone"
+
+
 class Conflict(TwingridError):
     """The input is right, but what is stored forbids it."""
 

@@ -1,11 +1,11 @@
 """Reading and writing the two times: `valid` in the world, `recorded` in the system."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Table, and_, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Table, and_, func, insert, inspect, select, true, update
 from sqlalchemy.dialects.postgresql import TSTZRANGE
 from sqlalchemy.orm import Session
 
@@ -14,10 +14,22 @@ from spatial.tables.base import Recorded, Span, Versioned
 
 @dataclass(frozen=True)
 class Moment:
-    """The two instants of a question: in the world, and (none: now) of what the system knew."""
+    """The two instants of a question: in the world, and (none: now) of what the system knew.
+
+    `stamps`: of what it knew in each domain, where a receipt names versions. One instant cannot: of two writers in two
+    domains the one that was stamped first may end last.
+    """
 
     at: datetime
     known_at: datetime | None = None
+    stamps: Mapping[str, datetime] | None = None
+
+    def known_of(self, table: type[Recorded]) -> datetime | None:
+        """Return as of when rows of a table are asked for; none: now."""
+        if self.stamps is None:
+            return self.known_at
+        mapper: Any = inspect(table)
+        return self.stamps[mapper.mapper.class_.domain()]
 
 
 class Lasting(Protocol):
@@ -89,7 +101,7 @@ def in_force(table: type[Versioned], at: datetime, known_at: datetime | None) ->
 def lasting(table: type[Recorded], span: str, moment: Moment) -> ColumnElement[bool]:
     """Return the condition that the system knew a row at the moment, and that its `span` is not over by then."""
     end: Any = func.upper(getattr(table, span))
-    return and_(known(table, moment.known_at), func.coalesce(end > moment.at, true()))
+    return and_(known(table, moment.known_of(table)), func.coalesce(end > moment.at, true()))
 
 
 def ends(span: Any) -> tuple[ColumnElement[datetime | None], ColumnElement[datetime | None]]:

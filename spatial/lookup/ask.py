@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from spatial.errors import NotFound
 from spatial.history import Reading
 from spatial.lookup.matter import matter
-from spatial.lookup.model import Answer, Candidate, GridState, LayerAnswer, Party, Question
+from spatial.lookup.model import Answer, Candidate, GridState, LayerAnswer, Party, Question, Receipt
 from spatial.lookup.placed import Asked, Placed
 from spatial.lookup.rules import Spot
 from spatial.lookup.source import GridDuty, LayerRow, Source
@@ -38,7 +38,7 @@ def ask(source: Source, question: Question) -> Answer:
         _answer(one, joint, duties, question.accuracy_m) for one, joint in zip(placed, parties, strict=True)
     )
     its = matter(source, question.category, answers) if question.category is not None else None
-    return Answer(question, answers, its, reading.next_change, source.versions)
+    return Answer(question, answers, its, reading.next_change, Receipt(source.versions, source.basis))
 
 
 def states(source: Source, grids: Iterable[Candidate]) -> list[GridState]:

@@ -15,6 +15,7 @@ from spatial.history import Lasting, begun, is_over
 from spatial.lookup.ask import ask
 from spatial.lookup.duty import duties
 from spatial.lookup.model import Answer, Candidate, Question
+from spatial.lookup.receipt import basis_of
 from spatial.lookup.rules import Spot
 from spatial.lookup.sight import Sight
 from spatial.lookup.snapshot import GridTable, Snapshot, of_ids
@@ -50,6 +51,13 @@ class View:
     sight: Sight
     duties: dict[tuple[int, datetime | None], tuple[datetime, GridDuty]] = field(default_factory=dict)
 
+    @cached_property
+    def basis(self) -> str:
+        """The digest of what has no history."""
+        areas = self.snapshot.areas
+        layers = (row for row in areas.layers if self.sight.has_layer(row.id))
+        return basis_of(areas.plane, layers, areas.categories, areas.responsibilities)
+
     def answer(self, question: Question, now: datetime) -> Answer:
         """Return what every layer asked for says of a place, at an instant that the snapshot holds."""
         return ask(MemoryFacts(self, question.at, now), question)
@@ -63,6 +71,7 @@ class MemoryFacts:
         self._sight, self._worked_out = view.sight, view.duties
         self._at, self._now = at, now
         self.versions: Mapping[str, int] = view.snapshot.versions
+        self.basis = view.basis
 
     # Areas ------------------------------------------------------------------------------------------------------------
 

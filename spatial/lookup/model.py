@@ -13,6 +13,14 @@ from spatial.roster.model import Assigned, Response, Texts
 
 
 @dataclass(frozen=True)
+class Receipt:
+    """What an answer stood on: the versions of its domains, and a digest of what has no history (`basis_of`)."""
+
+    versions: Mapping[str, int]
+    basis: str
+
+
+@dataclass(frozen=True)
 class Question:
     """A place (CGCS2000 degrees), how well it is known, and the two instants it is asked for."""
 
@@ -23,6 +31,7 @@ class Question:
     accuracy_m: float = 1.0
     layers: tuple[str, ...] | None = None  # codes; none asks all
     category: str | None = None  # code of the matter, if it is known
+    receipt: Receipt | None = None  # of an answer that is to be given again
 
 
 @dataclass(frozen=True)
@@ -170,13 +179,13 @@ class Matter:
 
 @dataclass(frozen=True)
 class Answer:
-    """What all layers say of a place, from which versions, and the instant at which any of it may change."""
+    """What all layers say of a place, what that stands on, and the instant at which any of it may change."""
 
     question: Question
     layers: tuple[LayerAnswer, ...]
     matter: Matter | None
     next_change_at: datetime | None
-    versions: Mapping[str, int]
+    receipt: Receipt
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,10 @@ class Source(Roster, Protocol):
     def versions(self) -> Mapping[str, int]:
         """The newest version of each domain among the facts."""
 
+    @property
+    def basis(self) -> str:
+        """The digest of what has no history among the facts."""
+
     def layers(self) -> Sequence[LayerRow]:
         """Return all layers in their order."""
 

@@ -11,14 +11,16 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session, aliased
 
-from spatial.db import reach_in
+from spatial.db import reach_in, stamps
 from spatial.db import versions as stored_versions
+from spatial.errors import Gone
 from spatial.geometry import Plane
 from spatial.grids.about import plane as stored_plane
 from spatial.history import Moment, ends, in_force, known, lasting
 from spatial.lookup.ask import ask, chosen, states
 from spatial.lookup.duty import duties
 from spatial.lookup.model import Answer, Candidate, GridRef, GridState, OverrideRef, Question
+from spatial.lookup.receipt import basis_of
 from spatial.lookup.rules import Spot
 from spatial.lookup.source import (
     CategoryRow,
@@ -39,8 +41,16 @@ METRES_PER_DEGREE = 110_500.0  # a little less than anywhere, so that boxes are 
 
 
 def answer(session: Session, question: Question) -> Answer:
-    """Return what every layer asked for says of a place, at any instant and as known at any."""
-    return ask(StoredFacts(session, Moment(question.at, question.known_at)), question)
+    """Return what every layer asked for says of a place, at any instant and as known at any, or as in a receipt.
+
+    Raises `Gone` where what a receipt stood on cannot be told any more.
+    """
+    receipt = question.receipt
+    known = stamps(session, receipt.versions) if receipt else None
+    facts = StoredFacts(session, Moment(question.at, question.known_at, known))
+    if receipt and receipt.basis != facts.basis:
+        raise Gone("receipt-outlived")
+    return ask(facts, question)
 
 
 def grid_states(session: Session, moment: Moment, layers: Collection[str] | None = None) -> list[GridState]:
@@ -60,7 +70,15 @@ class StoredFacts(StoredRoster):
     @cached_property
     def versions(self) -> Mapping[str, int]:
         """The newest version of each domain among the facts."""
-        return versions(self.session, self.moment.known_at)
+        told = self.moment.stamps
+        if told is None:
+            return versions(self.session, self.moment.known_at)
+        return {domain: stored_versions(self.session, told[domain])[domain] for domain in STANDS_ON}
+
+    @cached_property
+    def basis(self) -> str:
+        """The digest of what has no history among the facts."""
+        return basis_of(self.plane, self.layers(), self.categories(), self.responsibilities())
 
     def layers(self) -> list[LayerRow]:
         """Return all layers in their order."""
@@ -87,7 +105,7 @@ class StoredFacts(StoredRoster):
         """Return when the next grid of a layer begins or ends."""
         bounds = (func.lower(GridVersion.valid), func.upper(GridVersion.valid))
         wanted = select(*(func.min(bound).filter(bound > self.moment.at) for bound in bounds)).where(
-            GridVersion.layer_id == layer_id, known(GridVersion, self.moment.known_at)
+            GridVersion.layer_id == layer_id, known(GridVersion, self.moment.known_of(GridVersion))
         )
         found = self.session.execute(wanted).one()
         return min((instant for instant in found if instant is not None), default=None)
@@ -126,7 +144,7 @@ class StoredFacts(StoredRoster):
         reach = reach_in(self.session)
         if reach is None or reach.units is None:
             return ()
-        hidden = func.hidden_layers(_point(spot), self.moment.at, self.moment.known_at)
+        hidden = func.hidden_layers(_point(spot), self.moment.at, self.moment.known_of(GridVersion))
         return frozenset(self.session.scalars(select(hidden)))
 
     def sees_people_of(self, unit_id: int | None) -> bool:
@@ -182,7 +200,7 @@ class StoredFacts(StoredRoster):
         return lasting(GridVersion, "valid", self.moment)
 
     def _in_force(self) -> ColumnElement[bool]:
-        return in_force(GridVersion, self.moment.at, self.moment.known_at)
+        return in_force(GridVersion, self.moment.at, self.moment.known_of(GridVersion))
 
     def _candidates(self, wanted: Select[Any]) -> list[Candidate]:
         rows = self.session.execute(wanted).all()

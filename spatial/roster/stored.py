@@ -125,7 +125,7 @@ class StoredRoster(StoredUnits):
         return self._rows(SufficeRow, wanted)
 
     def _covers(self, grid_ids: Ids, unit_ids: Ids) -> ColumnElement[bool]:
-        told = (known(table, self.moment.known_at) for table in (Shift, Cover))
+        told = (known(table, self.moment.known_of(table)) for table in (Shift, Cover))
         subjects = [
             column.is_not(None) if ids is None else among(column, ids)
             for column, ids in ((Cover.grid_id, grid_ids), (Cover.unit_id, unit_ids))

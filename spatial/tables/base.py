@@ -49,6 +49,11 @@ class Recorded:
 
     recorded: Mapped[Range_]
 
+    @classmethod
+    def domain(cls) -> str:
+        """Return the domain whose versions stamp the rows: the modules of tables are named after theirs."""
+        return cls.__module__.rpartition(".")[2]
+
 
 class Versioned(Recorded):
     """A row with both times: `valid` in the world, `recorded` in the system."""
