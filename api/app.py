@@ -24,6 +24,8 @@ from api import (
     incidents_in,
     jobs,
     lookup,
+    lookup_area,
+    lookup_changes,
     me,
     metrics,
     pages,
@@ -59,6 +61,8 @@ DESCRIPTION = "Spatial grid management for cities: whose is a place, who is on d
 
 SLICES = (
     lookup,
+    lookup_area,
+    lookup_changes,
     grids,
     units,
     duty,

@@ -1,6 +1,5 @@
 """The command line: `twingrid`. Verbs that change anything are dry runs unless `--commit`."""
 
-import math
 import os
 import signal
 import sys
@@ -19,13 +18,15 @@ from api.console import console, notice
 from api.faults import refused, text_fault
 from api.options import DEFAULT_LANGUAGE, Lang, language
 from maps.texts import say
-from spatial.errors import Fault, InputError, TwingridError, invalid
+from spatial.errors import InputError, TwingridError, invalid
 from spatial.settings import Settings, settings
 from spatial.time import now, parse_instant
 
 # Verbs import what they need by themselves: all libraries together take seconds to import, and a look-up needs few.
 LATER = {
     "audit": ("api.audit_cli", "app_audit"),
+    "area": ("api.lookup_cli", "app_area"),
+    "changes": ("api.lookup_cli", "app_changes"),
     "check": ("api.audit_cli", "app_check"),
     "import": ("api.imports_rows", "app_import"),
     "export": ("api.imports_rows", "app_export"),
@@ -55,6 +56,8 @@ app = typer.Typer(
 )
 demo = typer.Typer(no_args_is_help=True, help="Generated data.")
 app.add_typer(demo, name="demo")
+app.add_typer(typer.Typer(help="Who and what changes at a place, and when."), name="changes")
+app.add_typer(typer.Typer(help="Whose may a place be that is known by a circle alone."), name="area")
 app.add_typer(typer.Typer(help="Who may come in, and what they may do."), name="principal")
 app.add_typer(typer.Typer(help="Bearer tokens of principals."), name="token")
 app.add_typer(typer.Typer(help="What was done, by whom."), name="audit")
@@ -155,12 +158,12 @@ def lookup(
     from api.acting import calling
     from api.lookup_out import answer_out
     from api.lookup_text import show
-    from api.places import read_place
+    from api.places import read_numbers, read_place
     from spatial.lookup.model import Question
     from spatial.lookup.stored import answer
 
     _refuse_unprintable(crs=[crs], layer=layer or [], category=[category] if category else [])
-    place = read_place(*_numbers(lon, lat), crs)
+    place = read_place(*read_numbers(lon, lat), crs)
     instant = parse_instant(at, "at") if at else now()
     known = parse_instant(known_at, "known_at") if known_at else None
     if known is not None and known > now():
@@ -201,22 +204,6 @@ def _refuse_unprintable(**texts: list[str]) -> None:
     found = [fault for where, given in texts.items() for text in given if (fault := text_fault(where, text))]
     if found:
         raise InputError(found)
-
-
-def _numbers(lon: str, lat: str) -> tuple[float, float]:
-    """Read two numbers that may be negative and must be finite; the faults of both at once."""
-    found, faults = {}, []
-    for where, text in (("lon", lon), ("lat", lat)):
-        try:
-            found[where] = float(text)
-        except ValueError:
-            faults.append(Fault(where, "not-a-number"))
-        else:
-            if not math.isfinite(found[where]):
-                faults.append(Fault(where, "not-finite"))
-    if faults:
-        raise InputError(faults)
-    return found["lon"], found["lat"]
 
 
 def main() -> None:

@@ -1,43 +1,22 @@
 """`GET /lookup`: a place in; responsible, responders and grids out."""
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Query, Response
-from fastapi.concurrency import run_in_threadpool
 
-from api.deps import (
-    AskedBy,
-    AskedInstants,
-    Asking,
-    Database,
-    Language,
-    Live,
-    Phones,
-    TheApart,
-    TheRoom,
-    TheWatch,
-    needs,
-)
+from api.deps import AskedInstants, needs
 from api.errors import problem_responses
 from api.lookup_out import AnswerOut, answer_out
 from api.places import read_place
 from api.receipts import read_receipt
+from api.telling import TOLD, TheTeller
 from spatial.crs import STORED
-from spatial.db import Database as Database_
 from spatial.lookup import stored
-from spatial.lookup.model import Answer, Question
+from spatial.lookup.model import Question
 from spatial.time import now
 
 router = APIRouter(tags=["look-up"], dependencies=[needs("look-up")])
-STALE_SINCE = "Stale-Since"
-TOLD: dict[str, Any] = {
-    STALE_SINCE: {
-        "description": "while the database is away: as of when the answer is known to be true",
-        "schema": {"type": "string", "format": "date-time"},
-    }
-}
 WIDE_M = 200.0  # about so large a circle so much may lie that others would have to wait
 
 
@@ -48,15 +27,8 @@ WIDE_M = 200.0  # about so large a circle so much may lie that others would have
     responses={200: {"headers": TOLD}, **problem_responses(404, 410)},
 )
 async def lookup(
-    asking: AskedBy,
-    database: Database,
-    live: Live,
-    watch: TheWatch,
-    room: TheRoom,
-    apart: TheApart,
-    phones: Phones,
+    teller: TheTeller,
     moment: AskedInstants,
-    lang: Language,
     lon: Annotated[float, Query(allow_inf_nan=False, description="longitude, or x in `crs`", examples=[120.27])],
     lat: Annotated[float, Query(allow_inf_nan=False, description="latitude, or y in `crs`", examples=[30.3])],
     crs: Annotated[str, Query(max_length=4000, description="EPSG code, WKT, PROJ string, gcj02 or bd09")] = STORED,
@@ -68,29 +40,17 @@ async def lookup(
     category: Annotated[str | None, Query(max_length=100, description="code of the matter: who answers for it")] = None,
 ) -> Response:
     """Return, per layer, the owning grid, who is responsible, who responds now and in which order, and the border."""
-    place = read_place(lon, lat) if crs == STORED else await apart.run(partial(read_place, lon, lat, crs))
+    place = read_place(lon, lat) if crs == STORED else await teller.apart.run(partial(read_place, lon, lat, crs))
     layers = tuple(layer) if layer else None
     stood_on = read_receipt(receipt) if receipt is not None else None
     question = Question(*place, moment.at, moment.known_at, accuracy_m, layers, category, stood_on)
-    present = now()
     is_past = moment.known_at is not None or stood_on is not None
-    view = None if is_past else live.view(asking.reach, moment.at)
+    view = None if is_past else teller.view(moment.at)
     if view is None:
-        async with room.place():
-            answer = await run_in_threadpool(_of_database, database, asking, question)
+        answer = await teller.stored(moment, lambda session: stored.answer(session, question))
     elif accuracy_m <= WIDE_M:
-        answer = view.answer(question, present)
+        answer = view.answer(question, now())
     else:
-        answer = await apart.run(partial(view.answer, question, present))
-    shown = phones.may_show and await apart.run(partial(phones.opened, f"lookup/{place[0]},{place[1]}"))
-    body = orjson.dumps(answer_out(answer, lang, phones=shown), option=orjson.OPT_UTC_Z)
-    stale_since = watch.stale_since(present) if view else None
-    headers = {STALE_SINCE: stale_since.isoformat()} if stale_since else None
-    return Response(body, headers=headers, media_type="application/json")
-
-
-def _of_database(database: Database_, asking: Asking, question: Question) -> Answer:
-    if question.known_at is not None:
-        database.settle(question.known_at)
-    with database.read(asking.reach) as session:
-        return stored.answer(session, question)
+        answer = await teller.apart.run(partial(view.answer, question, now()))
+    shown = await teller.may_show(f"lookup/{place[0]},{place[1]}")
+    return teller.reply(answer_out(answer, teller.lang, phones=shown), is_memory=view is not None)

@@ -1,8 +1,9 @@
 """The shape of a look-up's answer."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -112,16 +113,24 @@ class OverrideOut:
 
 
 @dataclass(slots=True, kw_only=True)
-class PartyOut:
+class PeopleOut:
+    """Whose a grid is, who is responsible, and who responds now."""
+
+    units: Annotated[list[UnitOut], Field(description="the grid's unit, then those above it")]
+    responsible: list[ResponsibleOut]
+    on_duty: Annotated[
+        bool | None, Field(description="whether anybody covers the grid now; null: not shown to whoever asks")
+    ]
+    responds_now: Annotated[str | None, Field(description="the step of the chain to call first")]
+    chain: list[StepOut]
+
+
+@dataclass(slots=True, kw_only=True)
+class PartyOut(PeopleOut):
     """One of those that a place so near a border may belong to."""
 
     grid: GridOut
     distance_m: float
-    units: list[UnitOut]
-    responsible: list[ResponsibleOut]
-    on_duty: bool | None
-    responds_now: str | None
-    chain: list[StepOut]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -148,25 +157,18 @@ class MatterOut:
 
 
 @dataclass(slots=True, kw_only=True)
-class LayerOut:
+class LayerOut(PeopleOut):
     """What one layer says of the place."""
 
     layer: str
     title: str
     status: Annotated[str, Field(description="owned, overlap, gap, outside, empty or hidden")]
     grid: GridOut | None
-    units: Annotated[list[UnitOut], Field(description="the grid's unit, then those above it")]
     serving: Annotated[list[UnitOut], Field(description="units of other trees that serve one of them")]
     on_boundary: bool
     near_border: bool
     edge_m: float | None
     beyond: list[BeyondOut]
-    responsible: list[ResponsibleOut]
-    on_duty: Annotated[
-        bool | None, Field(description="whether anybody covers the grid now; null: not shown to whoever asks")
-    ]
-    responds_now: Annotated[str | None, Field(description="the step of the chain to call first")]
-    chain: list[StepOut]
     override: Annotated[OverrideOut | None, Field(description="what decided that it is this grid's, if not its border")]
     plain_grid: Annotated[GridOut | None, Field(description="under an override: the grid in which the place lies")]
     joint: Annotated[
@@ -209,31 +211,28 @@ def answer_out(answer: Answer, lang: str, *, phones: bool) -> AnswerOut:
         next_change_at=answer.next_change_at,
         versions=dict(answer.receipt.versions),
         receipt=receipt_url(answer, lang),
-        layers=[_layer(one, lang, phones) for one in answer.layers],
+        layers=[layer_out(one, lang, phones=phones) for one in answer.layers],
         matter=_matter(answer.matter, asked.at, lang) if answer.matter else None,
     )
 
 
-def _layer(one: LayerAnswer, lang: str, phones: bool) -> LayerOut:
+def layer_out(one: LayerAnswer, lang: str, *, phones: bool) -> LayerOut:
+    """Return what one layer says as it is sent; duty phones only where `phones`."""
     return LayerOut(
         layer=one.layer,
         title=one.title[lang],
         status=one.status,
-        grid=_grid(one.grid) if one.grid else None,
-        units=[unit_out(unit) for unit in one.units],
+        grid=grid_out(one.grid) if one.grid else None,
         serving=[unit_out(unit) for unit in one.serving],
         on_boundary=one.on_boundary,
         near_border=one.near_border,
         edge_m=None if one.edge_m is None else round(one.edge_m, 3),
         beyond=[_beyond(other) for other in one.beyond],
-        responsible=[_responsible(held, phones) for held in one.responsible],
-        on_duty=one.on_duty,
-        responds_now=_responds_now(one.response),
-        chain=_chain(one.response, lang, phones),
         override=_override(one.override) if one.override else None,
-        plain_grid=_grid(one.plain) if one.plain else None,
+        plain_grid=grid_out(one.plain) if one.plain else None,
         joint=[_party(party, lang, phones) for party in one.joint],
         warnings=_warnings(one, lang),
+        **people_out(one.units, one.responsible, one.response, lang, phones) | {"on_duty": one.on_duty},
     )
 
 
@@ -265,12 +264,17 @@ def _warnings(one: LayerAnswer, lang: str) -> list[str]:
     return found
 
 
-def _responds_now(response: Response | None) -> str | None:
-    return response.first.step.key if response and response.first else None
-
-
-def _chain(response: Response | None, lang: str, phones: bool) -> list[StepOut]:
-    return [_step(outcome, lang, phones) for outcome in response.steps] if response else []
+def people_out(
+    units: Iterable[UnitRef], responsible: Iterable[Assigned], response: Response | None, lang: str, phones: bool
+) -> dict[str, Any]:
+    """Return the fields of `PeopleOut`; without a response its people are not shown to whoever asks."""
+    return {
+        "units": [unit_out(unit) for unit in units],
+        "responsible": [_responsible(held, phones) for held in responsible],
+        "on_duty": None if response is None else response.covering is not None,
+        "responds_now": response.first.step.key if response and response.first else None,
+        "chain": [_step(outcome, lang, phones) for outcome in response.steps] if response else [],
+    }
 
 
 def _override(one: OverrideRef) -> OverrideOut:
@@ -287,13 +291,9 @@ def _override(one: OverrideRef) -> OverrideOut:
 
 def _party(one: Party, lang: str, phones: bool) -> PartyOut:
     return PartyOut(
-        grid=_grid(one.grid),
+        grid=grid_out(one.grid),
         distance_m=round(one.distance_m, 3),
-        units=[unit_out(unit) for unit in one.units],
-        responsible=[_responsible(held, phones) for held in one.responsible],
-        on_duty=one.on_duty,
-        responds_now=_responds_now(one.response),
-        chain=_chain(one.response, lang, phones),
+        **people_out(one.units, one.responsible, one.response, lang, phones),
     )
 
 
@@ -318,7 +318,8 @@ def _agency(one: Agency, at: datetime) -> AgencyOut:
     )
 
 
-def _grid(grid: GridRef) -> GridOut:
+def grid_out(grid: GridRef) -> GridOut:
+    """Return a grid as of the instant asked for."""
     span = {"in_force_from": grid.since, "in_force_until": grid.until}
     return GridOut(code=grid.code, name=grid.name, kind=grid.kind, **span)
 

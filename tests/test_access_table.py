@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from shapely.geometry import mapping
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -25,6 +26,7 @@ from spatial.tables import ROLES
 from spatial.time import now
 from tests.access_world import SCOPES, Precinct
 from tests.build import LAT, LON
+from tests.build import cell as square
 
 TABLES = (ROOT / "docs" / "access.md").read_text(encoding="utf-8")
 EVENT = {"source": "110", "external_id": "new", "category": "theft", "reported_at": "2025-03-03T08:30:00+08:00"}
@@ -40,6 +42,9 @@ BODIES = {
     "POST /principals/{name}/tokens": {"json": {"label": "test"}},
     "POST /sign-in": {"data": {"token": "none"}},
     "GET /lookup": {"params": {"lon": LON, "lat": LAT}},
+    "GET /lookup/changes": {"params": {"lon": LON, "lat": LAT}},
+    "GET /lookup/area": {"params": {"lon": LON, "lat": LAT, "radius_m": 10}},
+    "POST /lookup/area": {"json": mapping(square(0, 0))},
 }
 NAMES = {
     "layer": "police", "code": "A", "number": "001", "source": "110", "external_id": "in-A",
@@ -97,6 +102,8 @@ def test_each_role_may_do_just_what_the_table_says(precinct: Precinct, client: T
 
 VERBS = {
     "lookup": ("lookup", str(LON), str(LAT)),
+    "changes": ("changes", str(LON), str(LAT)),
+    "area": ("area", str(LON), str(LAT), "10"),
     "sources": ("sources",),
     "audit list": ("audit", "list"),
     "audit export": ("audit", "export", "-o", "audit.jsonl"),

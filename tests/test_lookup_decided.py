@@ -114,8 +114,11 @@ def test_a_border_case_names_all_parties_with_who_answers_there(empty_database: 
     assert (alone.near_border, alone.joint) == (False, ())
     shared = police(empty_database, *place, accuracy_m=3)
     owner, other = shared.joint
-    assert (owner.grid, owner.distance_m, owner.on_duty) == (shared.grid, 0.0, False)
-    assert (other.grid.code, other.on_duty, [unit.code for unit in other.units]) == ("B", True, ["S1"])
+    assert (owner.grid, owner.distance_m) == (shared.grid, 0.0)
+    assert owner.response
+    assert other.response
+    assert (bool(owner.response.covering), bool(other.response.covering)) == (False, True)
+    assert (other.grid.code, [unit.code for unit in other.units]) == ("B", ["S1"])
     assert other.distance_m == pytest.approx(2, rel=0.02)
     assert [held.officer.number for held in other.responsible] == ["B"]
 

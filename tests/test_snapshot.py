@@ -19,6 +19,7 @@ from spatial.access.scopes import reach_of
 from spatial.db import Database, Reach, open_version
 from spatial.errors import Conflict
 from spatial.lookup import stored
+from spatial.lookup.area import AreaQuestion, circle
 from spatial.lookup.memory import View
 from spatial.lookup.model import Question
 from spatial.lookup.sight import Sight
@@ -217,6 +218,8 @@ def test_memory_answers_like_postgis_for_everybody(empty_database: Database, see
                 question = Question(*place, at, accuracy_m=dice.choice((1.0, 60.0, 150.0)), category="theft")
                 with reaching(session, reach):
                     assert view.answer(question, present) == stored.answer(session, question)
+                    area = AreaQuestion(circle(*place, dice.uniform(5, 300)), at, most=3)
+                    assert view.area_shares(area, present) == stored.area_shares(session, area)
 
 
 def test_what_did_not_change_is_kept(empty_database: Database) -> None:

@@ -12,6 +12,7 @@ from shapely.geometry.base import BaseGeometry
 from spatial.geometry import Plane
 from spatial.grids.units import Link, UnitNamed
 from spatial.history import Lasting, begun, is_over
+from spatial.lookup.area import AreaAnswer, AreaQuestion, shares
 from spatial.lookup.ask import ask
 from spatial.lookup.duty import duties
 from spatial.lookup.model import Answer, Candidate, Question
@@ -28,7 +29,6 @@ from spatial.lookup.source import (
     OverrideRow,
     ResponsibilityRow,
 )
-from spatial.lookup.stored import box_degrees
 from spatial.roster.source import (
     AbsenceRow,
     AssignmentRow,
@@ -62,6 +62,10 @@ class View:
         """Return what every layer asked for says of a place, at an instant that the snapshot holds."""
         return ask(MemoryFacts(self, question.at, now), question)
 
+    def area_shares(self, question: AreaQuestion, now: datetime) -> AreaAnswer:
+        """Return which grids an area may belong to, at an instant that the snapshot holds."""
+        return shares(MemoryFacts(self, question.at, now), question)
+
 
 class MemoryFacts:
     """Facts as of an instant, as far as is seen now."""
@@ -89,12 +93,12 @@ class MemoryFacts:
         for table in self._areas.grids.values():
             yield from self._seen(table, table.tree.query(spot.point, predicate="intersects"))
 
-    def about(self, spot: Spot, layer_id: int, radius_m: float) -> Iterable[Candidate]:
-        """Return the grids of a layer that come into the box about a circle of some metres about a place."""
+    def about(self, layer_id: int, area: BaseGeometry) -> Iterable[Candidate]:
+        """Return the grids of a layer that come into an area in degrees."""
         table = self._areas.grids.get(layer_id)
         if table is None:
             return ()
-        return self._seen(table, table.tree.query(_box(spot, radius_m), predicate="intersects"))
+        return self._seen(table, table.tree.query(area, predicate="intersects"))
 
     def nearest(self, spot: Spot, layer_id: int) -> Candidate | None:
         """Return the grid in force that is nearest in degrees: a first guess at the nearest in metres."""
@@ -123,9 +127,9 @@ class MemoryFacts:
         tables = self._areas.grids.values()
         return [one for table in tables for one in of_ids(table.by_grid, grid_ids) if self._sees(one)]
 
-    def overrides(self, spot: Spot, layer_id: int, radius_m: float) -> list[OverrideRow]:
-        """Return the overrides of a layer that come into the box about a circle of some metres about a place."""
-        there = np.sort(self._areas.override_tree.query(_box(spot, radius_m), predicate="intersects"))
+    def overrides(self, layer_id: int, area: BaseGeometry) -> list[OverrideRow]:
+        """Return the overrides of a layer that come into an area in degrees."""
+        there = np.sort(self._areas.override_tree.query(area, predicate="intersects"))
         return [row for row in (self._areas.overrides[place] for place in there) if row.layer_id == layer_id]
 
     def categories(self) -> Sequence[CategoryRow]:
@@ -296,11 +300,6 @@ class MemoryFacts:
         """Whether an officer is on leave while seen."""
         officers = self._duty.officers.get(away.officer_id, ())
         return any(self._sight.knows(one.id, one.unit_id) for one in officers if _meet(one, away))
-
-
-def _box(spot: Spot, radius_m: float) -> BaseGeometry:
-    dx, dy = box_degrees(spot.lat, radius_m)
-    return shapely.box(spot.lon - dx, spot.lat - dy, spot.lon + dx, spot.lat + dy)
 
 
 def _in_force(row: Lasting, at: datetime) -> bool:

@@ -109,11 +109,6 @@ class Party:
     responsible: tuple[Assigned, ...]
     response: Response | None  # none: its people are not shown to whoever asks
 
-    @property
-    def on_duty(self) -> bool | None:
-        """Whether anybody covers the grid now; none: whoever asks is not shown."""
-        return None if self.response is None else self.response.covering is not None
-
 
 @dataclass(frozen=True)
 class LayerAnswer:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from spatial.history import Reading, is_over
+from spatial.history import Reading
 from spatial.lookup import rules
+from spatial.lookup.decided import Decided, in_force
 from spatial.lookup.model import Beyond, Candidate, GridRef, OverrideRef
 from spatial.lookup.rules import Spot
-from spatial.lookup.source import FaultRow, LayerRow, OverrideRow, Source
+from spatial.lookup.source import FaultRow, LayerRow, Source
 
 EDGE_TOLERANCE_M = 0.005  # grids that meet at the nearest border point are measured to within this
 
@@ -44,7 +45,7 @@ class Asked:
         return self._overridden(plain)
 
     def _inside(self, layer: LayerRow, owner: rules.Owner, fault: FaultRow | None) -> Placed:
-        beyond, near = self._beyond(self._about(layer, owner.edge_m), owner.edge_m, but=owner.candidate)
+        beyond, near = self._beyond(self._about(layer, self._within_m(owner.edge_m)), owner.edge_m, but=owner.candidate)
         faulty = owner.in_overlap and layer.kind == "tiling"
         return Placed(
             layer,
@@ -64,7 +65,7 @@ class Asked:
         if guess is None:
             return Placed(layer, "empty")
         edge_m = float(rules.reach_m(self.spot, [guess.metres])[0])
-        beyond, near = self._beyond(self._about(layer, edge_m), edge_m)
+        beyond, near = self._beyond(self._about(layer, self._within_m(edge_m)), edge_m)
         nearest_m = beyond[0].distance_m
         if fault is None or fault.kind == "overlap":
             return Placed(layer, "outside", edge_m=nearest_m, beyond=beyond, near=near)
@@ -75,23 +76,23 @@ class Asked:
         within_m, placed = 0.0, plain
         while within_m < self._within_m(placed.edge_m):
             within_m = self._within_m(placed.edge_m)
-            overrides = self._overrides(plain.layer, within_m)
+            overrides = in_force(self.source, self.reading, plain.layer, self.spot.box(within_m))
             if not overrides:
                 return plain
             placed = self._bordered(plain, overrides, within_m)
         return placed
 
-    def _bordered(self, plain: Placed, overrides: Sequence[tuple[OverrideRow, Candidate]], within_m: float) -> Placed:
+    def _bordered(self, plain: Placed, overrides: Sequence[Decided], within_m: float) -> Placed:
         """Find the border of what is the owner's by the plain rule and by overrides, and who is beyond it."""
-        about = self.reading.current(self.source.about(self.spot, plain.layer.id, within_m))
-        pieces = rules.pieces(about, [area for _, area in overrides])
-        deciding = next((one for one in overrides if one[0].shape.intersects(self.spot.point)), None)
+        about = self._about(plain.layer, within_m)
+        pieces = rules.pieces(about, [one.area for one in overrides])
+        deciding = next((one for one in overrides if one.area.shape.intersects(self.spot.point)), None)
         if deciding is None:
             placed = plain
         else:
             is_in = plain.candidate is not None and plain.status != "gap"
             its = plain.candidate.grid if plain.candidate and is_in else None
-            placed = Placed(plain.layer, "owned", deciding[1], override=deciding[0].ref, plain=its)
+            placed = Placed(plain.layer, "owned", deciding.area, override=deciding.ref, plain=its)
         if placed.status in {"owned", "overlap"} and placed.candidate is not None:
             area = rules.united(placed.candidate, pieces)
             on_boundary, edge_m = rules.border(self.spot, area)
@@ -101,25 +102,8 @@ class Asked:
         reaches_m = [one.distance_m for one in beyond] + ([] if plain.edge_m is None else [plain.edge_m])
         return replace(placed, edge_m=min(reaches_m, default=None), beyond=beyond, near=near)
 
-    def _overrides(self, layer: LayerRow, within_m: float) -> list[tuple[OverrideRow, Candidate]]:
-        """Return the overrides in force about a place, the one that decides before others first, with their areas.
-
-        An override of a grid that is over, or of which whoever asks sees nothing, is none.
-        """
-        at = self.reading.at
-        found = [row for row in self.source.overrides(self.spot, layer.id, within_m) if not is_over(row, at)]
-        if not found:
-            return []
-        versions = list(self.source.versions_of({row.grid_id for row in found}))
-        there = {one.grid.id for one in versions if not is_over(one, at)}
-        grids = {one.grid.id: one for one in self.reading.current(versions)}
-        rows = self.reading.current(row for row in found if row.grid_id in there)
-        decided = ((row, grids[row.grid_id]) for row in rows if row.grid_id in grids)
-        areas = ((row, replace(grid, shape=row.shape)) for row, grid in decided)
-        return sorted(areas, key=lambda one: (one[0].ref.priority, one[0].ref.code))
-
-    def _about(self, layer: LayerRow, edge_m: float) -> list[Candidate]:
-        return self.reading.current(self.source.about(self.spot, layer.id, self._within_m(edge_m)))
+    def _about(self, layer: LayerRow, within_m: float) -> list[Candidate]:
+        return self.reading.current(self.source.about(layer.id, self.spot.box(within_m)))
 
     def _within_m(self, edge_m: float | None) -> float:
         return max(self.accuracy_m, (edge_m or 0.0) + EDGE_TOLERANCE_M)

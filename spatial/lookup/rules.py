@@ -1,5 +1,6 @@
 """Who owns a place: the boundary rule, and how far the border is. Pure."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +12,8 @@ from shapely.geometry.base import BaseGeometry
 
 from spatial.geometry import GRS80, Floats, Plane
 from spatial.lookup.model import Beyond, Candidate
+
+METRES_PER_DEGREE = 110_500.0  # a little less than anywhere, so that boxes are a little too large
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,12 @@ class Spot:
     def point(self) -> Point:
         """The place in degrees."""
         return Point(self.lon, self.lat)
+
+    def box(self, radius_m: float) -> BaseGeometry:
+        """Return a box in degrees that holds a circle about the place, and a little more."""
+        dy = radius_m / METRES_PER_DEGREE
+        dx = dy / max(math.cos(math.radians(min(abs(self.lat) + dy, 89.0))), 0.01)
+        return shapely.box(self.lon - dx, self.lat - dy, self.lon + dx, self.lat + dy)
 
     @cached_property
     def metres(self) -> BaseGeometry:

@@ -121,8 +121,8 @@ class Source(Roster, Protocol):
     def holding(self, spot: Spot) -> Iterable[Candidate]:
         """Return the grids of all layers that contain a place or touch it."""
 
-    def about(self, spot: Spot, layer_id: int, radius_m: float) -> Iterable[Candidate]:
-        """Return the grids of a layer that come into the box about a circle of some metres about a place."""
+    def about(self, layer_id: int, area: BaseGeometry) -> Iterable[Candidate]:
+        """Return the grids of a layer that come into an area in degrees."""
 
     def nearest(self, spot: Spot, layer_id: int) -> Candidate | None:
         """Return the grid in force that is nearest in degrees: a first guess at the nearest in metres."""
@@ -133,8 +133,8 @@ class Source(Roster, Protocol):
     def versions_of(self, grid_ids: Collection[int]) -> Iterable[Candidate]:
         """Return some grids as they are and will be."""
 
-    def overrides(self, spot: Spot, layer_id: int, radius_m: float) -> Iterable[OverrideRow]:
-        """Return the overrides of a layer that come into the box about a circle of some metres about a place."""
+    def overrides(self, layer_id: int, area: BaseGeometry) -> Iterable[OverrideRow]:
+        """Return the overrides of a layer that come into an area in degrees."""
 
     def categories(self) -> Sequence[CategoryRow]:
         """Return all categories of matters."""

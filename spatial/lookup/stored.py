@@ -1,12 +1,12 @@
 """The facts of a look-up as PostGIS holds them: for any instant, and as known at any."""
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import shapely
+from geoalchemy2.shape import from_shape
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session, aliased
@@ -17,6 +17,7 @@ from spatial.errors import Gone
 from spatial.geometry import Plane
 from spatial.grids.about import plane as stored_plane
 from spatial.history import Moment, ends, in_force, known, lasting
+from spatial.lookup.area import AreaAnswer, AreaQuestion, shares
 from spatial.lookup.ask import ask, chosen, states
 from spatial.lookup.duty import duties
 from spatial.lookup.model import Answer, Candidate, GridRef, GridState, OverrideRef, Question
@@ -37,7 +38,6 @@ from spatial.tables import SRID, Category, Finding, GridVersion, Layer, Override
 
 STANDS_ON = ("areas", "duty")  # domains
 HOLES = ("gap", "uncovered", "overlap", "sliver")
-METRES_PER_DEGREE = 110_500.0  # a little less than anywhere, so that boxes are a little too large
 
 
 def answer(session: Session, question: Question) -> Answer:
@@ -51,6 +51,11 @@ def answer(session: Session, question: Question) -> Answer:
     if receipt and receipt.basis != facts.basis:
         raise Gone("receipt-outlived")
     return ask(facts, question)
+
+
+def area_shares(session: Session, question: AreaQuestion) -> AreaAnswer:
+    """Return which grids an area may belong to, at any instant and as known at any."""
+    return shares(StoredFacts(session, Moment(question.at, question.known_at)), question)
 
 
 def grid_states(session: Session, moment: Moment, layers: Collection[str] | None = None) -> list[GridState]:
@@ -89,10 +94,9 @@ class StoredFacts(StoredRoster):
         """Return the grids of all layers that contain a place or touch it."""
         return self._candidates(_grids().where(self._lasting(), func.ST_Intersects(GridVersion.geom, _point(spot))))
 
-    def about(self, spot: Spot, layer_id: int, radius_m: float) -> list[Candidate]:
-        """Return the grids of a layer that come into the box about a circle of some metres about a place."""
-        box = func.ST_Expand(_point(spot), *box_degrees(spot.lat, radius_m))
-        near = (GridVersion.layer_id == layer_id, func.ST_Intersects(GridVersion.geom, box))
+    def about(self, layer_id: int, area: BaseGeometry) -> list[Candidate]:
+        """Return the grids of a layer that come into an area in degrees."""
+        near = (GridVersion.layer_id == layer_id, func.ST_Intersects(GridVersion.geom, from_shape(area, srid=SRID)))
         return self._candidates(_grids().where(self._lasting(), *near))
 
     def nearest(self, spot: Spot, layer_id: int) -> Candidate | None:
@@ -114,10 +118,10 @@ class StoredFacts(StoredRoster):
         """Return some grids as they are and will be."""
         return self._candidates(_grids().where(self._lasting(), GridVersion.grid_id.in_(grid_ids)))
 
-    def overrides(self, spot: Spot, layer_id: int, radius_m: float) -> list[OverrideRow]:
-        """Return the overrides of a layer that come into the box about a circle of some metres about a place."""
-        box = func.ST_Expand(_point(spot), *box_degrees(spot.lat, radius_m))
-        return self._overrides(Override.layer_id == layer_id, func.ST_Intersects(Override.geom, box))
+    def overrides(self, layer_id: int, area: BaseGeometry) -> list[OverrideRow]:
+        """Return the overrides of a layer that come into an area in degrees."""
+        near = func.ST_Intersects(Override.geom, from_shape(area, srid=SRID))
+        return self._overrides(Override.layer_id == layer_id, near)
 
     def all_overrides(self) -> list[OverrideRow]:
         """Return all overrides in force or to come."""
@@ -221,12 +225,6 @@ def versions(session: Session, known_at: datetime | None = None) -> dict[str, in
     """Return the newest version of each domain that look-ups stand on, or the newest that was known at an instant."""
     found = stored_versions(session, known_at)
     return {domain: found[domain] for domain in STANDS_ON}
-
-
-def box_degrees(lat: float, radius_m: float) -> tuple[float, float]:
-    """Return half the width and height, in degrees, of a box that holds a circle of some metres."""
-    dy = radius_m / METRES_PER_DEGREE
-    return dy / max(math.cos(math.radians(min(abs(lat) + dy, 89.0))), 0.01), dy
 
 
 def _point(spot: Spot) -> ColumnElement[Any]:

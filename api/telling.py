@@ -1,0 +1,98 @@
+"""How look-ups of all kinds are answered: out of memory, else out of the database in turn with others; with its age."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from fastapi import Depends, Response
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy.orm import Session
+
+from api.deps import (
+    AskedBy,
+    Asking,
+    Database,
+    Language,
+    Live,
+    PhoneBook,
+    Phones,
+    TheApart,
+    TheRoom,
+    TheWatch,
+)
+from api.room import Apart, Room
+from spatial.db import Database as Database_
+from spatial.history import Moment
+from spatial.lookup.live import Live as Live_
+from spatial.lookup.memory import View
+from spatial.time import now
+from spatial.watch import Watch
+
+Found = TypeVar("Found")
+STALE_SINCE = "Stale-Since"
+TOLD: dict[str, Any] = {
+    STALE_SINCE: {
+        "description": "while the database is away: as of when the answer is known to be true",
+        "schema": {"type": "string", "format": "date-time"},
+    }
+}
+
+
+@dataclass(frozen=True)
+class Teller:
+    """Who asks, in which language, and where answers are had."""
+
+    asking: Asking
+    lang: str
+    phones: PhoneBook
+    database: Database_
+    live: Live_
+    watch: Watch
+    room: Room
+    apart: Apart
+
+    def view(self, at: datetime) -> View | None:
+        """Return what whoever asks sees of an instant in memory; none: it is not held."""
+        return self.live.view(self.asking.reach, at)
+
+    async def stored(self, moment: Moment, find: Callable[[Session], Found]) -> Found:
+        """Return what is found in the database, once nothing can be added to what was known then."""
+
+        def found() -> Found:
+            if moment.known_at is not None:
+                self.database.settle(moment.known_at)
+            with self.database.read(self.asking.reach) as session:
+                return find(session)
+
+        async with self.room.place():
+            return await run_in_threadpool(found)
+
+    async def may_show(self, subject: str) -> bool:
+        """Put the showing of phones on record, and return whether they may be."""
+        return self.phones.may_show and await self.apart.run(partial(self.phones.opened, subject))
+
+    def reply(self, body: object, *, is_memory: bool) -> Response:
+        """Return an answer as it is sent, with its age where the database is away."""
+        since = self.watch.stale_since(now()) if is_memory else None
+        headers = {STALE_SINCE: since.isoformat()} if since else None
+        return Response(orjson.dumps(body, option=orjson.OPT_UTC_Z), headers=headers, media_type="application/json")
+
+
+async def get_teller(
+    asking: AskedBy,
+    lang: Language,
+    phones: Phones,
+    database: Database,
+    live: Live,
+    watch: TheWatch,
+    room: TheRoom,
+    apart: TheApart,
+) -> Teller:
+    """Return who asks, and where answers are had."""
+    return Teller(asking, lang, phones, database, live, watch, room, apart)
+
+
+TheTeller = Annotated[Teller, Depends(get_teller)]
