@@ -6,20 +6,18 @@ from functools import partial
 from typing import Annotated
 
 import orjson
-import shapely
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
-from shapely.geometry.base import BaseGeometry
 
 from api.deps import AskedInstants, needs
 from api.errors import problem_responses
 from api.lookup_out import GridOut, PeopleOut, grid_out, people_out
-from api.places import read_area, read_place
+from api.places import read_place
 from api.telling import TOLD, Teller, TheTeller
 from spatial.crs import STORED
 from spatial.history import Moment
 from spatial.lookup import stored
-from spatial.lookup.area import LONGEST_RADIUS_M, AreaAnswer, AreaLayer, AreaQuestion, Share, circle
+from spatial.lookup.area import LONGEST_RADIUS_M, AreaAnswer, AreaLayer, AreaQuestion, Share, circle, read_area
 from spatial.time import now
 
 router = APIRouter(tags=["look-up"], dependencies=[needs("look-up")])
@@ -93,7 +91,8 @@ async def lookup_circle(
 ) -> Response:
     """Return the grids that a circle comes into, with their shares of its area and who answers there."""
     place = await teller.apart.run(partial(read_place, lon, lat, crs))
-    return await _answer(teller, moment, circle(*place, radius_m), layer, most)
+    layers = tuple(layer) if layer else None
+    return await _answer(teller, AreaQuestion(circle(*place, radius_m), moment.at, moment.known_at, layers, most))
 
 
 @router.post(
@@ -112,18 +111,20 @@ async def lookup_outline(
 ) -> Response:
     """Return the grids that an outline comes into, with their shares of its area and who answers there."""
     written = orjson.dumps(outline.model_dump()).decode()
-    return await _answer(teller, moment, await teller.apart.run(partial(read_area, written, crs)), layer, most)
+    area = await teller.apart.run(partial(read_area, written, crs))
+    layers = tuple(layer) if layer else None
+    return await _answer(teller, AreaQuestion(area, moment.at, moment.known_at, layers, most))
 
 
-async def _answer(teller: Teller, moment: Moment, area: BaseGeometry, layers: list[str] | None, most: int) -> Response:
-    question = AreaQuestion(area, moment.at, moment.known_at, tuple(layers) if layers else None, most)
+async def _answer(teller: Teller, question: AreaQuestion) -> Response:
+    moment = Moment(question.at, question.known_at)
     view = teller.view(moment.at) if moment.known_at is None else None
     if view is None:
         found = await teller.stored(moment, lambda session: stored.area_shares(session, question))
     else:
         found = await teller.apart.run(partial(view.area_shares, question, now()))
-    centre = shapely.centroid(area)
-    shown = await teller.may_show(f"lookup/area/{centre.x:.6f},{centre.y:.6f}")
+    lon, lat = question.centre
+    shown = await teller.may_show(f"lookup/area/{lon:.6f},{lat:.6f}")
     return teller.reply(area_out(found, teller.lang, phones=shown), is_memory=view is not None)
 
 
@@ -151,5 +152,5 @@ def _layer_out(one: AreaLayer, lang: str, phones: bool) -> AreaLayerOut:
 
 
 def _share_out(one: Share, lang: str, phones: bool) -> ShareOut:
-    people = people_out(one.duty.units, one.duty.responsible, one.duty.response, lang, phones)
+    people = people_out(one.units, one.responsible, one.response, lang, phones)
     return ShareOut(grid=grid_out(one.grid), area_m2=round(one.area_m2, 2), share=round(one.share, 9), **people)

@@ -2,13 +2,8 @@
 
 import math
 
-import shapely
-from shapely.geometry.base import BaseGeometry
-
 from spatial import crs as systems
-from spatial.errors import Fault, InputError, invalid
-from spatial.geometry import round_degrees
-from spatial.lookup.area import require_fit
+from spatial.errors import Fault, InputError
 
 
 def read_place(lon: float, lat: float, crs: str = systems.STORED) -> tuple[float, float]:
@@ -16,21 +11,6 @@ def read_place(lon: float, lat: float, crs: str = systems.STORED) -> tuple[float
     if systems.is_in_degrees(crs) and (faults := systems.degree_faults(lon, lat)):
         raise InputError(faults)
     return systems.to_stored_point(lon, lat, crs)
-
-
-def read_area(geojson: str, crs: str = systems.STORED) -> BaseGeometry:
-    """Return stored degrees of a GeoJSON area in any CRS; one that is none, or more than one place, is refused."""
-    try:
-        area = shapely.force_2d(shapely.from_geojson(geojson))
-    except shapely.GEOSException:
-        raise invalid("coordinates", "not-an-area") from None
-    if systems.is_in_degrees(crs) and not area.is_empty:
-        west, south, east, north = area.bounds
-        if faults := (*systems.degree_faults(west, south), *systems.degree_faults(east, north)):
-            raise InputError(faults[:1])
-    stored = round_degrees(shapely.transform(area, lambda points: systems.to_stored(points, crs)))
-    require_fit(stored, "coordinates")
-    return stored
 
 
 def read_numbers(lon: str, lat: str) -> tuple[float, float]:

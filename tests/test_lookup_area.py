@@ -59,7 +59,7 @@ def test_a_circle_about_a_corner_is_shared_by_four(empty_database: Database) -> 
     assert told(layer).keys() == {"A", "B", "C", "D"}
     assert sum(one.share for one in layer.shares) == pytest.approx(1, abs=1e-9)
     assert all(one.share == pytest.approx(0.25, abs=1e-4) for one in layer.shares)
-    assert {unit.code for one in layer.shares for unit in one.duty.units} == {"S1"}
+    assert {unit.code for one in layer.shares for unit in one.units} == {"S1"}
     assert layer.free_share == pytest.approx(0, abs=1e-9)
 
 

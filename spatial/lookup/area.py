@@ -8,15 +8,17 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from spatial import crs as systems
 from spatial.errors import Fault, InputError, TooLarge
 from spatial.geometry import GRS80, Geometries, area_m2, round_degrees
+from spatial.grids.units import UnitRef
 from spatial.history import Reading
 from spatial.lookup import rules
 from spatial.lookup.ask import chosen
 from spatial.lookup.decided import in_force
 from spatial.lookup.model import Candidate, GridRef, Receipt
 from spatial.lookup.source import GridDuty, LayerRow, Source
-from spatial.roster.model import Texts
+from spatial.roster.model import Assigned, Response, Texts
 
 CORNERS = 180  # of a circle: its area is 0.02 % short
 LONGEST_RADIUS_M = 50_000.0
@@ -35,6 +37,12 @@ class AreaQuestion:
     layers: tuple[str, ...] | None = None
     most: int = 20
 
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Longitude and latitude of its middle."""
+        middle = shapely.centroid(self.area)
+        return middle.x, middle.y
+
 
 @dataclass(frozen=True)
 class Share:
@@ -43,7 +51,9 @@ class Share:
     grid: GridRef
     area_m2: float
     share: float
-    duty: GridDuty
+    units: tuple[UnitRef, ...]
+    responsible: tuple[Assigned, ...]
+    response: Response | None  # none: its people are not shown to whoever asks
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,21 @@ def circle(lon: float, lat: float, radius_m: float) -> BaseGeometry:
     return round_degrees(shapely.Polygon(np.column_stack((x, y))))
 
 
+def read_area(geojson: str, crs: str) -> BaseGeometry:
+    """Return stored degrees of a GeoJSON area in any CRS; errors at `coordinates`: `require_fit`, else at `crs`."""
+    try:
+        area = shapely.force_2d(shapely.from_geojson(geojson))
+    except shapely.GEOSException:
+        raise InputError([Fault("coordinates", "not-an-area")]) from None
+    if systems.is_in_degrees(crs) and not area.is_empty:
+        west, south, east, north = area.bounds
+        if faults := [*systems.degree_faults(west, south), *systems.degree_faults(east, north)]:
+            raise InputError(faults[:1])
+    stored = round_degrees(shapely.transform(area, lambda points: systems.to_stored(points, crs)))
+    require_fit(stored, "coordinates")
+    return stored
+
+
 def require_fit(area: BaseGeometry, where: str) -> None:
     """Raise `InputError` where an area is none, and `TooLarge` where it is more than one place can be."""
     if area.geom_type not in {"Polygon", "MultiPolygon"} or area.is_empty:
@@ -105,8 +130,7 @@ def shares(source: Source, question: AreaQuestion) -> AreaAnswer:
             layer=layer.code,
             title=layer.title,
             shares=tuple(
-                Share(grid.grid, its_m2, its_m2 / whole_m2, duties[grid.grid.id])
-                for grid, its_m2 in parts[: question.most]
+                _share(grid, its_m2, whole_m2, duties[grid.grid.id]) for grid, its_m2 in parts[: question.most]
             ),
             others=len(parts[question.most :]),
             others_share=sum(its_m2 for _, its_m2 in parts[question.most :]) / whole_m2,
@@ -115,6 +139,10 @@ def shares(source: Source, question: AreaQuestion) -> AreaAnswer:
         for layer, parts, free_m2 in found
     )
     return AreaAnswer(question, whole_m2, layers, reading.next_change, Receipt(source.versions, source.basis))
+
+
+def _share(grid: Candidate, its_m2: float, whole_m2: float, duty: GridDuty) -> Share:
+    return Share(grid.grid, its_m2, its_m2 / whole_m2, duty.units, duty.responsible, duty.response)
 
 
 def _layer(
