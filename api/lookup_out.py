@@ -9,6 +9,7 @@ from pydantic import Field
 
 from api.receipts import receipt_url
 from maps.texts import say
+from maps.warnings import warnings
 from spatial.grids.units import UnitRef
 from spatial.lookup.model import Agency, Answer, Beyond, GridRef, LayerAnswer, Matter, OverrideRef, Party
 from spatial.roster.model import Assigned, OfficerRef, Responder, Response, StepOutcome, TeamRef
@@ -231,37 +232,9 @@ def layer_out(one: LayerAnswer, lang: str, *, phones: bool) -> LayerOut:
         override=_override(one.override) if one.override else None,
         plain_grid=grid_out(one.plain) if one.plain else None,
         joint=[_party(party, lang, phones) for party in one.joint],
-        warnings=_warnings(one, lang),
+        warnings=warnings(one, lang),
         **people_out(one.units, one.responsible, one.response, lang, phones) | {"on_duty": one.on_duty},
     )
-
-
-def _warnings(one: LayerAnswer, lang: str) -> list[str]:
-    if one.status == "hidden":
-        return [say("lookup.hidden", lang)]
-    found = []
-    if one.override:
-        told = {"authority": one.override.authority, "document_number": one.override.document_number}
-        found.append(say("lookup.override", lang, name=one.override.name, **told))
-    if one.is_neighbours:
-        unit = one.units[0].name if one.units else None
-        found.append(say("lookup.neighbours", lang, unit=unit) if unit else say("lookup.of-others", lang))
-    if one.status in {"gap", "overlap", "outside", "empty"}:
-        others = [other.grid.code for other in one.beyond if one.status != "overlap" or other.overlaps]
-        nearest = one.beyond[0].distance_m if one.beyond else one.edge_m
-        found.append(say(f"lookup.status.{one.status}", lang, grids=others, distance_m=round(nearest or 0.0, 1)))
-    if one.near_border and one.status in {"owned", "overlap"}:
-        codes = [other.grid.code for other in one.beyond]
-        found.append(say("lookup.near-border", lang, edge_m=round(one.edge_m or 0.0, 2), grids=codes))
-    if one.response is None:
-        return found
-    if not one.response.steps:  # a layer without a chain has no roster either
-        return [*found, say("lookup.no-chain", lang)]
-    if one.grid and not any(held.role == "lead" for held in one.responsible):
-        found.append(say("lookup.no-lead", lang, grid=one.grid.code))
-    if not one.on_duty:
-        found.append(say("lookup.nobody-on-duty", lang))
-    return found
 
 
 def people_out(

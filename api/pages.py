@@ -1,6 +1,6 @@
 """Pages for people: home, maps, the API's documentation, and the files they need."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Query, Request, Response
@@ -23,17 +23,23 @@ from api.deps import (
 )
 from api.errors import problem_responses
 from api.headers import POLICY_OF_PAGES, policy_of_file
+from api.places import read_place
+from api.receipts import receipt_url
 from maps.grids import grid_map
 from maps.home import Figure, Person, docs_page, home_page
 from maps.networks import Flaw
 from maps.offline import NODE_MODULES, STATIC, OfflineMap
+from maps.sheet import lookup_sheet, view_radius_m
 from maps.texts import say
 from spatial import access, audit
 from spatial.access import Actor, Gate
+from spatial.crs import STORED
 from spatial.db import Database as Database_
 from spatial.grids.about import example_place, synthetic_label
 from spatial.grids.listing import finding_rows, layer_rows
 from spatial.history import Moment
+from spatial.lookup import stored
+from spatial.lookup.model import Question
 from spatial.lookup.stored import grid_states
 from spatial.paging import Page
 from spatial.roster.muster import on_duty_count
@@ -107,6 +113,46 @@ def grids(
 
 
 @router.get(
+    "/maps/lookup",
+    summary="One look-up on a sheet to print: the place, both grids, the border, who answers, who is beyond",
+    responses=problem_responses(404),
+    dependencies=[needs("look-up")],
+)
+def lookup_page(
+    session: ReadSession,
+    database: Database,
+    asking: AskedBy,
+    config: AppSettings,
+    moment: AskedMoment,
+    lang: Language,
+    lon: Annotated[float, Query(allow_inf_nan=False, description="longitude, or x in `crs`", examples=[120.27])],
+    lat: Annotated[float, Query(allow_inf_nan=False, description="latitude, or y in `crs`", examples=[30.3])],
+    crs: Annotated[str, Query(max_length=4000, description="EPSG code, WKT, PROJ string, gcj02 or bd09")] = STORED,
+    accuracy_m: Annotated[float, Query(ge=0, le=10_000, allow_inf_nan=False, description="how well it is known")] = 1.0,
+    layer: Annotated[list[str] | None, Query(description="codes of layers; default all")] = None,
+    category: Annotated[str | None, Query(max_length=100, description="code of the matter: who answers for it")] = None,
+) -> HTMLResponse:
+    """Return one self-contained page for A4; it names people and never their phones."""
+    place = read_place(lon, lat, crs)
+    layers = tuple(layer) if layer else None
+    question = Question(*place, moment.at, moment.known_at, accuracy_m, layers, category)
+    answer = stored.answer(session, question)
+    page = lookup_sheet(
+        answer,
+        stored.surroundings(session, question, view_radius_m(answer)),
+        zone=config.zone,
+        lang=lang,
+        receipt=receipt_url(answer, lang),
+        synthetic=synthetic_label(session, lang),
+        base_map_url=config.base_map_url,
+    )
+    session.close()  # before the record is made: a request holds one connection
+    record_map(database, asking.actor.name, moment, layer, "maps/lookup", {"place": list(place)})
+    html = page.html()
+    return page_answer(html, lang, policy_of_file(page.policy(html)))
+
+
+@router.get(
     "/docs",
     summary="The documentation of the HTTP interface",
     responses=problem_responses(),
@@ -154,12 +200,19 @@ def draw_grids(
     )
 
 
-def record_map(database: Database_, actor: str, moment: Moment, layers: Collection[str] | None) -> None:
+def record_map(
+    database: Database_,
+    actor: str,
+    moment: Moment,
+    layers: Collection[str] | None,
+    what: str = "maps/grids",
+    more: Mapping[str, object] | None = None,
+) -> None:
     """Put on record who takes a map with them: a page is a file that holds all it shows."""
     known_at = moment.known_at.isoformat() if moment.known_at else None
     detail = {"at": moment.at.isoformat(), "known_at": known_at, "layers": sorted(layers) if layers else None}
     with database.write() as session:
-        audit.record(session, actor, "export-map", "maps/grids", detail)
+        audit.record(session, actor, "export-map", what, detail | dict(more or {}))
 
 
 def _flaws(session: Session, moment: Moment, layers: Collection[str] | None) -> list[Flaw]:

@@ -42,6 +42,7 @@ BODIES = {
     "POST /principals/{name}/tokens": {"json": {"label": "test"}},
     "POST /sign-in": {"data": {"token": "none"}},
     "GET /lookup": {"params": {"lon": LON, "lat": LAT}},
+    "GET /maps/lookup": {"params": {"lon": LON, "lat": LAT}},
     "GET /lookup/changes": {"params": {"lon": LON, "lat": LAT}},
     "GET /lookup/area": {"params": {"lon": LON, "lat": LAT, "radius_m": 10}},
     "POST /lookup/area": {"json": mapping(square(0, 0))},

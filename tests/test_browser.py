@@ -1,6 +1,7 @@
 """The pages in a real browser: they work, ask nobody else for anything, and look as they should."""
 
 import os
+import re
 import shutil
 import threading
 import time
@@ -270,6 +271,21 @@ def test_the_map_of_the_town(visit: Callable, town_server: str, pictures: Path, 
         expect(page.locator(".leaflet-control-zoom")).to_be_hidden()
         sheet = page.locator("body").bounding_box()
         page.screenshot(path=pictures / f"map-print-{lang[:2]}.png", clip=sheet)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_look_up_is_a_sheet_of_paper(visit: Callable, town_server: str, pictures: Path, lang: str) -> None:
+    """The place, both grids, their neighbours and who answers are on one page of A4, and no phone of anybody's."""
+    asked = f"lon=120.2766&lat=30.311&accuracy_m=150&category=neighbour-dispute&at={WEDNESDAY}:00%2B08:00"
+    with visit(f"{town_server}/maps/lookup?{asked}&lang={lang}", lang=lang) as page:
+        expect(page.locator("#map_sheet path.owner")).to_have_count(2)
+        expect(page.locator("#map_sheet path.place")).to_be_visible()
+        assert page.locator("#map_sheet path.other").count() > 5
+        expect(page.locator("main section")).to_have_count(3)
+        page.screenshot(path=pictures / f"sheet-{lang[:2]}.png", full_page=True)
+        page.emulate_media(media="print")
+        assert len(re.findall(rb"/Type\s*/Page[^s]", page.pdf(prefer_css_page_size=True))) == 1
+        assert re.search(r"0571-0000-[2-9]\d{3}", page.content()) is None  # officers' are from 2001 on
 
 
 def test_the_map_leads_to_the_look_up(visit: Callable, town_server: str) -> None:

@@ -18,6 +18,7 @@ from spatial.geometry import Plane
 from spatial.grids.about import plane as stored_plane
 from spatial.history import Moment, ends, in_force, known, lasting
 from spatial.lookup.area import AreaAnswer, AreaQuestion, shares
+from spatial.lookup.around import Around, around
 from spatial.lookup.ask import ask, chosen, states
 from spatial.lookup.duty import duties
 from spatial.lookup.model import Answer, Candidate, GridRef, GridState, OverrideRef, Question
@@ -51,6 +52,11 @@ def answer(session: Session, question: Question) -> Answer:
     if receipt and receipt.basis != facts.basis:
         raise Gone("receipt-outlived")
     return ask(facts, question)
+
+
+def surroundings(session: Session, question: Question, radius_m: float) -> list[Around]:
+    """Return what lies around a place, to be drawn."""
+    return around(StoredFacts(session, Moment(question.at, question.known_at)), question, radius_m)
 
 
 def area_shares(session: Session, question: AreaQuestion) -> AreaAnswer:
