@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from api import rates
 from api.cookies import cookie_name
 from api.faults import text_fault
-from api.room import Apart, Room
+from api.room import Apart
 from maps.texts import LANGUAGES, negotiate
 from spatial import access
 from spatial.access import Actor as Actor_
@@ -27,7 +27,6 @@ from spatial.db import Database as Database_
 from spatial.db import Reach
 from spatial.errors import Fault, InputError, Unauthenticated, invalid
 from spatial.history import Moment
-from spatial.lookup.live import Live as Live_
 from spatial.paging import Page as Page_
 from spatial.settings import Settings
 from spatial.time import now, parse_instant
@@ -251,15 +250,6 @@ def _host_name(request: Request) -> str | None:
         return None
 
 
-async def get_live(request: Request) -> Live_:
-    """Return what the process holds in memory."""
-    live: Live_ = request.app.state.live
-    return live
-
-
-Live = Annotated[Live_, Depends(get_live)]
-
-
 async def get_watch(request: Request) -> Watch:
     """Return what keeps that up to date."""
     watch: Watch = request.app.state.watch
@@ -267,24 +257,6 @@ async def get_watch(request: Request) -> Watch:
 
 
 TheWatch = Annotated[Watch, Depends(get_watch)]
-
-
-async def get_room(request: Request) -> Room:
-    """Return where those have a place who ask the database."""
-    room: Room = request.app.state.room
-    return room
-
-
-TheRoom = Annotated[Room, Depends(get_room)]
-
-
-async def get_apart(request: Request) -> Apart:
-    """Return the threads of those who ask memory."""
-    apart: Apart = request.app.state.apart
-    return apart
-
-
-TheApart = Annotated[Apart, Depends(get_apart)]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from api.errors import problem_responses
 from api.lookup_out import AnswerOut, answer_out
 from api.places import read_place
 from api.receipts import read_receipt
-from api.telling import TOLD, TheTeller
+from api.telling import TOLD, TheTeller, written_once
 from spatial.crs import STORED
 from spatial.lookup import stored
 from spatial.lookup.model import Question
@@ -53,4 +53,5 @@ async def lookup(
     else:
         answer = await teller.apart.run(partial(view.answer, question, now()))
     shown = await teller.may_show(f"lookup/{place[0]},{place[1]}")
-    return teller.reply(answer_out(answer, teller.lang, phones=shown), is_memory=view is not None)
+    told = answer_out(answer, teller.lang, phones=shown, chain=written_once)
+    return teller.reply(told, is_memory=view is not None)

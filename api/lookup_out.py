@@ -1,6 +1,6 @@
 """The shape of a look-up's answer."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,6 +13,8 @@ from maps.warnings import warnings
 from spatial.grids.units import UnitRef
 from spatial.lookup.model import Agency, Answer, Beyond, GridRef, LayerAnswer, Matter, OverrideRef, Party
 from spatial.roster.model import Assigned, OfficerRef, Responder, Response, StepOutcome, TeamRef
+
+Chain = Callable[[Response, str, bool], Any]  # how a chain of response is written, in a language, with phones or not
 
 
 @dataclass(slots=True, kw_only=True)
@@ -202,8 +204,8 @@ class AnswerOut:
     matter: MatterOut | None
 
 
-def answer_out(answer: Answer, lang: str, *, phones: bool) -> AnswerOut:
-    """Return the answer as it is sent; duty phones only where `phones`."""
+def answer_out(answer: Answer, lang: str, *, phones: bool, chain: Chain | None = None) -> AnswerOut:
+    """Return the answer as it is sent; duty phones only where `phones`; `chain` writes chains in another way."""
     asked = answer.question
     return AnswerOut(
         place=PlaceOut(lon=asked.lon, lat=asked.lat, accuracy_m=asked.accuracy_m),
@@ -212,13 +214,14 @@ def answer_out(answer: Answer, lang: str, *, phones: bool) -> AnswerOut:
         next_change_at=answer.next_change_at,
         versions=dict(answer.receipt.versions),
         receipt=receipt_url(answer, lang),
-        layers=[layer_out(one, lang, phones=phones) for one in answer.layers],
+        layers=[layer_out(one, lang, phones=phones, chain=chain) for one in answer.layers],
         matter=_matter(answer.matter, asked.at, lang) if answer.matter else None,
     )
 
 
-def layer_out(one: LayerAnswer, lang: str, *, phones: bool) -> LayerOut:
+def layer_out(one: LayerAnswer, lang: str, *, phones: bool, chain: Chain | None = None) -> LayerOut:
     """Return what one layer says as it is sent; duty phones only where `phones`."""
+    chain = chain or chain_out
     return LayerOut(
         layer=one.layer,
         title=one.title[lang],
@@ -231,14 +234,24 @@ def layer_out(one: LayerAnswer, lang: str, *, phones: bool) -> LayerOut:
         beyond=[_beyond(other) for other in one.beyond],
         override=_override(one.override) if one.override else None,
         plain_grid=grid_out(one.plain) if one.plain else None,
-        joint=[_party(party, lang, phones) for party in one.joint],
+        joint=[_party(party, lang, phones, chain) for party in one.joint],
         warnings=warnings(one, lang),
-        **people_out(one.units, one.responsible, one.response, lang, phones) | {"on_duty": one.on_duty},
+        **people_out(one.units, one.responsible, one.response, lang, phones, chain) | {"on_duty": one.on_duty},
     )
 
 
+def chain_out(response: Response, lang: str, phones: bool) -> list[StepOut]:
+    """Return the chain of response of a grid."""
+    return [_step(outcome, lang, phones) for outcome in response.steps]
+
+
 def people_out(
-    units: Iterable[UnitRef], responsible: Iterable[Assigned], response: Response | None, lang: str, phones: bool
+    units: Iterable[UnitRef],
+    responsible: Iterable[Assigned],
+    response: Response | None,
+    lang: str,
+    phones: bool,
+    chain: Chain = chain_out,
 ) -> dict[str, Any]:
     """Return the fields of `PeopleOut`; without a response its people are not shown to whoever asks."""
     return {
@@ -246,7 +259,7 @@ def people_out(
         "responsible": [_responsible(held, phones) for held in responsible],
         "on_duty": None if response is None else response.covering is not None,
         "responds_now": response.first.step.key if response and response.first else None,
-        "chain": [_step(outcome, lang, phones) for outcome in response.steps] if response else [],
+        "chain": chain(response, lang, phones) if response else [],
     }
 
 
@@ -262,11 +275,11 @@ def _override(one: OverrideRef) -> OverrideOut:
     )
 
 
-def _party(one: Party, lang: str, phones: bool) -> PartyOut:
+def _party(one: Party, lang: str, phones: bool, chain: Chain) -> PartyOut:
     return PartyOut(
         grid=grid_out(one.grid),
         distance_m=round(one.distance_m, 3),
-        **people_out(one.units, one.responsible, one.response, lang, phones),
+        **people_out(one.units, one.responsible, one.response, lang, phones, chain),
     )
 
 

@@ -8,6 +8,10 @@ from spatial.errors import Fault, InputError
 
 def read_place(lon: float, lat: float, crs: str = systems.STORED) -> tuple[float, float]:
     """Return stored degrees of a place in any CRS; one that cannot be on Earth, or is swapped, is an `InputError`."""
+    if crs == systems.STORED:
+        if faults := systems.degree_faults(lon, lat):
+            raise InputError(faults)
+        return lon, lat
     if systems.is_in_degrees(crs) and (faults := systems.degree_faults(lon, lat)):
         raise InputError(faults)
     return systems.to_stored_point(lon, lat, crs)

@@ -7,27 +7,19 @@ from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import orjson
-from fastapi import Depends, Response
+from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy.orm import Session
 
-from api.deps import (
-    AskedBy,
-    Asking,
-    Database,
-    Language,
-    Live,
-    PhoneBook,
-    Phones,
-    TheApart,
-    TheRoom,
-    TheWatch,
-)
+from api.deps import AskedBy, Asking, Language, PhoneBook
+from api.lookup_out import chain_out
+from api.once import Once
 from api.room import Apart, Room
 from spatial.db import Database as Database_
 from spatial.history import Moment
-from spatial.lookup.live import Live as Live_
+from spatial.lookup.live import Live
 from spatial.lookup.memory import View
+from spatial.roster.model import Response as Response_
 from spatial.time import now
 from spatial.watch import Watch
 
@@ -39,6 +31,14 @@ TOLD: dict[str, Any] = {
         "schema": {"type": "string", "format": "date-time"},
     }
 }
+MOST_CHAINS = 4096  # of about ten kilobytes each
+
+
+def _written(response: Response_, lang: str, phones: bool) -> orjson.Fragment:
+    return orjson.Fragment(orjson.dumps(chain_out(response, lang, phones), option=orjson.OPT_UTC_Z))
+
+
+written_once: Once[Response_, orjson.Fragment] = Once(_written, MOST_CHAINS)  # chains are most of an answer
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Teller:
     lang: str
     phones: PhoneBook
     database: Database_
-    live: Live_
+    live: Live
     watch: Watch
     room: Room
     apart: Apart
@@ -81,18 +81,11 @@ class Teller:
         return Response(orjson.dumps(body, option=orjson.OPT_UTC_Z), headers=headers, media_type="application/json")
 
 
-async def get_teller(
-    asking: AskedBy,
-    lang: Language,
-    phones: Phones,
-    database: Database,
-    live: Live,
-    watch: TheWatch,
-    room: TheRoom,
-    apart: TheApart,
-) -> Teller:
+async def get_teller(request: Request, asking: AskedBy, lang: Language) -> Teller:
     """Return who asks, and where answers are had."""
-    return Teller(asking, lang, phones, database, live, watch, room, apart)
+    state = request.app.state
+    phones = PhoneBook(state.showings, asking)
+    return Teller(asking, lang, phones, state.database, state.live, state.watch, state.room, state.apart)
 
 
 TheTeller = Annotated[Teller, Depends(get_teller)]

@@ -12,6 +12,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from pyproj import Geod, Transformer
+from pyproj.enums import TransformDirection
 from shapely.geometry.base import BaseGeometry
 
 Floats = NDArray[np.float64]
@@ -54,6 +55,16 @@ class Plane:
         """Return degrees of an (n, 2) array of metres, rounded to what is stored."""
         back = self._projection.transform(xy[:, 0], xy[:, 1], direction="INVERSE")
         return np.round(np.column_stack(back), DEGREE_DECIMALS)
+
+    def metres_of(self, lon: float, lat: float) -> tuple[float, float]:
+        """Return x, y in metres of one place, not rounded: ten times as fast as an array of one."""
+        x, y = self._projection.transform(lon, lat)
+        return x, y
+
+    def degrees_of(self, x: float, y: float) -> tuple[float, float]:
+        """Return longitude and latitude of one place in metres, rounded to what is stored."""
+        lon, lat = self._projection.transform(x, y, direction=TransformDirection.INVERSE)
+        return round(lon, DEGREE_DECIMALS), round(lat, DEGREE_DECIMALS)
 
     def to_metres(self, shape: Shape) -> Shape:
         """Return shapes in metres, not rounded."""

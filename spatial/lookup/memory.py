@@ -129,6 +129,8 @@ class MemoryFacts:
 
     def overrides(self, layer_id: int, area: BaseGeometry) -> list[OverrideRow]:
         """Return the overrides of a layer that come into an area in degrees."""
+        if not self._areas.overrides:
+            return []
         there = np.sort(self._areas.override_tree.query(area, predicate="intersects"))
         return [row for row in (self._areas.overrides[place] for place in there) if row.layer_id == layer_id]
 

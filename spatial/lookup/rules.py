@@ -29,6 +29,10 @@ class Spot:
         """The place in degrees."""
         return Point(self.lon, self.lat)
 
+    def away_m(self, x: float, y: float) -> float:
+        """Return the geodesic distance in metres to a place in the plane."""
+        return float(GRS80.inv(self.lon, self.lat, *self.plane.degrees_of(x, y))[2])
+
     def box(self, radius_m: float) -> BaseGeometry:
         """Return a box in degrees that holds a circle about the place, and a little more."""
         dy = radius_m / METRES_PER_DEGREE
@@ -38,7 +42,7 @@ class Spot:
     @cached_property
     def metres(self) -> BaseGeometry:
         """The place in the plane, in metres."""
-        return self.plane.to_metres(self.point)
+        return Point(*self.plane.metres_of(self.lon, self.lat))
 
 
 @dataclass(frozen=True)
@@ -106,8 +110,6 @@ def reach_m(spot: Spot, shapes: Sequence[BaseGeometry]) -> Floats:
     """Return the geodesic distances in metres to the points of shapes in the plane that are nearest there; 0 within."""
     if not shapes:
         return np.zeros(0)
-    lines = shapely.shortest_line(spot.metres, np.array(shapes))
-    away = shapely.length(lines) > 0
-    there = spot.plane.degrees(shapely.get_coordinates(lines)[1::2])
-    here = np.full(len(there), spot.lon), np.full(len(there), spot.lat)
-    return np.where(away, GRS80.inv(*here, there[:, 0], there[:, 1])[2], 0.0)
+    ends = shapely.get_coordinates(shapely.shortest_line(spot.metres, np.array(shapes))).tolist()
+    lines = zip(ends[::2], ends[1::2], strict=True)
+    return np.array([spot.away_m(*there) if here != there else 0.0 for here, there in lines])
