@@ -1,0 +1,1 @@
+"""Places told in words, as dispatchers receive them, become points."""
