@@ -14,7 +14,10 @@ from spatial.places import baidu
 WGS84, GCJ02, BD09 = "EPSG:4326", "gcj02", "bd09"
 NUMBER = r"(-?\d+(?:\.\d+)?)"
 PAIR = re.compile(rf"^\s*(?:[^\d:,-]*:)?\s*{NUMBER}\s*,\s*{NUMBER}(?![\d.])")
-LINK = re.compile(r"(?:https?://|geo:)[^\s<>\"'，。；（）【】]+|(?<![\w.])(?:[\w-]+\.)+(?:com|cn|org|gl)/[^\s<>\"'，。；（）【】]*", re.I)
+LINK = re.compile(
+    r"(?:https?://|geo:)[^\s<>\"'，。；（）【】]+|(?<![\w.])(?:[\w-]+\.)+(?:com|cn|org|gl)/[^\s<>\"'，。；（）【】]*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -174,4 +177,3 @@ MAPS: tuple[tuple[str, Reader], ...] = (
     (r"maps\.apple\.com", _apple),
 )
 SHORT = r"maps\.app\.goo\.gl|goo\.gl|maps\.apple|url\.cn|\w*\.?url\.cn|dwz\.cn|t\.cn|bit\.ly"
-

@@ -1,0 +1,190 @@
+"""Places found by words, in the tables of this deployment alone."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from spatial.errors import invalid
+from spatial.geometry import Plane
+from spatial.grids import about
+from spatial.places import queries, rules
+from spatial.places.model import Found, Said
+from spatial.places.queries import StreetRow
+from spatial.places.rules import LEAST_LIKENESS, SURE, Likeness, Numbered, Spoken
+from spatial.places.sound import run_of, sound
+from spatial.places.words import Crossing, House, Name, Pole, Stake, parted, plain, readings
+from spatial.time import now
+
+LONGEST = 200  # characters of a text
+MOST = 10  # candidates
+MOST_STREETS = 100  # of alike names, in which a number is looked for
+MOST_BETWEEN = 20  # of these, in which it is placed between its neighbours
+NEARLY_BEST = 0.95  # of the best likeness: which streets may be meant
+
+Scored = tuple[StreetRow, Likeness]
+
+
+def find(session: Session, text: str, limit: int = MOST, *, at: datetime | None = None) -> list[Found]:
+    """Return the places that a text in words may mean, the surest first; none where nothing is alike.
+
+    House numbers, crossings, kilometre stakes, poles and names, as they are called at `at` (none: now), in Chinese,
+    pinyin or English. Errors: `text-too-long` at `text`, `not-so-many` at `limit`.
+    """
+    if len(text) > LONGEST:
+        raise invalid("text", "text-too-long", most=LONGEST, found=len(text))
+    if not 1 <= limit <= MOST:
+        raise invalid("limit", "not-so-many", most=MOST)
+    asking = _Asking(session, at or now())
+    found = [one for reading in readings(text) for one in asking.found(reading)]
+    return rules.ranked(found, limit)
+
+
+class _Asking:
+    """One question: what it found out so far is not asked for again."""
+
+    def __init__(self, session: Session, at: datetime) -> None:
+        self.session, self.at = session, at
+
+    def found(self, reading: House | Crossing | Stake | Pole | Name) -> Iterator[Found]:
+        """Yield what a reading of the text finds."""
+        match reading:
+            case House():
+                yield from self._house(reading)
+            case Crossing():
+                yield from self._crossing(reading)
+            case Stake():
+                yield from self._stake(reading)
+            case Pole():
+                yield from self._pole(reading)
+            case Name():
+                yield from self._name(reading)
+
+    def _streets(self, name: str, *, is_spelt: bool, within: str = "") -> list[Scored]:
+        """Return streets alike enough, the most alike first."""
+        asked = _spoken(name, is_spelt=is_spelt)
+        scored = []
+        for street in queries.streets_like(self.session, asked):
+            like = rules.alike(asked, street.name, street.pinyin, street.initials)
+            if within:
+                like = Likeness(like.degree * (0.85 + 0.15 * rules.likeness(within, street.within)), like.by)
+            if like.degree >= LEAST_LIKENESS:
+                scored.append((street, like))
+        return sorted(scored, key=lambda one: -one[1].degree)
+
+    def _house(self, asked: House) -> Iterator[Found]:
+        streets = self._streets(asked.street, is_spelt=asked.is_spelt, within=asked.within)[:MOST_STREETS]
+        of = {street.id: (street, like) for street, like in streets}
+        there: dict[int, float] = {}
+        for row in queries.houses(self.session, list(of), asked.number):
+            like = of[row.street_id][1]
+            confidence, reasons = like.degree * SURE["address"], [_by(like, asked.street, of[row.street_id][0])]
+            accuracy_m = rules.AT_HOUSE_M
+            if asked.suffix != row.suffix:
+                confidence, reasons = confidence * rules.PART_DIFFERS, [*reasons, Said("suffix-differs")]
+            if asked.rest != row.rest:
+                confidence, reasons = confidence * rules.PART_DIFFERS, [*reasons, Said("rest-differs")]
+                accuracy_m = rules.IN_ESTATE_M
+            there[row.street_id] = like.degree
+            yield Found("address", row.text, row.lon, row.lat, accuracy_m, confidence, tuple(reasons), row.code)
+        least = max(NEARLY_BEST * streets[0][1].degree, *there.values()) if there else None
+        for street, like in streets[:MOST_BETWEEN]:
+            is_best = like.degree >= NEARLY_BEST * streets[0][1].degree
+            if street.id not in there and is_best and (least is None or like.degree > least):
+                yield from self._between(asked, street, like)
+
+    def _between(self, asked: House, street: StreetRow, like: Likeness) -> Iterator[Found]:
+        """Yield where a number would be that the table lacks."""
+        lower, higher = (
+            queries.number_beside(self.session, street.id, asked.number, higher=higher) for higher in (False, True)
+        )
+        placed = rules.between_numbers(asked.number, lower, higher)
+        if placed:
+            told = f"{street.within}{street.name}{asked.number}号"
+            reasons = (_by(like, asked.street, street), placed.reason)
+            confidence = like.degree * placed.sure
+            yield Found("interpolated", told, *placed.place, placed.accuracy_m, confidence, reasons)
+
+    def _crossing(self, asked: Crossing) -> Iterator[Found]:
+        sides = [self._roads(name, is_spelt=asked.is_spelt) for name in (asked.one, asked.other)]
+        if not all(sides):
+            return
+        (one, other), likes = ([side[0][0] for side in sides], [side[0][1] for side in sides])
+        names = [[name for street, _ in side for name in street.roads] for side in sides]
+        if set(names[0]) & set(names[1]):
+            return
+        confidence = min(like.degree for like in likes) * SURE["crossing"]
+        reasons = (
+            _by(likes[0], asked.one, one), _by(likes[1], asked.other, other),
+            Said("roads-meet", {"one": one.roads[0], "other": other.roads[0]}),
+        )  # fmt: skip
+        for place, accuracy_m in rules.crossings(queries.shared_nodes(self.session, *names)):
+            told = f"{one.roads[0]} / {other.roads[0]}"
+            yield Found("crossing", told, *place, accuracy_m, confidence, reasons)
+
+    def _roads(self, name: str, *, is_spelt: bool) -> list[Scored]:
+        """Return the roads most like a name."""
+        found = [(street, like) for street, like in self._streets(name, is_spelt=is_spelt) if street.roads]
+        return [one for one in found if one[1].degree >= NEARLY_BEST * found[0][1].degree]
+
+    def _stake(self, asked: Stake) -> Iterator[Found]:
+        for line, degree in self._lines(asked.line):
+            lower, higher = queries.stakes_around(self.session, Stake(line, asked.at_m), self.at)
+            if lower is None or higher is None:
+                continue
+            if lower.at_m == higher.at_m:
+                confidence, reasons = degree * SURE["stake"], (Said("at-stake", {"stake": lower.name}),)
+                place, accuracy_m, code, klass = (lower.lon, lower.lat), rules.AT_STAKE_M, lower.code, lower.klass
+                told = lower.name
+            else:
+                ends = [Numbered(row.at_m, (row.lon, row.lat)) for row in (lower, higher)]
+                roads = queries.road_past(self.session, ends[0].place, ends[1].place)
+                plane = about.plane(self.session) or Plane.around(lower.lon)
+                place, accuracy_m = rules.between_stakes(asked.at_m, *ends, roads, plane)
+                confidence = degree * rules.PART_DIFFERS * SURE["stake"]
+                reasons = (Said("between-stakes", {"lower": lower.name, "higher": higher.name}),)
+                told = f"{line.upper()} K{asked.at_m // 1000}+{asked.at_m % 1000:03d}"
+                code = klass = None
+            yield Found("stake", told, *place, accuracy_m, confidence, reasons, code, klass)
+
+    def _lines(self, asked: str) -> list[tuple[str, float]]:
+        """Return the measured roads that may be meant, and how alike they are; all of them where none is named."""
+        known = queries.lines(self.session)
+        if asked in known:
+            return [(asked, 1.0)]
+        spoken = _spoken(asked)
+        degrees = [(line, rules.alike(spoken, line, sound(line), "").degree if asked else 1.0) for line in known]
+        return [one for one in degrees if one[1] >= LEAST_LIKENESS]
+
+    def _pole(self, asked: Pole) -> Iterator[Found]:
+        for row in queries.poles(self.session, asked.sign, self.at):
+            said = (Said("on-pole", {"sign": asked.sign.upper()}),)
+            accuracy_m = rules.AT_POLE_M
+            yield Found("pole", row.name, row.lon, row.lat, accuracy_m, SURE["pole"], said, row.code, row.klass)
+
+    def _name(self, asked: Name) -> Iterator[Found]:
+        spoken = _spoken(asked.name)
+        bare = parted(asked.name)[1]  # 双网街道农贸市场 may be called 农贸市场
+        for row in queries.places_like(self.session, spoken, self.at):
+            called = plain(row.name)
+            like = rules.alike(spoken, called, row.pinyin, row.initials)
+            if bare != asked.name and rules.likeness(bare, called) * rules.PART_DIFFERS > like.degree:
+                like = Likeness(rules.likeness(bare, called) * rules.PART_DIFFERS, "name-alike")
+            if like.degree < LEAST_LIKENESS:
+                continue
+            sure = SURE["address"] if row.klass is None else SURE["place"]
+            accuracy_m = rules.LARGE.get(row.klass, rules.AT_PLACE_M)
+            said = (Said(like.by, {"asked": asked.name, "called": row.name}),)
+            yield Found(
+                "address" if row.klass is None else "place", row.name, row.lon, row.lat, accuracy_m,
+                like.degree * sure, said, row.code, row.klass,
+            )  # fmt: skip
+
+
+def _spoken(name: str, *, is_spelt: bool = False) -> Spoken:
+    """Return how a name is compared; one that is spelt is pinyin already."""
+    return Spoken(name, name if is_spelt else sound(name), None if is_spelt else run_of(name))
+
+
+def _by(like: Likeness, asked: str, street: StreetRow) -> Said:
+    return Said(like.by, {"asked": asked, "called": street.name})

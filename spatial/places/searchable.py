@@ -1,0 +1,125 @@
+"""What places and addresses are called, made searchable: written beside them, in the transaction that writes them."""
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, cast
+
+import psycopg2.extensions
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from spatial.places.sound import initials, sound
+from spatial.places.words import MASTS, POLES, STAKES, house_of, plain, sign_of, stake_of
+
+ROWS_A_CHUNK = 50_000
+ESCAPES = str.maketrans({"\\": "\\\\", "\t": " ", "\n": " ", "\r": " "})
+Street = tuple[str, str]  # within, name
+
+
+def places(session: Session) -> None:
+    """Make the places searchable that are not yet, and forget what they were called before."""
+    session.execute(
+        text(
+            "DELETE FROM place_name n USING place_version v WHERE v.id = n.place_version_id AND NOT upper_inf(v.recorded)"
+        )
+    )
+    rows = session.execute(
+        text("""
+            SELECT v.id, v.name, v.class AS klass, p.code FROM place_version v JOIN place p ON p.id = v.place_id
+            WHERE upper_inf(v.recorded) AND NOT EXISTS (SELECT FROM place_name n WHERE n.place_version_id = v.id)
+            ORDER BY v.id""")
+    ).all()
+    _copy(session, "place_name (place_version_id, pinyin, initials, line, at_m, sign)", (
+        (row.id, *_called(row.name, row.klass, row.code)) for row in rows
+    ))  # fmt: skip
+
+
+def addresses(session: Session) -> None:
+    """Make the addresses searchable that are not yet."""
+    rows = session.execute(
+        text("""
+            SELECT a.id, a.text FROM address a
+            WHERE NOT EXISTS (SELECT FROM house_number h WHERE h.address_id = a.id)
+              AND NOT EXISTS (SELECT FROM place_name n WHERE n.address_id = a.id) ORDER BY a.id""")
+    ).all()
+    for chunk in _chunks(rows):
+        read = [(row.id, row.text, house_of(row.text)) for row in chunk]
+        ids = _streets(session, {(house.within, house.street) for _, _, house in read if house})
+        _copy(session, "house_number (address_id, street_id, number, suffix, rest)", (
+            (id_, ids[house.within, house.street], house.number, house.suffix, house.rest)
+            for id_, _, house in read if house
+        ))  # fmt: skip
+        _copy(session, "place_name (address_id, pinyin, initials)", (
+            (id_, sound(plain(told)), initials(plain(told))) for id_, told, house in read if house is None
+        ))  # fmt: skip
+
+
+def roads(session: Session) -> None:
+    """Make the roads searchable as they are now named."""
+    named = session.scalars(text("SELECT DISTINCT name FROM road_edge WHERE name IS NOT NULL ORDER BY name"))
+    of: dict[Street, list[str]] = {}
+    for name in named:
+        if street := plain(name):
+            of.setdefault(("", street), []).append(name)
+    session.execute(text("UPDATE street SET roads = '{}' WHERE roads <> '{}'"))
+    ids = _streets(session, of)
+    values = [{"id": ids[street], "roads": names} for street, names in of.items()]
+    if values:
+        session.execute(text("UPDATE street SET roads = :roads WHERE id = :id"), values)
+
+
+def everything(session: Session) -> None:
+    """Make all searchable that is not yet."""
+    for part in (places, addresses, roads):
+        part(session)
+
+
+OF: dict[str, Callable[[Session], None]] = {"places": places, "addresses": addresses, "roads": roads}  # by subject
+
+
+def _called(name: str, klass: str, code: str) -> tuple[str | None, ...]:
+    """Return pinyin, initials, line, metres and sign of a place; what has a number alone is looked for by that."""
+    told = plain(name)
+    if klass in STAKES and (stake := stake_of(name) or stake_of(code)):
+        return None, None, stake.line, str(stake.at_m), None
+    if klass in POLES:
+        return None, None, None, None, sign_of(name) or sign_of(code)
+    return sound(told), initials(told), None, None, (sign_of(name) or None) if klass in MASTS else None
+
+
+def _streets(session: Session, wanted: Iterable[Street]) -> dict[Street, int]:
+    """Return the ids of streets, adding those that are not there yet."""
+    rows = [
+        {"within": within, "name": name, "pinyin": sound(name), "initials": initials(name)}
+        for within, name in sorted(wanted)
+    ]
+    if not rows:
+        return {}
+    session.execute(
+        text("""
+            INSERT INTO street (within, name, pinyin, initials)
+            SELECT * FROM unnest(CAST(:within AS text[]), CAST(:name AS text[]), CAST(:pinyin AS text[]), CAST(:initials AS text[]))
+            ON CONFLICT (within, name) DO NOTHING"""),
+        {key: [row[key] for row in rows] for key in rows[0]},
+    )
+    found = session.execute(
+        text("""
+            SELECT s.id, s.within, s.name FROM street s
+            JOIN unnest(CAST(:within AS text[]), CAST(:name AS text[])) AS w (within, name)
+              ON w.within = s.within AND w.name = s.name"""),
+        {key: [row[key] for row in rows] for key in ("within", "name")},
+    )
+    return {(row.within, row.name): row.id for row in found}
+
+
+def _chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (rows[start : start + ROWS_A_CHUNK] for start in range(0, len(rows), ROWS_A_CHUNK))
+
+
+def _copy(session: Session, into: str, rows: Iterable[Sequence[Any]]) -> None:
+    lines = "".join(
+        "\t".join(r"\N" if value is None else str(value).translate(ESCAPES) for value in row) + "\n" for row in rows
+    )
+    if lines:
+        cursor = cast("psycopg2.extensions.cursor", session.connection().connection.cursor())
+        cursor.copy_expert(f"COPY {into} FROM STDIN", io.StringIO(lines))

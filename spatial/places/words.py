@@ -1,0 +1,200 @@
+"""How places are told in words: one way of writing them, and what a text may mean.
+
+Pure: the same text always reads the same, whether it comes from a table or from somebody who asks.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+ROAD_WORDS = "大道|公路|胡同|路|街|巷|弄|道|里|线|高速|桥"
+NUMERALS = {sign: value for value, sign in enumerate("零一二三四五六七八九")} | {
+    **{sign: value for value, sign in enumerate("〇壹贰叁肆伍陆柒捌玖")},
+    "两": 2, "陸": 6, "貳": 2, "參": 3,
+}  # fmt: skip
+TENS = {"十": 10, "拾": 10, "百": 100, "佰": 100, "千": 1000, "仟": 1000}
+COUNTED = "号|弄|幢|栋|座|楼|单元|室|层|公里"
+IN_HAN = re.compile(f"([{''.join([*NUMERALS, *TENS])}]+)(?={COUNTED})")
+SPACES = re.compile(r"[\s,.;:'\"()\[\]<>【】《》。、·?!#_]+")
+WITHIN = re.compile(r"^(.*(?:省|自治区|市|区|县|旗|镇|乡|街道|街道办|社区|开发区|新区))(?=..)")
+NUMBERED = re.compile(
+    r"^(?P<street>.*?[^\d\-])(?P<number>\d{1,6})(?P<suffix>(?:[-之/]\d{1,4}|[a-z甲乙丙丁](?![a-z]))?)号(?P<rest>.*)$"
+)
+UNNUMBERED = re.compile(rf"^(?P<street>.*(?:{ROAD_WORDS}))(?P<number>\d{{1,6}})(?P<suffix>)(?P<rest>)$")
+ENGLISH_ROADS = {
+    "road": "lu", "rd": "lu", "street": "jie", "st": "jie", "avenue": "dadao", "ave": "dadao", "boulevard": "dadao",
+    "blvd": "dadao", "lane": "xiang", "ln": "xiang", "alley": "xiang", "highway": "gonglu", "hwy": "gonglu",
+    "expressway": "kuaisulu",
+}  # fmt: skip
+ENGLISH = re.compile(
+    rf"^(?:no\.?\s*)?(?:(?P<number>\d{{1,6}})(?P<suffix>(?:-\d{{1,4}}|[a-z])?),?\s+)?(?P<name>[a-z][a-z' ]*?)"
+    rf"\s+(?P<word>{'|'.join(ENGLISH_ROADS)})\b\.?(?P<rest>.*)$",
+    re.IGNORECASE,
+)
+CROSSING_ENDS = re.compile("(?:的)?(?:交叉路口|交叉口|交汇处|交会处|十字路口|丁字路口|路口|交口|口)$")
+CROSSING_MARK = re.compile(r"[/&×x+]|与|和|跟|及|同|交|至|-")
+ENGLISH_CROSSING = re.compile(
+    r"^(?:(?:the\s+)?(?:corner|crossing|intersection|junction)\s+of\s+)?(?P<one>.+?)\s*(?:\band\b|\bat\b|[&/@×])\s*(?P<other>.+?)$",
+    re.IGNORECASE,
+)
+STAKE = re.compile(r"^(?P<line>.*?)(?:桩号|里程)?k(?P<km>\d{1,4})(?:\+(?P<m>\d{1,3})(?:\.\d+)?)?(?:m|米|处|附近|段)*$")
+STAKE_IN_KM = re.compile(r"^(?P<line>.*?)(?P<km>\d{1,4})公里(?:(?P<m>\d{1,3})米)?(?:处|附近)*$")
+LINE_CODE = re.compile(r"[gsxyc]\d{1,4}")
+LINE_END = re.compile("(?:高速公路|高速|国道|省道|县道|线|公路|上行|下行|方向|桩号)+$")
+POLE_WORDS = "杆号|路灯杆|灯杆|路灯|电线杆|电杆|监控杆|信号杆|杆|pole|lamppost"
+POLE = re.compile(rf"^(?P<before>.*?)(?:{POLE_WORDS})(?:编号|号|no)?(?P<sign>[a-z0-9][a-z0-9\-]*)(?:号)?$")
+POLE_BEHIND = re.compile(rf"^(?P<before>.*?)(?P<sign>\d[a-z0-9\-]*)号?(?:{POLE_WORDS})$")
+STAKES = frozenset({"stake", "kilometre_stake"})  # classes of places
+POLES = frozenset({"pole", "lamp_pole"})
+MASTS = frozenset({"camera"})  # have a number, and a name beside it
+
+
+@dataclass(frozen=True)
+class House:
+    """A number along a street; `spelt` tells a street by pinyin alone, as English addresses do."""
+
+    within: str
+    street: str
+    number: int
+    suffix: str
+    rest: str
+    is_spelt: bool = False
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Two roads, and whether the text says that it means where they meet."""
+
+    one: str
+    other: str
+    is_spelt: bool = False
+
+
+@dataclass(frozen=True)
+class Stake:
+    """A place along a measured road; an empty line is any."""
+
+    line: str
+    at_m: int
+
+
+@dataclass(frozen=True)
+class Pole:
+    """A numbered pole."""
+
+    sign: str
+
+
+@dataclass(frozen=True)
+class Name:
+    """Anything that has a name."""
+
+    name: str
+
+
+Reading = House | Crossing | Stake | Pole | Name
+
+
+def plain(text: str) -> str:
+    """Return a text in one way of writing: half-width, small letters, digits, no spaces, 号 for 号院, 幢 for 栋 and 座."""
+    told = SPACES.sub("", unicodedata.normalize("NFKC", text).casefold().replace("．", "."))
+    told = IN_HAN.sub(lambda found: _digits(found[1]), told)
+    return re.sub(r"(?<=\d)(?:号院|hao)", "号", re.sub(r"(?<=[\da-z])(?:号楼|栋|座)", "幢", told))
+
+
+def house_of(text: str) -> House | None:
+    """Return the street and number that a text ends in or holds, None where it holds none."""
+    told = plain(text)
+    found = NUMBERED.match(told) or UNNUMBERED.match(told)
+    if found is None:
+        return None
+    within, street = parted(found["street"])
+    return House(within, street, int(found["number"]), found["suffix"].lstrip("-之/"), found["rest"])
+
+
+def parted(told: str) -> tuple[str, str]:
+    """Return the districts and towns that stand before a name, and the name."""
+    found = WITHIN.match(told)
+    return (found[1], told[found.end() :]) if found else ("", told)
+
+
+def stake_of(text: str) -> Stake | None:
+    """Return the line and the metres that a text such as G312 K123+450 names."""
+    told = plain(text)
+    found = STAKE.match(told) or STAKE_IN_KM.match(told)
+    if found is None:
+        return None
+    code = LINE_CODE.search(found["line"])
+    line = code[0] if code else LINE_END.sub("", found["line"])
+    return Stake(line, int(found["km"]) * 1000 + int(found["m"] or 0))
+
+
+def sign_of(text: str) -> str:
+    """Return the number of a pole: the last run of letters, digits and hyphens, without leading noughts."""
+    runs = re.findall(r"[a-z0-9][a-z0-9\-]*", plain(text))
+    return runs[-1].lstrip("0") or "0" if runs else ""
+
+
+def readings(text: str) -> Iterator[Reading]:
+    """Yield everything that a text may mean, the most particular first."""
+    told = plain(text)
+    if stake := stake_of(text):
+        yield stake
+    for pattern in (POLE, POLE_BEHIND):
+        if found := pattern.match(told):
+            yield Pole(sign_of(found["sign"]))
+            break
+    yield from _english(text)
+    if house := house_of(text):
+        yield house
+    yield from _crossings(told)
+    if told:
+        yield Name(told)
+
+
+def _english(text: str) -> Iterator[Reading]:
+    said = unicodedata.normalize("NFKC", text).strip()
+    if crossing := ENGLISH_CROSSING.match(said):
+        one, other = (ENGLISH.match(crossing[side].strip()) for side in ("one", "other"))
+        if one and other and not (one["number"] or other["number"]):
+            yield Crossing(_spelt(one), _spelt(other), is_spelt=True)
+    elif (house := ENGLISH.match(said)) and house["number"]:
+        suffix = house["suffix"].lstrip("-").lower()
+        yield House("", _spelt(house), int(house["number"]), suffix, "", is_spelt=True)
+
+
+def _spelt(road: re.Match[str]) -> str:
+    """Return the pinyin of a road whose name is given in English letters, as Renmin Road."""
+    return re.sub(r"[\s']", "", road["name"]).lower() + ENGLISH_ROADS[road["word"].lower()]
+
+
+def _crossings(told: str) -> Iterator[Crossing]:
+    """Yield the ways to read a text as two roads: at each word or mark between them, or where one road's name ends."""
+    bare = CROSSING_ENDS.sub("", told)
+    is_said = bare != told
+    splits = {(mark.start(), mark.end()) for mark in CROSSING_MARK.finditer(bare)}
+    if is_said:
+        splits |= {(one.end(), one.end()) for one in re.finditer(ROAD_WORDS, bare)}
+    for start, end in sorted(splits):
+        one, other = parted(bare[:start])[1], bare[end:]
+        if len(one) < 2 or len(other) < 2 or not re.search(rf"(?:{ROAD_WORDS})\d*$", one):
+            continue
+        if re.search(rf"(?:{ROAD_WORDS})$", other):
+            yield Crossing(one, other)
+        elif is_said:
+            yield Crossing(one, other + "路")  # 人民路与解放路口
+
+
+def _digits(signs: str) -> str:
+    """Return a number in Chinese numerals, positional (一二三) or with tens (一百二十三), in digits."""
+    if not any(sign in TENS for sign in signs):
+        return "".join(str(NUMERALS[sign]) for sign in signs)
+    total, pending = 0, 0
+    for sign in signs:
+        if sign in TENS:
+            total += (pending or 1) * TENS[sign]
+            pending = 0
+        else:
+            pending = NUMERALS[sign]
+    return str(total + pending)
