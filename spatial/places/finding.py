@@ -137,10 +137,10 @@ class _Asking:
                 place, accuracy_m, code, klass = (lower.lon, lower.lat), rules.AT_STAKE_M, lower.code, lower.klass
                 told = lower.name
             else:
-                ends = [Numbered(row.at_m, (row.lon, row.lat)) for row in (lower, higher)]
-                roads = queries.road_past(self.session, ends[0].place, ends[1].place)
+                start, end = (Numbered(row.at_m, (row.lon, row.lat)) for row in (lower, higher))
+                roads = queries.road_past(self.session, start.place, end.place)
                 plane = about.plane(self.session) or Plane.around(lower.lon)
-                place, accuracy_m = rules.between_stakes(asked.at_m, *ends, roads, plane)
+                place, accuracy_m = rules.between_stakes(asked.at_m, start, end, roads, plane)
                 confidence = degree * rules.PART_DIFFERS * SURE["stake"]
                 reasons = (Said("between-stakes", {"lower": lower.name, "higher": higher.name}),)
                 told = f"{line.upper()} K{asked.at_m // 1000}+{asked.at_m % 1000:03d}"

@@ -14,10 +14,8 @@ from spatial.places import baidu
 WGS84, GCJ02, BD09 = "EPSG:4326", "gcj02", "bd09"
 NUMBER = r"(-?\d+(?:\.\d+)?)"
 PAIR = re.compile(rf"^\s*(?:[^\d:,-]*:)?\s*{NUMBER}\s*,\s*{NUMBER}(?![\d.])")
-LINK = re.compile(
-    r"(?:https?://|geo:)[^\s<>\"'，。；（）【】]+|(?<![\w.])(?:[\w-]+\.)+(?:com|cn|org|gl)/[^\s<>\"'，。；（）【】]*",
-    re.IGNORECASE,
-)
+ENDS = r"\s<>\"'，。；（）【】"  # what no link goes on through
+LINK = re.compile(rf"(?:https?://|geo:)[^{ENDS}]+|(?<![\w.])(?:[\w-]+\.)+(?:com|cn|org|gl)/[^{ENDS}]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -100,9 +98,9 @@ def _lng_lat(parts: Parts, crs: str, provider: str, *names: str) -> Iterator[Poi
 
 def _apart(parts: Parts, crs: str, provider: str, lon: str, lat: str) -> Iterator[Pointed]:
     """Yield what two parameters hold, one each."""
-    values = [parts.query.get(name, "") for name in (lon, lat)]
-    if all(re.fullmatch(NUMBER, value) for value in values):
-        yield Pointed(*values, crs, provider)
+    x, y = (parts.query.get(name, "") for name in (lon, lat))
+    if re.fullmatch(NUMBER, x) and re.fullmatch(NUMBER, y):
+        yield Pointed(x, y, crs, provider)
 
 
 def _amap(parts: Parts) -> Iterator[Pointed]:

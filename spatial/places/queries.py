@@ -35,7 +35,7 @@ def streets_like(session: Session, asked: Spoken) -> list[StreetRow]:
         text("SELECT id, within, name, pinyin, initials, roads FROM streets_sounding(:sound, :run, :most)"),
         {"sound": asked.sound, "run": asked.run, "most": MOST_STREETS},
     )
-    return [StreetRow(*row[:5], tuple(row.roads)) for row in rows]
+    return [StreetRow(row.id, row.within, row.name, row.pinyin, row.initials, tuple(row.roads)) for row in rows]
 
 
 def houses(session: Session, street_ids: Sequence[int], number: int) -> Sequence[Row[Any]]:

@@ -1,10 +1,11 @@
 """How sure it is that words mean a place, and where a place lies that is not in a table itself.
 
 Confidence is a product: **likeness** of what was asked and what is called so (1: the same; see `likeness`), times the
-**surety** of the kind (`SURE`), times 0.9 for each part of an address that differs; shared among all that come out equal
-elsewhere, for of three streets of one name each is meant by one caller in three.
+**surety** of the kind (`SURE`), times 0.9 for each part of an address that differs; shared among all that come out
+equal elsewhere, for of three streets of one name each is meant by one caller in three.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,9 @@ LEAST_LIKENESS = 0.6
 SOUNDS = 0.95  # of what is written alike is what sounds alike
 INITIALS = 0.7
 PART_DIFFERS = 0.9
+OTHER_NUMBER = 0.6
+SHORTEST_PIECE = 2
+NUMBER = re.compile(r"[1-9]\d*")
 SURE: dict[Kind, float] = {
     "address": 1.0, "stake": 1.0, "pole": 1.0, "crossing": 0.95, "place": 0.95, "interpolated": 0.8,
 }  # fmt: skip
@@ -57,19 +61,26 @@ def likeness(asked: str, called: str) -> float:
     """Return which share of `asked` is found in `called` in its order; a tenth less where much more is called so."""
     if not asked or not called:
         return 0.0
+    least = SHORTEST_PIECE if asked.isascii() else 1  # single letters are found anywhere
     blocks = SequenceMatcher(None, asked, called, autojunk=False).get_matching_blocks()
-    return sum(block.size for block in blocks) / len(asked) * (0.9 + 0.1 * min(1.0, len(asked) / len(called)))
+    found = sum(block.size for block in blocks if block.size >= least)
+    return found / len(asked) * (0.9 + 0.1 * min(1.0, len(asked) / len(called)))
 
 
 def alike(asked: Spoken, plain: str, sound: str, initials: str) -> Likeness:
-    """Return how alike a name is to what was asked: by its characters, its pinyin, or its initials."""
+    """Return how alike a name is to what was asked: by its characters, its pinyin, or its initials.
+
+    Numbers are no matter of more or less: a name without one that was asked for is another name.
+    """
     ways = [
         Likeness(likeness(asked.plain, plain), "name-same" if asked.plain == plain else "name-alike"),
         Likeness(SOUNDS * likeness(asked.sound, sound), "sounds-alike"),
     ]
     if asked.run and asked.run in initials:
         ways.append(Likeness(INITIALS * (0.9 + 0.1 * len(asked.run) / len(initials)), "initials-alike"))
-    return max(ways, key=lambda one: one.degree)
+    best = max(ways, key=lambda one: one.degree)
+    is_other = not set(NUMBER.findall(asked.plain)) <= set(NUMBER.findall(plain))
+    return Likeness(best.degree * OTHER_NUMBER, best.by) if is_other else best
 
 
 @dataclass(frozen=True)
@@ -164,10 +175,14 @@ def ranked(found: Iterable[Found], limit: int) -> list[Found]:
 def _shared(one: Found, n: int) -> tuple[float, Found]:
     """Return the confidence before sharing, by which is ranked, and what is left of it."""
     reasons = (*one.reasons, Said("shared", {"n": n})) if n > 1 else one.reasons
-    rounded = {"lon": round(one.lon, DEGREE_DECIMALS), "lat": round(one.lat, DEGREE_DECIMALS)}
-    confidence = round(one.confidence / n, 3)
-    told = replace(one, confidence=confidence, accuracy_m=round(one.accuracy_m, 1), reasons=reasons, **rounded)
-    return one.confidence, told
+    return one.confidence, replace(
+        one,
+        lon=round(one.lon, DEGREE_DECIMALS),
+        lat=round(one.lat, DEGREE_DECIMALS),
+        accuracy_m=round(one.accuracy_m, 1),
+        confidence=round(one.confidence / n, 3),
+        reasons=reasons,
+    )
 
 
 def _towards(start: Place, end: Place, share: float) -> Place:

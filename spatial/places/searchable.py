@@ -19,9 +19,9 @@ Street = tuple[str, str]  # within, name
 def places(session: Session) -> None:
     """Make the places searchable that are not yet, and forget what they were called before."""
     session.execute(
-        text(
-            "DELETE FROM place_name n USING place_version v WHERE v.id = n.place_version_id AND NOT upper_inf(v.recorded)"
-        )
+        text("""
+            DELETE FROM place_name n USING place_version v
+            WHERE v.id = n.place_version_id AND NOT upper_inf(v.recorded)""")
     )
     rows = session.execute(
         text("""
@@ -98,7 +98,8 @@ def _streets(session: Session, wanted: Iterable[Street]) -> dict[Street, int]:
     session.execute(
         text("""
             INSERT INTO street (within, name, pinyin, initials)
-            SELECT * FROM unnest(CAST(:within AS text[]), CAST(:name AS text[]), CAST(:pinyin AS text[]), CAST(:initials AS text[]))
+            SELECT * FROM unnest(
+                CAST(:within AS text[]), CAST(:name AS text[]), CAST(:pinyin AS text[]), CAST(:initials AS text[]))
             ON CONFLICT (within, name) DO NOTHING"""),
         {key: [row[key] for row in rows] for key in rows[0]},
     )

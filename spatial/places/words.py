@@ -97,7 +97,7 @@ Reading = House | Crossing | Stake | Pole | Name
 
 
 def plain(text: str) -> str:
-    """Return a text in one way of writing: half-width, small letters, digits, no spaces, 号 for 号院, 幢 for 栋 and 座."""
+    """Return a text in one way of writing: half-width, small, without spaces, 号 for 号院, 幢 for 栋 and 座."""
     told = SPACES.sub("", unicodedata.normalize("NFKC", text).casefold().replace("．", "."))
     told = IN_HAN.sub(lambda found: _digits(found[1]), told)
     return re.sub(r"(?<=\d)(?:号院|hao)", "号", re.sub(r"(?<=[\da-z])(?:号楼|栋|座)", "幢", told))
