@@ -8,12 +8,14 @@ from sqlalchemy.orm import Session
 from spatial.errors import invalid
 from spatial.geometry import Plane
 from spatial.grids import about
+from spatial.grids.queries import surroundings
 from spatial.places import queries, rules
-from spatial.places.model import Found, Said
+from spatial.places.model import Found, Said, Told
 from spatial.places.queries import StreetRow
 from spatial.places.rules import LEAST_LIKENESS, SURE, Likeness, Numbered, Spoken
 from spatial.places.sound import run_of, sound
 from spatial.places.words import Crossing, House, Name, Pole, Stake, parted, plain, readings
+from spatial.places.written import read_written
 from spatial.time import now
 
 LONGEST = 200  # characters of a text
@@ -31,13 +33,25 @@ def find(session: Session, text: str, limit: int = MOST, *, at: datetime | None 
     House numbers, crossings, kilometre stakes, poles and names, as they are called at `at` (none: now), in Chinese,
     pinyin or English. Errors: `text-too-long` at `text`, `not-so-many` at `limit`.
     """
+    _bounded(text, limit)
+    asking = _Asking(session, at or now())
+    found = [one for reading in readings(text) for one in asking.found(reading)]
+    return rules.ranked(found, limit)
+
+
+def told(session: Session, text: str, limit: int = MOST, *, at: datetime | None = None) -> Told:
+    """Return the coordinates that a text holds, or else what is found by its words; errors of both."""
+    instant = at or now()
+    _bounded(text, limit)
+    written = read_written(text, surroundings(session, instant))
+    return Told(written, () if written else tuple(find(session, text, limit, at=instant)))
+
+
+def _bounded(text: str, limit: int) -> None:
     if len(text) > LONGEST:
         raise invalid("text", "text-too-long", most=LONGEST, found=len(text))
     if not 1 <= limit <= MOST:
         raise invalid("limit", "not-so-many", most=MOST)
-    asking = _Asking(session, at or now())
-    found = [one for reading in readings(text) for one in asking.found(reading)]
-    return rules.ranked(found, limit)
 
 
 class _Asking:
@@ -99,6 +113,10 @@ class _Asking:
             queries.number_beside(self.session, street.id, asked.number, higher=higher) for higher in (False, True)
         )
         placed = rules.between_numbers(asked.number, lower, higher)
+        if placed is None:
+            one = queries.number_beside(self.session, street.id, asked.number, higher=False, across=True)
+            other = queries.number_beside(self.session, street.id, asked.number, higher=True, across=True)
+            placed = rules.across_the_street(asked.number, one, other)
         if placed:
             told = f"{street.within}{street.name}{asked.number}号"
             reasons = (_by(like, asked.street, street), placed.reason)

@@ -41,3 +41,11 @@ class Found:
     reasons: tuple[Said, ...]
     code: str | None = None  # of the address or place
     klass: str | None = None  # of a place
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a text says of a place: coordinates, or else what its words may mean, the surest first."""
+
+    written: Written | None
+    found: tuple[Found, ...]

@@ -49,16 +49,18 @@ def houses(session: Session, street_ids: Sequence[int], number: int) -> Sequence
     ).all()
 
 
-def number_beside(session: Session, street_id: int, number: int, *, higher: bool) -> Numbered | None:
-    """Return the next number of the same side of a street, below or above."""
+def number_beside(
+    session: Session, street_id: int, number: int, *, higher: bool, across: bool = False
+) -> Numbered | None:
+    """Return the next number of the same side of a street, or of the side across it, below or above."""
     beyond, order = (">", "ASC") if higher else ("<", "DESC")
     row = session.execute(
         text(f"""
             SELECT h.number, ST_X(a.point) AS lon, ST_Y(a.point) AS lat
             FROM house_number h JOIN address a ON a.id = h.address_id
-            WHERE h.street_id = :street AND h.number {beyond} :number AND h.number % 2 = :number % 2
+            WHERE h.street_id = :street AND h.number {beyond} :number AND h.number % 2 = :side
             ORDER BY h.number {order} LIMIT 1"""),  # noqa: S608  two words of our own
-        {"street": street_id, "number": number},
+        {"street": street_id, "number": number, "side": (number + across) % 2},
     ).one_or_none()
     return None if row is None else Numbered(row.number, (row.lon, row.lat))
 

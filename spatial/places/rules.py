@@ -122,6 +122,17 @@ def between_numbers(asked: int, lower: Numbered | None, higher: Numbered | None)
     return Between(nearest.place, accuracy_m, BEYOND, Said("beyond-numbers", {"nearest": nearest.number}))
 
 
+def across_the_street(asked: int, lower: Numbered | None, higher: Numbered | None) -> Between | None:
+    """Return where a number lies by its neighbours on the other side, of a street where this one has none near."""
+    placed = between_numbers(asked, lower, higher)
+    if placed is None:
+        return None
+    numbers = [one.number for one in (lower, higher) if one]
+    return Between(
+        placed.place, placed.accuracy_m + AT_HOUSE_M, min(placed.sure, BEYOND), Said("across", {"numbers": numbers})
+    )
+
+
 def between_stakes(
     at_m: int, lower: Numbered, higher: Numbered, roads: Sequence[BaseGeometry], plane: Plane
 ) -> tuple[Place, float]:
