@@ -11,6 +11,8 @@ END $$;
 
 DROP VIEW gis_grids, gis_units, gis_places, gis_incidents, gis_findings, gis_roads, gis_barriers;
 
+DROP FUNCTION places_sounding, streets_sounding;
+
 DROP TABLE place_name;
 DROP TABLE house_number;
 DROP TABLE street;
@@ -69,7 +71,6 @@ DROP TABLE audit_head;
 DROP TABLE audit;
 DROP TABLE address;
 
-DROP FUNCTION places_sounding, streets_sounding;
 DROP FUNCTION gis_scope, units_called, bind_subject, hidden_layers, touches_scope, scope_area, scope_of, scope_layers, scope_ids, scope_text, public_layers;
 DROP FUNCTION take_showings, record_audit, chain_audit, audit_link;
 DROP FUNCTION refresh_statistics, drop_incident_months, ensure_incident_months, cover_within_shift,

@@ -14,7 +14,7 @@ from spatial.places.model import Found, Said, Told
 from spatial.places.queries import StreetRow
 from spatial.places.rules import LEAST_LIKENESS, SURE, Likeness, Numbered, Spoken
 from spatial.places.sound import run_of, sound
-from spatial.places.words import Crossing, House, Name, Pole, Stake, parted, plain, readings
+from spatial.places.words import Crossing, House, Name, Pole, Stake, parted, plain, readings, stake_named
 from spatial.places.written import read_written
 from spatial.time import now
 
@@ -49,7 +49,7 @@ def told(session: Session, text: str, limit: int = MOST, *, at: datetime | None 
 
 def _bounded(text: str, limit: int) -> None:
     if len(text) > LONGEST:
-        raise invalid("text", "text-too-long", most=LONGEST, found=len(text))
+        raise invalid("text", "text-too-long", limit=LONGEST)
     if not 1 <= limit <= MOST:
         raise invalid("limit", "not-so-many", most=MOST)
 
@@ -77,13 +77,18 @@ class _Asking:
     def _streets(self, name: str, *, is_spelt: bool, within: str = "") -> list[Scored]:
         """Return streets alike enough, the most alike first."""
         asked = _spoken(name, is_spelt=is_spelt)
+        rows = queries.streets_like(self.session, asked)
+        is_known = any(street.name == name for street in rows)
         scored = []
-        for street in queries.streets_like(self.session, asked):
+        for street in rows:
             like = rules.alike(asked, street.name, street.pinyin, street.initials)
             if within:
                 like = Likeness(like.degree * (0.85 + 0.15 * rules.likeness(within, street.within)), like.by)
-            if like.degree >= LEAST_LIKENESS:
-                scored.append((street, like))
+            if like.degree < LEAST_LIKENESS:
+                continue
+            if is_known and street.name != name:
+                like = Likeness(like.degree * rules.OTHER_STREET, like.by)
+            scored.append((street, like))
         return sorted(scored, key=lambda one: -one[1].degree)
 
     def _house(self, asked: House) -> Iterator[Found]:
@@ -161,7 +166,7 @@ class _Asking:
                 place, accuracy_m = rules.between_stakes(asked.at_m, start, end, roads, plane)
                 confidence = degree * rules.PART_DIFFERS * SURE["stake"]
                 reasons = (Said("between-stakes", {"lower": lower.name, "higher": higher.name}),)
-                told = f"{line.upper()} K{asked.at_m // 1000}+{asked.at_m % 1000:03d}"
+                told = stake_named(lower.name, asked.at_m)
                 code = klass = None
             yield Found("stake", told, *place, accuracy_m, confidence, reasons, code, klass)
 

@@ -1,8 +1,9 @@
 """How sure it is that words mean a place, and where a place lies that is not in a table itself.
 
 Confidence is a product: **likeness** of what was asked and what is called so (1: the same; see `likeness`), times the
-**surety** of the kind (`SURE`), times 0.9 for each part of an address that differs; shared among all that come out
-equal elsewhere, for of three streets of one name each is meant by one caller in three.
+**surety** of the kind (`SURE`), times 0.9 for each part of an address that differs, times 0.6 for a street that is only
+alike where another is called just so; shared among all that come out equal elsewhere, for of three streets of one name
+each is meant by one caller in three.
 """
 
 import re
@@ -23,6 +24,7 @@ SOUNDS = 0.95  # of what is written alike is what sounds alike
 INITIALS = 0.7
 PART_DIFFERS = 0.9
 OTHER_NUMBER = 0.6
+OTHER_STREET = 0.6  # alike, where there is one of just the name
 SHORTEST_PIECE = 2
 NUMBER = re.compile(r"[1-9]\d*")
 SURE: dict[Kind, float] = {

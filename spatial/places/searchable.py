@@ -8,7 +8,7 @@ import psycopg2.extensions
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from spatial.places.sound import initials, sound
+from spatial.places.sound import sound_and_initials
 from spatial.places.words import MASTS, POLES, STAKES, house_of, plain, sign_of, stake_of
 
 ROWS_A_CHUNK = 50_000
@@ -50,7 +50,7 @@ def addresses(session: Session) -> None:
             for id_, _, house in read if house
         ))  # fmt: skip
         _copy(session, "place_name (address_id, pinyin, initials)", (
-            (id_, sound(plain(told)), initials(plain(told))) for id_, told, house in read if house is None
+            (id_, *sound_and_initials(plain(told))) for id_, told, house in read if house is None
         ))  # fmt: skip
 
 
@@ -84,31 +84,30 @@ def _called(name: str, klass: str, code: str) -> tuple[str | None, ...]:
         return None, None, stake.line, str(stake.at_m), None
     if klass in POLES:
         return None, None, None, None, sign_of(name) or sign_of(code)
-    return sound(told), initials(told), None, None, (sign_of(name) or None) if klass in MASTS else None
+    return *sound_and_initials(told), None, None, (sign_of(name) or None) if klass in MASTS else None
 
 
 def _streets(session: Session, wanted: Iterable[Street]) -> dict[Street, int]:
     """Return the ids of streets, adding those that are not there yet."""
-    rows = [
-        {"within": within, "name": name, "pinyin": sound(name), "initials": initials(name)}
-        for within, name in sorted(wanted)
-    ]
-    if not rows:
+    streets = sorted(wanted)
+    if not streets:
         return {}
+    columns = {"within": [within for within, _ in streets], "name": [name for _, name in streets]}
+    sounds = [sound_and_initials(name) for _, name in streets]
     session.execute(
         text("""
             INSERT INTO street (within, name, pinyin, initials)
             SELECT * FROM unnest(
                 CAST(:within AS text[]), CAST(:name AS text[]), CAST(:pinyin AS text[]), CAST(:initials AS text[]))
             ON CONFLICT (within, name) DO NOTHING"""),
-        {key: [row[key] for row in rows] for key in rows[0]},
+        {**columns, "pinyin": [one for one, _ in sounds], "initials": [one for _, one in sounds]},
     )
     found = session.execute(
         text("""
             SELECT s.id, s.within, s.name FROM street s
             JOIN unnest(CAST(:within AS text[]), CAST(:name AS text[])) AS w (within, name)
               ON w.within = s.within AND w.name = s.name"""),
-        {key: [row[key] for row in rows] for key in ("within", "name")},
+        columns,
     )
     return {(row.within, row.name): row.id for row in found}
 

@@ -1,6 +1,6 @@
 """How names sound: pinyin without tones, and its initials; letters and digits stand for themselves."""
 
-from pypinyin import Style, lazy_pinyin
+from pypinyin import lazy_pinyin
 
 LONGEST_RUN = 12
 SHORTEST_RUN = 3
@@ -11,9 +11,11 @@ def sound(told: str) -> str:
     return "".join(lazy_pinyin(told))
 
 
-def initials(told: str) -> str:
-    """Return the first letters of its syllables: rml."""
-    return "".join(lazy_pinyin(told, style=Style.FIRST_LETTER)).lower()
+def sound_and_initials(told: str) -> tuple[str, str]:
+    """Return the pinyin of a plain text and the first letters of its syllables: renminlu, rml."""
+    syllables = lazy_pinyin(told)
+    letters = (one if one in told else one[0] for one in syllables)  # what was in letters already stays
+    return "".join(syllables), "".join(letters)
 
 
 def run_of(told: str) -> str | None:

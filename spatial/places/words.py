@@ -130,6 +130,12 @@ def stake_of(text: str) -> Stake | None:
     return Stake(line, int(found["km"]) * 1000 + int(found["m"] or 0))
 
 
+def stake_named(other: str, at_m: int) -> str:
+    """Return what a place on a line is called as another stake of it is: G312 K123+450."""
+    line = re.sub(r"\s*[Kk]?\d+(?:\+\d+|公里.*)?\s*$", "", other)
+    return f"{line} K{at_m // 1000}+{at_m % 1000:03d}".strip()
+
+
 def sign_of(text: str) -> str:
     """Return the number of a pole: the last run of letters, digits and hyphens, without leading noughts."""
     runs = re.findall(r"[a-z0-9][a-z0-9\-]*", plain(text))
