@@ -22,6 +22,7 @@ LONGEST = 200  # characters of a text
 MOST = 10  # candidates
 MOST_STREETS = 100  # of alike names, in which a number is looked for
 MOST_BETWEEN = 20  # of these, in which it is placed between its neighbours
+SURE_ENOUGH = 0.85  # to look for nothing that is only called so
 NEARLY_BEST = 0.95  # of the best likeness: which streets may be meant
 
 Scored = tuple[StreetRow, Likeness]
@@ -34,8 +35,11 @@ def find(session: Session, text: str, limit: int = MOST, *, at: datetime | None 
     pinyin or English. Errors: `text-too-long` at `text`, `not-so-many` at `limit`.
     """
     _bounded(text, limit)
-    asking = _Asking(session, at or now())
-    found = [one for reading in readings(text) for one in asking.found(reading)]
+    asking, found = _Asking(session, at or now()), list[Found]()
+    for reading in readings(text):
+        if isinstance(reading, Name) and any(one.confidence >= SURE_ENOUGH for one in found):
+            break  # what was read more particularly is meant
+        found += asking.found(reading)
     return rules.ranked(found, limit)
 
 
@@ -106,27 +110,20 @@ class _Asking:
                 accuracy_m = rules.IN_ESTATE_M
             there[row.street_id] = like.degree
             yield Found("address", row.text, row.lon, row.lat, accuracy_m, confidence, tuple(reasons), row.code)
-        least = max(NEARLY_BEST * streets[0][1].degree, *there.values()) if there else None
-        for street, like in streets[:MOST_BETWEEN]:
-            is_best = like.degree >= NEARLY_BEST * streets[0][1].degree
-            if street.id not in there and is_best and (least is None or like.degree > least):
-                yield from self._between(asked, street, like)
-
-    def _between(self, asked: House, street: StreetRow, like: Likeness) -> Iterator[Found]:
-        """Yield where a number would be that the table lacks."""
-        lower, higher = (
-            queries.number_beside(self.session, street.id, asked.number, higher=higher) for higher in (False, True)
-        )
-        placed = rules.between_numbers(asked.number, lower, higher)
-        if placed is None:
-            one = queries.number_beside(self.session, street.id, asked.number, higher=False, across=True)
-            other = queries.number_beside(self.session, street.id, asked.number, higher=True, across=True)
-            placed = rules.across_the_street(asked.number, one, other)
-        if placed:
-            told = f"{street.within}{street.name}{asked.number}号"
-            reasons = (_by(like, asked.street, street), placed.reason)
-            confidence = like.degree * placed.sure
-            yield Found("interpolated", told, *placed.place, placed.accuracy_m, confidence, reasons)
+        best = max([NEARLY_BEST * streets[0][1].degree, *there.values()]) if streets else 0.0
+        lacking = [
+            one for one in streets[:MOST_BETWEEN]
+            if one[0].id not in there and (one[1].degree > best or (not there and one[1].degree >= best))
+        ]  # fmt: skip
+        beside = queries.numbers_beside(self.session, [street.id for street, _ in lacking], asked.number)
+        for street, like in lacking:
+            own, across = beside[street.id].own, beside[street.id].across
+            placed = rules.between_numbers(asked.number, *own) or rules.across_the_street(asked.number, *across)
+            if placed:
+                said = f"{street.within}{street.name}{asked.number}号"
+                reasons = [_by(like, asked.street, street), placed.reason]
+                confidence = like.degree * placed.sure
+                yield Found("interpolated", said, *placed.place, placed.accuracy_m, confidence, tuple(reasons))
 
     def _crossing(self, asked: Crossing) -> Iterator[Found]:
         sides = [self._roads(name, is_spelt=asked.is_spelt) for name in (asked.one, asked.other)]

@@ -10,7 +10,7 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
 
-from spatial.places.rules import Numbered, Place, Spoken
+from spatial.places.rules import FAR_NUMBERS, Numbered, Place, Spoken
 from spatial.places.words import Stake
 
 MOST_STREETS, MOST_PLACES, MOST_NODES = 300, 200, 200
@@ -49,20 +49,33 @@ def houses(session: Session, street_ids: Sequence[int], number: int) -> Sequence
     ).all()
 
 
-def number_beside(
-    session: Session, street_id: int, number: int, *, higher: bool, across: bool = False
-) -> Numbered | None:
-    """Return the next number of the same side of a street, or of the side across it, below or above."""
-    beyond, order = (">", "ASC") if higher else ("<", "DESC")
-    row = session.execute(
-        text(f"""
-            SELECT h.number, ST_X(a.point) AS lon, ST_Y(a.point) AS lat
+@dataclass(frozen=True)
+class Beside:
+    """The next numbers below and above one in a street: of its own side, and of the one across."""
+
+    own: tuple[Numbered | None, Numbered | None]
+    across: tuple[Numbered | None, Numbered | None]
+
+
+def numbers_beside(session: Session, street_ids: Sequence[int], number: int) -> dict[int, Beside]:
+    """Return what is next to a number in some streets, at most 100 away."""
+    rows = session.execute(
+        text("""
+            SELECT DISTINCT ON (h.street_id, is_own, is_above) h.street_id, h.number, h.number > :number AS is_above,
+                   h.number % 2 = :number % 2 AS is_own, ST_X(a.point) AS lon, ST_Y(a.point) AS lat
             FROM house_number h JOIN address a ON a.id = h.address_id
-            WHERE h.street_id = :street AND h.number {beyond} :number AND h.number % 2 = :side
-            ORDER BY h.number {order} LIMIT 1"""),  # noqa: S608  two words of our own
-        {"street": street_id, "number": number, "side": (number + across) % 2},
-    ).one_or_none()
-    return None if row is None else Numbered(row.number, (row.lon, row.lat))
+            WHERE h.street_id = ANY (:streets) AND h.number BETWEEN :number - :far AND :number + :far
+              AND h.number <> :number
+            ORDER BY h.street_id, is_own, is_above, abs(h.number - :number), a.id"""),
+        {"streets": list(street_ids), "number": number, "far": FAR_NUMBERS},
+    )
+    found = {(row.street_id, row.is_own, row.is_above): Numbered(row.number, (row.lon, row.lat)) for row in rows}
+    sides = {
+        (street, is_own): (found.get((street, is_own, False)), found.get((street, is_own, True)))
+        for street in street_ids
+        for is_own in (True, False)
+    }
+    return {street: Beside(sides[street, True], sides[street, False]) for street in street_ids}
 
 
 def shared_nodes(session: Session, one: Sequence[str], other: Sequence[str]) -> list[Place]:

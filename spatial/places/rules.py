@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from functools import lru_cache
 
 import numpy as np
 import shapely
@@ -69,6 +70,7 @@ def likeness(asked: str, called: str) -> float:
     return found / len(asked) * (0.9 + 0.1 * min(1.0, len(asked) / len(called)))
 
 
+@lru_cache(maxsize=4096)  # streets of one name lie in many towns
 def alike(asked: Spoken, plain: str, sound: str, initials: str) -> Likeness:
     """Return how alike a name is to what was asked: by its characters, its pinyin, or its initials.
 
