@@ -59,7 +59,7 @@ def _bounded(text: str, limit: int) -> None:
 
 
 class _Asking:
-    """One question: what it found out so far is not asked for again."""
+    """One question, of what is called so at one instant."""
 
     def __init__(self, session: Session, at: datetime) -> None:
         self.session, self.at = session, at
@@ -133,14 +133,15 @@ class _Asking:
         names = [[name for street, _ in side for name in street.roads] for side in sides]
         if set(names[0]) & set(names[1]):
             return
-        confidence = min(like.degree for like in likes) * SURE["crossing"]
-        reasons = (
-            _by(likes[0], asked.one, one), _by(likes[1], asked.other, other),
-            Said("roads-meet", {"one": one.roads[0], "other": other.roads[0]}),
-        )  # fmt: skip
-        for place, accuracy_m in rules.crossings(queries.shared_nodes(self.session, *names)):
-            told = f"{one.roads[0]} / {other.roads[0]}"
-            yield Found("crossing", told, *place, accuracy_m, confidence, reasons)
+        confidence, by = min(like.degree for like in likes) * SURE["crossing"], "roads-meet"
+        places = queries.shared_nodes(self.session, *names)
+        if not places:
+            confidence, by = confidence * rules.PART_DIFFERS, "roads-cross"
+            places = queries.passings(self.session, *names)
+        called = {"one": one.roads[0], "other": other.roads[0]}
+        reasons = (_by(likes[0], asked.one, one), _by(likes[1], asked.other, other), Said(by, called))
+        for place, accuracy_m in rules.crossings(places):
+            yield Found("crossing", f"{one.roads[0]} / {other.roads[0]}", *place, accuracy_m, confidence, reasons)
 
     def _roads(self, name: str, *, is_spelt: bool) -> list[Scored]:
         """Return the roads most like a name."""

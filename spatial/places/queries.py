@@ -15,6 +15,7 @@ from spatial.places.words import Stake
 
 MOST_STREETS, MOST_PLACES, MOST_NODES = 300, 200, 200
 NEAR_STAKES_M = 5000
+NEAR_DEGREES = 0.0002  # some twenty metres
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,19 @@ def shared_nodes(session: Session, one: Sequence[str], other: Sequence[str]) -> 
             WHERE n.id IN ({ends.format(names=":one")}) AND n.id IN ({ends.format(names=":other")})
             ORDER BY n.id LIMIT :most"""),  # noqa: S608  two parameters of our own
         {"one": list(one), "other": list(other), "most": MOST_NODES},
+    )
+    return [(row.lon, row.lat) for row in rows]
+
+
+def passings(session: Session, one: Sequence[str], other: Sequence[str]) -> list[Place]:
+    """Return where lines of one road and of another pass each other, or come within some metres, without a node."""
+    rows = session.execute(
+        text("""
+            SELECT ST_X(near) AS lon, ST_Y(near) AS lat FROM (
+                SELECT ST_ClosestPoint(a.geom, b.geom) AS near FROM road_edge a
+                JOIN road_edge b ON ST_DWithin(a.geom, b.geom, :near) AND b.name = ANY (:other)
+                WHERE a.name = ANY (:one) ORDER BY a.id, b.id LIMIT :most) AS passing"""),
+        {"one": list(one), "other": list(other), "near": NEAR_DEGREES, "most": MOST_NODES},
     )
     return [(row.lon, row.lat) for row in rows]
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 ROAD_WORDS = "大道|公路|胡同|路|街|巷|弄|道|里|线|高速|桥"
+ROAD_SOUNDS = "lu|jie|xiang|dadao"
 NUMERALS = {sign: value for value, sign in enumerate("零一二三四五六七八九")} | {
     **{sign: value for value, sign in enumerate("〇壹贰叁肆伍陆柒捌玖")},
     "两": 2, "陸": 6, "貳": 2, "參": 3,
@@ -39,7 +40,7 @@ ENGLISH_CROSSING = re.compile(
     re.IGNORECASE,
 )
 STAKE = re.compile(r"^(?P<line>.*?)(?:桩号|里程)?k(?P<km>\d{1,4})(?:\+(?P<m>\d{1,3})(?:\.\d+)?)?(?:m|米|处|附近|段)*$")
-STAKE_IN_KM = re.compile(r"^(?P<line>.*?)(?P<km>\d{1,4})公里(?:(?P<m>\d{1,3})米)?(?:处|附近)*$")
+STAKE_IN_KM = re.compile(r"^(?P<line>.*?)(?<!\d)(?P<km>\d{1,4})\s*公里(?:\s*(?P<m>\d{1,3})\s*米)?(?:处|附近)*$")
 LINE_CODE = re.compile(r"[gsxyc]\d{1,4}")
 LINE_END = re.compile("(?:高速公路|高速|国道|省道|县道|线|公路|上行|下行|方向|桩号)+$")
 POLE_WORDS = "杆号|路灯杆|灯杆|路灯|电线杆|电杆|监控杆|信号杆|杆|pole|lamppost"
@@ -96,9 +97,14 @@ class Name:
 Reading = House | Crossing | Stake | Pole | Name
 
 
+def half_width(text: str) -> str:
+    """Return a text with half-width signs and small letters."""
+    return unicodedata.normalize("NFKC", text).casefold().strip()
+
+
 def plain(text: str) -> str:
     """Return a text in one way of writing: half-width, small, without spaces, 号 for 号院, 幢 for 栋 and 座."""
-    told = SPACES.sub("", unicodedata.normalize("NFKC", text).casefold().replace("．", "."))
+    told = SPACES.sub("", half_width(text))
     told = IN_HAN.sub(lambda found: _digits(found[1]), told)
     return re.sub(r"(?<=\d)(?:号院|hao)", "号", re.sub(r"(?<=[\da-z])(?:号楼|栋|座)", "幢", told))
 
@@ -122,7 +128,7 @@ def parted(told: str) -> tuple[str, str]:
 def stake_of(text: str) -> Stake | None:
     """Return the line and the metres that a text such as G312 K123+450 names."""
     told = plain(text)
-    found = STAKE.match(told) or STAKE_IN_KM.match(told)
+    found = STAKE.match(told) or STAKE_IN_KM.match(half_width(text))  # G312 124公里 needs its space
     if found is None:
         return None
     code = LINE_CODE.search(found["line"])
@@ -184,9 +190,9 @@ def _crossings(told: str) -> Iterator[Crossing]:
         splits |= {(one.end(), one.end()) for one in re.finditer(ROAD_WORDS, bare)}
     for start, end in sorted(splits):
         one, other = parted(bare[:start])[1], bare[end:]
-        if len(one) < 2 or len(other) < 2 or not re.search(rf"(?:{ROAD_WORDS})\d*$", one):
+        if len(one) < 2 or len(other) < 2 or not re.search(rf"(?:{ROAD_WORDS}|{ROAD_SOUNDS})\d*$", one):
             continue
-        if re.search(rf"(?:{ROAD_WORDS})$", other):
+        if re.search(rf"(?:{ROAD_WORDS}|{ROAD_SOUNDS})$", other):
             yield Crossing(one, other)
         elif is_said:
             yield Crossing(one, other + "路")  # 人民路与解放路口

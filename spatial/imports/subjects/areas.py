@@ -168,6 +168,7 @@ addresses = Subject(
         Field("dwellings", "int", ("户数", "住宅数"), required=True, least=0, most=100_000),
     ),
     ("code",), "plain", "address", "address v", shape="point", shape_column="point",
+    ends_with=("house_number", "place_name"),
     after=(  # what was made of a text that is no longer so
         """DELETE FROM house_number h USING {changes} d WHERE h.address_id = d.old_id AND d.change = 'changed'""",
         """DELETE FROM place_name n USING {changes} d WHERE n.address_id = d.old_id AND d.change = 'changed'""",
