@@ -16,7 +16,13 @@ def show_places(told: ToldOut, lang: str) -> None:
     if one := told.written:
         system = one.crs if one.provider is None else f"{one.provider}, {one.crs}"
         form = say(f"places.form.{one.form}", lang)
-        values = {"lon": one.lon, "lat": one.lat, "form": form, "system": system, "accuracy": f"{one.accuracy_m:g}"}
+        values = {
+            "lon": f"{one.lon:.6f}",
+            "lat": f"{one.lat:.6f}",
+            "form": form,
+            "system": system,
+            "accuracy": f"{one.accuracy_m:g}",
+        }
         console.print(Text(say("places.written", lang, **values)), soft_wrap=True)
         for caution in one.cautions:
             console.print(Text(caution, style="yellow"), soft_wrap=True)
@@ -24,11 +30,13 @@ def show_places(told: ToldOut, lang: str) -> None:
         console.print(Text(told.hint), soft_wrap=True)
     else:
         heads = ("confidence", "head-kind", "text", "lon", "lat", "accuracy", "head-why")
-        table = Table(*(say(f"places.{head}", lang) for head in heads))
+        table = Table()
+        for head in heads:
+            table.add_column(say(f"places.{head}", lang), overflow="fold")
         for found in told.items:
             style = "green" if found.confidence >= SURE else "dim" if found.confidence < UNSURE else ""
             table.add_row(
                 Text(f"{found.confidence:.2f}", style=style), say(f"places.kind.{found.kind}", lang), Text(found.text),
-                f"{found.lon:.6f}", f"{found.lat:.6f}", f"{found.accuracy_m:g} m", Text(" ".join(found.reasons)),
+                f"{found.lon:.6f}", f"{found.lat:.6f}", f"{found.accuracy_m:g} m", Text("\n".join(found.reasons)),
             )  # fmt: skip
         console.print(table)
