@@ -177,6 +177,34 @@ def test_an_address_without_a_number_is_found_by_its_text(asked: Asked) -> None:
     assert (first.kind, first.code, first.confidence) == ("address", "N013", 1.0)
 
 
+def test_streets_that_are_named_in_english_are_read_alike(empty_database: Database) -> None:
+    """Pine St and Pine Street are one, numbers between are placed, and a corner is where the two roads meet."""
+    build(empty_database, lambda world: world.deployment(), _lay_out_in_english)
+    with empty_database.read() as session:
+        (house,) = find(session, "104 pine street")
+        assert (house.text, house.confidence) == ("104 Pine St", 1.0)
+        (between,) = find(session, "106 Pine St.")
+        assert (between.kind, between.text) == ("interpolated", "106 Pine Street")
+        for words in ("corner of 3rd Avenue and Pine Street", "Pine St & 3rd Ave", "Pine St at 3rd Ave"):
+            (corner,) = find(session, words)
+            assert (corner.kind, set(corner.text.split(" / "))) == ("crossing", {"Pine St", "3rd Ave"})
+
+
+def _lay_out_in_english(world: World) -> None:
+    session = world.session
+    for n in (102, 104, 108):
+        place = from_shape(point(LON + n * CELL / 1000, NORTH), srid=SRID)
+        session.execute(insert(Address).values(code=f"P{n}", text=f"{n} Pine St", point=place, dwellings=1))
+    ends = [(LON, ROAD), (LON + CELL, ROAD), (LON + CELL, LAT)]
+    adding = insert(RoadNode).returning(RoadNode.id)
+    nodes = [session.execute(adding.values(point=from_shape(point(*at), srid=SRID))).scalar_one() for at in ends]
+    for n, name in enumerate(("Pine St", "3rd Ave")):
+        line = from_shape(LineString(ends[n : n + 2]), srid=SRID)
+        edge = {"code": name, "klass": "street", "name": name, "from_node_id": nodes[n], "to_node_id": nodes[n + 1]}
+        session.execute(insert(RoadEdge).values(**edge, geom=line))
+    searchable.everything(session)
+
+
 # Crossings ------------------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """Places found by words, in the tables of this deployment alone."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -14,7 +15,7 @@ from spatial.places.model import Found, Said, Told
 from spatial.places.queries import StreetRow
 from spatial.places.rules import LEAST_LIKENESS, SURE, Likeness, Numbered, Spoken
 from spatial.places.sound import run_of, sound
-from spatial.places.words import Crossing, House, Name, Pole, Stake, parted, plain, readings, stake_named
+from spatial.places.words import Crossing, House, Name, Pole, Stake, Street, parted, plain, readings, stake_named
 from spatial.places.written import read_written
 from spatial.time import now
 
@@ -78,25 +79,25 @@ class _Asking:
             case Name():
                 yield from self._name(reading)
 
-    def _streets(self, name: str, *, is_spelt: bool, within: str = "") -> list[Scored]:
+    def _streets(self, street: Street, within: str = "") -> list[Scored]:
         """Return streets alike enough, the most alike first."""
-        asked = _spoken(name, is_spelt=is_spelt)
+        asked, name = _spoken(street), street.name
         rows = queries.streets_like(self.session, asked)
-        is_known = any(street.name == name for street in rows)
+        is_known = any(row.name == name for row in rows)
         scored = []
-        for street in rows:
-            like = rules.alike(asked, street.name, street.pinyin, street.initials)
+        for row in rows:
+            like = rules.alike(asked, row.name, row.pinyin, row.initials)
             if within:
-                like = Likeness(like.degree * (0.85 + 0.15 * rules.likeness(within, street.within)), like.by)
+                like = Likeness(like.degree * (0.85 + 0.15 * rules.likeness(within, row.within)), like.by)
             if like.degree < LEAST_LIKENESS:
                 continue
-            if is_known and street.name != name:
+            if is_known and row.name != name:
                 like = Likeness(like.degree * rules.OTHER_STREET, like.by)
-            scored.append((street, like))
+            scored.append((row, like))
         return sorted(scored, key=lambda one: -one[1].degree)
 
     def _house(self, asked: House) -> Iterator[Found]:
-        streets = self._streets(asked.street, is_spelt=asked.is_spelt, within=asked.within)[:MOST_STREETS]
+        streets = self._streets(asked.street, asked.within)[:MOST_STREETS]
         of = {street.id: (street, like) for street, like in streets}
         there: dict[int, float] = {}
         for row in queries.houses(self.session, list(of), asked.number):
@@ -120,13 +121,15 @@ class _Asking:
             own, across = beside[street.id].own, beside[street.id].across
             placed = rules.between_numbers(asked.number, *own) or rules.across_the_street(asked.number, *across)
             if placed:
-                said = f"{street.within}{street.name}{asked.number}号"
+                is_english = street.name.isascii() and " " in street.name
+                named = Street(street.name, street.pinyin if is_english else None)
+                said = replace(asked, within=street.within, street=named).text
                 reasons = [_by(like, asked.street, street), placed.reason]
                 confidence = like.degree * placed.sure
                 yield Found("interpolated", said, *placed.place, placed.accuracy_m, confidence, tuple(reasons))
 
     def _crossing(self, asked: Crossing) -> Iterator[Found]:
-        sides = [self._roads(name, is_spelt=asked.is_spelt) for name in (asked.one, asked.other)]
+        sides = [self._roads(road) for road in (asked.one, asked.other)]
         if not all(sides):
             return
         (one, other), likes = ([side[0][0] for side in sides], [side[0][1] for side in sides])
@@ -143,9 +146,9 @@ class _Asking:
         for place, accuracy_m in rules.crossings(places):
             yield Found("crossing", f"{one.roads[0]} / {other.roads[0]}", *place, accuracy_m, confidence, reasons)
 
-    def _roads(self, name: str, *, is_spelt: bool) -> list[Scored]:
-        """Return the roads most like a name."""
-        found = [(street, like) for street, like in self._streets(name, is_spelt=is_spelt) if street.roads]
+    def _roads(self, road: Street) -> list[Scored]:
+        """Return the roads most like one."""
+        found = [(street, like) for street, like in self._streets(road) if street.roads]
         return [one for one in found if one[1].degree >= NEARLY_BEST * found[0][1].degree]
 
     def _stake(self, asked: Stake) -> Iterator[Found]:
@@ -156,7 +159,7 @@ class _Asking:
             if lower.at_m == higher.at_m:
                 confidence, reasons = degree * SURE["stake"], (Said("at-stake", {"stake": lower.name}),)
                 place, accuracy_m, code, klass = (lower.lon, lower.lat), rules.AT_STAKE_M, lower.code, lower.klass
-                told = lower.name
+                called = lower.name
             else:
                 start, end = (Numbered(row.at_m, (row.lon, row.lat)) for row in (lower, higher))
                 roads = queries.road_past(self.session, start.place, end.place)
@@ -164,16 +167,16 @@ class _Asking:
                 place, accuracy_m = rules.between_stakes(asked.at_m, start, end, roads, plane)
                 confidence = degree * rules.PART_DIFFERS * SURE["stake"]
                 reasons = (Said("between-stakes", {"lower": lower.name, "higher": higher.name}),)
-                told = stake_named(lower.name, asked.at_m)
+                called = stake_named(lower.name, asked.at_m)
                 code = klass = None
-            yield Found("stake", told, *place, accuracy_m, confidence, reasons, code, klass)
+            yield Found("stake", called, *place, accuracy_m, confidence, reasons, code, klass)
 
     def _lines(self, asked: str) -> list[tuple[str, float]]:
         """Return the measured roads that may be meant, and how alike they are; all of them where none is named."""
         known = queries.lines(self.session)
         if asked in known:
             return [(asked, 1.0)]
-        spoken = _spoken(asked)
+        spoken = _spoken(Street(asked))
         degrees = [(line, rules.alike(spoken, line, sound(line), "").degree if asked else 1.0) for line in known]
         return [one for one in degrees if one[1] >= LEAST_LIKENESS]
 
@@ -184,7 +187,7 @@ class _Asking:
             yield Found("pole", row.name, row.lon, row.lat, accuracy_m, SURE["pole"], said, row.code, row.klass)
 
     def _name(self, asked: Name) -> Iterator[Found]:
-        spoken = _spoken(asked.name)
+        spoken = _spoken(Street(asked.name))
         bare = parted(asked.name)[1]  # 双网街道农贸市场 may be called 农贸市场
         for row in queries.places_like(self.session, spoken, self.at):
             called = plain(row.name)
@@ -202,10 +205,12 @@ class _Asking:
             )  # fmt: skip
 
 
-def _spoken(name: str, *, is_spelt: bool = False) -> Spoken:
-    """Return how a name is compared; one that is spelt is pinyin already."""
-    return Spoken(name, name if is_spelt else sound(name), None if is_spelt else run_of(name))
+def _spoken(street: Street) -> Spoken:
+    """Return how a name is compared."""
+    if street.sound is not None:
+        return Spoken(street.name, street.sound)
+    return Spoken(street.name, sound(street.name), run_of(street.name))
 
 
-def _by(like: Likeness, asked: str, street: StreetRow) -> Said:
-    return Said(like.by, {"asked": asked, "called": street.name})
+def _by(like: Likeness, asked: Street, street: StreetRow) -> Said:
+    return Said(like.by, {"asked": asked.name, "called": street.name})

@@ -1,7 +1,7 @@
 """What places and addresses are called, made searchable: written beside them, in the transaction that writes them."""
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import psycopg2.extensions
@@ -9,11 +9,11 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from spatial.places.sound import sound_and_initials
-from spatial.places.words import MASTS, POLES, STAKES, house_of, plain, sign_of, stake_of
+from spatial.places.words import MASTS, POLES, STAKES, Street, house_of, plain, sign_of, stake_of, street_of
 
 ROWS_A_CHUNK = 50_000
 ESCAPES = str.maketrans({"\\": "\\\\", "\t": " ", "\n": " ", "\r": " "})
-Street = tuple[str, str]  # within, name
+Key = tuple[str, str]  # of a street: within, name
 
 
 def places(session: Session) -> None:
@@ -44,9 +44,9 @@ def addresses(session: Session) -> None:
     ).all()
     for chunk in _chunks(rows):
         read = [(row.id, row.text, house_of(row.text)) for row in chunk]
-        ids = _streets(session, {(house.within, house.street) for _, _, house in read if house})
+        ids = _streets(session, {(house.within, house.street.name): house.street for _, _, house in read if house})
         _copy(session, "house_number (address_id, street_id, number, suffix, rest)", (
-            (id_, ids[house.within, house.street], house.number, house.suffix, house.rest)
+            (id_, ids[house.within, house.street.name], house.number, house.suffix, house.rest)
             for id_, _, house in read if house
         ))  # fmt: skip
         _copy(session, "place_name (address_id, pinyin, initials)", (
@@ -59,11 +59,11 @@ def roads(session: Session) -> None:
     named = session.scalars(text("SELECT DISTINCT name FROM road_edge WHERE name IS NOT NULL ORDER BY name"))
     of: dict[Street, list[str]] = {}
     for name in named:
-        if street := plain(name):
-            of.setdefault(("", street), []).append(name)
+        if (street := street_of(name)).name:
+            of.setdefault(street, []).append(name)
     session.execute(text("UPDATE street SET roads = '{}' WHERE roads <> '{}'"))
-    ids = _streets(session, of)
-    values = [{"id": ids[street], "roads": names} for street, names in of.items()]
+    ids = _streets(session, {("", street.name): street for street in of})
+    values = [{"id": ids["", street.name], "roads": names} for street, names in of.items()]
     if values:
         session.execute(text("UPDATE street SET roads = :roads WHERE id = :id"), values)
 
@@ -87,13 +87,13 @@ def _called(name: str, klass: str, code: str) -> tuple[str | None, ...]:
     return *sound_and_initials(told), None, None, (sign_of(name) or None) if klass in MASTS else None
 
 
-def _streets(session: Session, wanted: Iterable[Street]) -> dict[Street, int]:
+def _streets(session: Session, wanted: Mapping[Key, Street]) -> dict[Key, int]:
     """Return the ids of streets, adding those that are not there yet."""
     streets = sorted(wanted)
     if not streets:
         return {}
     columns = {"within": [within for within, _ in streets], "name": [name for _, name in streets]}
-    sounds = [sound_and_initials(name) for _, name in streets]
+    sounds = [_sounds(wanted[key]) for key in streets]
     session.execute(
         text("""
             INSERT INTO street (within, name, pinyin, initials)
@@ -110,6 +110,13 @@ def _streets(session: Session, wanted: Iterable[Street]) -> dict[Street, int]:
         columns,
     )
     return {(row.within, row.name): row.id for row in found}
+
+
+def _sounds(street: Street) -> tuple[str, str]:
+    """Return the pinyin of a street and its initials; of one that is named in English, those of its words."""
+    if street.sound is None:
+        return sound_and_initials(street.name)
+    return street.sound, "".join(word[0] for word in street.name.split())
 
 
 def _chunks(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 ROAD_WORDS = "大道|公路|胡同|路|街|巷|弄|道|里|线|高速|桥"
+LONGEST_ROAD = 24  # characters
 ROAD_SOUNDS = "lu|jie|xiang|dadao"
 NUMERALS = {sign: value for value, sign in enumerate("零一二三四五六七八九")} | {
     **{sign: value for value, sign in enumerate("〇壹贰叁肆伍陆柒捌玖")},
@@ -24,20 +25,22 @@ NUMBERED = re.compile(
 )
 UNNUMBERED = re.compile(rf"^(?P<street>.*(?:{ROAD_WORDS}))(?P<number>\d{{1,6}})(?P<suffix>)(?P<rest>)$")
 ENGLISH_ROADS = {
-    "road": "lu", "rd": "lu", "street": "jie", "st": "jie", "avenue": "dadao", "ave": "dadao", "boulevard": "dadao",
-    "blvd": "dadao", "lane": "xiang", "ln": "xiang", "alley": "xiang", "highway": "gonglu", "hwy": "gonglu",
-    "expressway": "kuaisulu",
+    "road": "lu", "street": "jie", "avenue": "dadao", "boulevard": "dadao", "lane": "xiang", "alley": "xiang",
+    "highway": "gonglu", "expressway": "kuaisulu", "drive": "lu", "way": "lu", "place": "li", "court": "li",
+}  # fmt: skip
+SHORT = {
+    "rd": "road", "st": "street", "ave": "avenue", "av": "avenue", "blvd": "boulevard", "ln": "lane", "hwy": "highway",
+    "dr": "drive", "pl": "place", "ct": "court",
 }  # fmt: skip
 ENGLISH = re.compile(
-    rf"^(?:no\.?\s*)?(?:(?P<number>\d{{1,6}})(?P<suffix>(?:-\d{{1,4}}|[a-z])?),?\s+)?(?P<name>[a-z][a-z' ]*?)"
-    rf"\s+(?P<word>{'|'.join(ENGLISH_ROADS)})\b\.?(?P<rest>.*)$",
-    re.IGNORECASE,
+    rf"^(?:no\.?\s*)?(?:(?P<number>\d{{1,6}})(?P<suffix>(?:-\d{{1,4}}|[a-z])?),?\s+)?"
+    rf"(?P<name>[a-z0-9][a-z0-9'. ]*?)\s+(?P<word>{'|'.join([*ENGLISH_ROADS, *SHORT])})\b\.?"
+    rf"(?P<way>(?:\s+[ns]?[ew]?)?)(?:,.*)?$"
 )
 CROSSING_ENDS = re.compile("(?:的)?(?:交叉路口|交叉口|交汇处|交会处|十字路口|丁字路口|路口|交口|口)$")
 CROSSING_MARK = re.compile(r"[/&×x+]|与|和|跟|及|同|交|至|-")
 ENGLISH_CROSSING = re.compile(
-    r"^(?:(?:the\s+)?(?:corner|crossing|intersection|junction)\s+of\s+)?(?P<one>.+?)\s*(?:\band\b|\bat\b|[&/@×])\s*(?P<other>.+?)$",
-    re.IGNORECASE,
+    r"^(?:(?:the\s+)?(?:corner|crossing|intersection|junction)\s+of\s+)?(?P<one>.+?)\s*(?:\band\b|\bat\b|[&/@×])\s*(?P<other>.+?)$"
 )
 STAKE = re.compile(r"^(?P<line>.*?)(?:桩号|里程)?k(?P<km>\d{1,4})(?:\+(?P<m>\d{1,3})(?:\.\d+)?)?(?:m|米|处|附近|段)*$")
 STAKE_IN_KM = re.compile(r"^(?P<line>.*?)(?<!\d)(?P<km>\d{1,4})\s*公里(?:\s*(?P<m>\d{1,3})\s*米)?(?:处|附近)*$")
@@ -52,24 +55,37 @@ MASTS = frozenset({"camera"})  # have a number, and a name beside it
 
 
 @dataclass(frozen=True)
+class Street:
+    """The name of a street or road; `sound` where it is named in English, and is to sound as its pinyin would."""
+
+    name: str
+    sound: str | None = None
+
+
+@dataclass(frozen=True)
 class House:
-    """A number along a street; `spelt` tells a street by pinyin alone, as English addresses do."""
+    """A number along a street, with the towns before it, what follows the number, and what is within the house."""
 
     within: str
-    street: str
+    street: Street
     number: int
     suffix: str
     rest: str
-    is_spelt: bool = False
+
+    @property
+    def text(self) -> str:
+        """The address as people write it."""
+        if self.street.sound is not None:
+            return f"{self.number} {self.street.name.title()}"
+        return f"{self.within}{self.street.name}{self.number}号"
 
 
 @dataclass(frozen=True)
 class Crossing:
-    """Two roads, and whether the text says that it means where they meet."""
+    """Two roads, where they meet."""
 
-    one: str
-    other: str
-    is_spelt: bool = False
+    one: Street
+    other: Street
 
 
 @dataclass(frozen=True)
@@ -110,13 +126,22 @@ def plain(text: str) -> str:
 
 
 def house_of(text: str) -> House | None:
-    """Return the street and number that a text ends in or holds, None where it holds none."""
+    """Return the street and number that a text holds, in Chinese or English; None where it holds none."""
+    english = ENGLISH.match(half_width(text))
+    if english and english["number"]:
+        return House("", _english_street(english), int(english["number"]), english["suffix"].lstrip("-"), "")
     told = plain(text)
     found = NUMBERED.match(told) or UNNUMBERED.match(told)
     if found is None:
         return None
     within, street = parted(found["street"])
-    return House(within, street, int(found["number"]), found["suffix"].lstrip("-之/"), found["rest"])
+    return House(within, Street(street), int(found["number"]), found["suffix"].lstrip("-之/"), found["rest"])
+
+
+def street_of(text: str) -> Street:
+    """Return the name of a road in one way of writing."""
+    english = ENGLISH.match(half_width(text))
+    return _english_street(english) if english and not english["number"] else Street(plain(text))
 
 
 def parted(told: str) -> tuple[str, str]:
@@ -157,7 +182,7 @@ def readings(text: str) -> Iterator[Reading]:
         if found := pattern.match(told):
             yield Pole(sign_of(found["sign"]))
             break
-    yield from _english(text)
+    yield from _english_crossings(text)
     if house := house_of(text):
         yield house
     yield from _crossings(told)
@@ -165,20 +190,18 @@ def readings(text: str) -> Iterator[Reading]:
         yield Name(told)
 
 
-def _english(text: str) -> Iterator[Reading]:
-    said = unicodedata.normalize("NFKC", text).strip()
-    if crossing := ENGLISH_CROSSING.match(said):
-        one, other = (ENGLISH.match(crossing[side].strip()) for side in ("one", "other"))
-        if one and other and not (one["number"] or other["number"]):
-            yield Crossing(_spelt(one), _spelt(other), is_spelt=True)
-    elif (house := ENGLISH.match(said)) and house["number"]:
-        suffix = house["suffix"].lstrip("-").lower()
-        yield House("", _spelt(house), int(house["number"]), suffix, "", is_spelt=True)
+def _english_crossings(text: str) -> Iterator[Crossing]:
+    if crossing := ENGLISH_CROSSING.match(half_width(text)):
+        one, other = (street_of(crossing[side].strip()) for side in ("one", "other"))
+        if one.sound and other.sound:
+            yield Crossing(one, other)
 
 
-def _spelt(road: re.Match[str]) -> str:
-    """Return the pinyin of a road whose name is given in English letters, as Renmin Road."""
-    return re.sub(r"[\s']", "", road["name"]).lower() + ENGLISH_ROADS[road["word"].lower()]
+def _english_street(found: re.Match[str]) -> Street:
+    """Return a road that is named in English, as Renmin Road: as it is written in full, and as it would sound."""
+    name, word, way = found["name"].strip(), SHORT.get(found["word"], found["word"]), found["way"].strip()
+    sound = re.sub(r"[\s'.]", "", name) + ENGLISH_ROADS[word] + way
+    return Street(" ".join(filter(None, (name, word, way))), sound)
 
 
 def _crossings(told: str) -> Iterator[Crossing]:
@@ -190,12 +213,13 @@ def _crossings(told: str) -> Iterator[Crossing]:
         splits |= {(one.end(), one.end()) for one in re.finditer(ROAD_WORDS, bare)}
     for start, end in sorted(splits):
         one, other = parted(bare[:start])[1], bare[end:]
-        if len(one) < 2 or len(other) < 2 or not re.search(rf"(?:{ROAD_WORDS}|{ROAD_SOUNDS})\d*$", one):
+        is_road = re.search(rf"(?:{ROAD_WORDS}|{ROAD_SOUNDS})\d*$", one)
+        if is_road is None or not all(2 <= len(side) <= LONGEST_ROAD for side in (one, other)):
             continue
         if re.search(rf"(?:{ROAD_WORDS}|{ROAD_SOUNDS})$", other):
-            yield Crossing(one, other)
+            yield Crossing(Street(one), Street(other))
         elif is_said:
-            yield Crossing(one, other + "路")  # 人民路与解放路口
+            yield Crossing(Street(one), Street(other + "路"))  # 人民路与解放路口
 
 
 def _digits(signs: str) -> str:
