@@ -200,6 +200,29 @@ def sources(
         show_sources(found, lang, settings().zone)
 
 
+@app.command()
+def find(
+    text: Annotated[str, typer.Argument(help="address, crossing, stake, pole, name, coordinates, or a link to a map")],
+    limit: Annotated[int, typer.Option(min=1, max=10, help="candidates at most")] = 10,
+    lang: Lang = DEFAULT_LANGUAGE,
+    as_json: Annotated[bool, typer.Option("--json", help="the body that GET /places/find sends")] = False,
+) -> None:
+    """Say where a place is that is told in words."""
+    from api.acting import calling
+    from api.places_out import told_out
+    from api.places_text import show_places
+    from spatial.places import told
+
+    _refuse_unprintable(text=[text])
+    with calling("look-up", notice) as caller, caller.read() as session:
+        found = told_out(told(session, text, limit), lang)
+    if as_json:
+        body = found.model_dump(mode="json", by_alias=True)
+        typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+    else:
+        show_places(found, lang)
+
+
 def _refuse_unprintable(**texts: list[str]) -> None:
     found = [fault for where, given in texts.items() for text in given if (fault := text_fault(where, text))]
     if found:

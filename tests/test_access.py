@@ -230,7 +230,7 @@ def test_every_table_is_of_somebody(precinct: Precinct) -> None:
     free = {
         "alembic_version", "audit", "audit_head", "audit_spool", "calendar_day", "category", "category_alias",
         "dataset_version", "deployment", "gis_login", "plan", "plan_op", "principal", "responsibility", "road_edge",
-        "road_node", "barrier", "role_grant", "schedule_slot", "session",
+        "road_node", "barrier", "role_grant", "schedule_slot", "session", "street",
         "sign_in_flow", "source", "token", "worker",
     }  # fmt: skip
     with precinct.database.read() as session:

@@ -46,6 +46,7 @@ BODIES = {
     "GET /lookup/changes": {"params": {"lon": LON, "lat": LAT}},
     "GET /lookup/area": {"params": {"lon": LON, "lat": LAT, "radius_m": 10}},
     "POST /lookup/area": {"json": mapping(square(0, 0))},
+    "GET /places/find": {"params": {"text": "house A"}},
 }
 NAMES = {
     "layer": "police", "code": "A", "number": "001", "source": "110", "external_id": "in-A",
@@ -105,6 +106,7 @@ VERBS = {
     "lookup": ("lookup", str(LON), str(LAT)),
     "changes": ("changes", str(LON), str(LAT)),
     "area": ("area", str(LON), str(LAT), "10"),
+    "find": ("find", "house A"),
     "sources": ("sources",),
     "audit list": ("audit", "list"),
     "audit export": ("audit", "export", "-o", "audit.jsonl"),

@@ -11,6 +11,11 @@ END $$;
 
 DROP VIEW gis_grids, gis_units, gis_places, gis_incidents, gis_findings, gis_roads, gis_barriers;
 
+DROP FUNCTION places_sounding, streets_sounding;
+
+DROP TABLE place_name;
+DROP TABLE house_number;
+DROP TABLE street;
 DROP TABLE staffing_rule;
 DROP TABLE plan_op;
 DROP TABLE override;

@@ -193,6 +193,33 @@ BEGIN
     RETURN FOUND;
 END $$;
 
+-- What sounds like a text -----------------------------------------------------------------------------------------------
+
+-- Streets by the trigrams of their pinyin, or by a run of its initials (none: not by these), the nearest first.
+CREATE FUNCTION streets_sounding(sound text, run text, most int) RETURNS SETOF street
+LANGUAGE sql STABLE ROWS 50 SET search_path = public, pg_temp SET pg_trgm.word_similarity_threshold = 0.5 AS $$
+    SELECT street FROM street WHERE sound <% pinyin OR initials LIKE '%' || run || '%'
+    ORDER BY word_similarity(sound, pinyin) DESC, length(pinyin), id LIMIT most
+$$;
+
+-- Places that somebody sees, and addresses without a number, by the same. An index of trigrams serves nobody whose rows
+-- a policy picks, for these are picked first: so this picks them itself, after the index, as the policies of
+-- place_version and address do, and before it counts to the most.
+CREATE FUNCTION places_sounding(sound text, run text, instant timestamptz, most int) RETURNS SETOF bigint
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 50
+SET search_path = public, pg_temp SET pg_trgm.word_similarity_threshold = 0.5 AS $$
+    SELECT called.id FROM place_name AS called
+    LEFT JOIN place_version AS place
+        ON place.id = called.place_version_id AND place.valid @> instant AND upper_inf(place.recorded)
+    LEFT JOIN address AS house ON house.id = called.address_id
+    WHERE (sound <% called.pinyin OR called.initials LIKE '%' || run || '%')
+      AND num_nonnulls(place.id, house.id) = 1
+      AND (current_setting('role') <> 'twingrid_scoped'
+           OR place.unit_id = ANY ((SELECT scope_ids('units'))::bigint[])
+           OR ST_Intersects(coalesce(place.point, house.point), (SELECT scope_area())))
+    ORDER BY word_similarity(sound, called.pinyin) DESC, length(called.pinyin), called.id LIMIT most
+$$;
+
 -- Rows somebody sees ----------------------------------------------------------------------------------------------------
 
 -- A function in a sub-select is asked once for a query, not once for a row, and an index can serve it.
@@ -244,6 +271,9 @@ BEGIN
         ('place_version', own || ' OR ' || format(here, 'point'), NULL),
         ('place', format(seen, 'place', 'place.id'), NULL),
         ('address', format(here, 'point'), NULL),
+        ('house_number', 'EXISTS (SELECT FROM address AS seen WHERE seen.id = house_number.address_id)', NULL),
+        ('place_name', 'EXISTS (SELECT FROM place_version AS seen WHERE seen.id = place_name.place_version_id)
+                        OR EXISTS (SELECT FROM address AS seen WHERE seen.id = place_name.address_id)', NULL),
         ('incident', format(here, 'point'), NULL),
         ('incident_key', 'EXISTS (SELECT FROM incident AS seen WHERE seen.incident_key_id = incident_key.id)', NULL),
         ('incident_event', 'EXISTS (SELECT FROM incident AS seen
@@ -274,12 +304,15 @@ ALTER FUNCTION refresh_statistics() SECURITY DEFINER SET search_path = public, p
 REVOKE EXECUTE ON FUNCTION open_version(text), ensure_incident_months(timestamptz, timestamptz),
     drop_incident_months(timestamptz), refresh_statistics(), watch_incidents(regclass), scope_of(bigint[]), scope_area(),
     touches_scope(geometry), hidden_layers(geometry, timestamptz, timestamptz), units_called(bigint[]),
-    bind_subject(text, text), scope_layers(), public_layers() FROM PUBLIC;
+    bind_subject(text, text), scope_layers(), public_layers(), streets_sounding(text, text, int),
+    places_sounding(text, text, timestamptz, int) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION bind_subject(text, text) TO twingrid_api;
 GRANT EXECUTE ON FUNCTION units_called(bigint[]) TO twingrid_api, twingrid_security;
 GRANT EXECUTE ON FUNCTION scope_of(bigint[]) TO twingrid_api;
 GRANT EXECUTE ON FUNCTION scope_layers(), public_layers() TO twingrid_layered, twingrid_scoped;
 GRANT EXECUTE ON FUNCTION scope_area(), touches_scope(geometry) TO twingrid_scoped;
+GRANT EXECUTE ON FUNCTION streets_sounding(text, text, int), places_sounding(text, text, timestamptz, int)
+    TO twingrid_whole, twingrid_layered, twingrid_scoped, twingrid_worker;
 GRANT EXECUTE ON FUNCTION hidden_layers(geometry, timestamptz, timestamptz) TO twingrid_scoped;
 GRANT EXECUTE ON FUNCTION open_version(text) TO twingrid_whole, twingrid_worker, twingrid_system, twingrid_security;
 GRANT EXECUTE ON FUNCTION ensure_incident_months(timestamptz, timestamptz) TO twingrid_whole, twingrid_worker;
@@ -310,7 +343,8 @@ GRANT SELECT ON deployment, dataset_version, alembic_version
 GRANT SELECT ON layer, unit, unit_version, unit_link, grid, grid_version, grid_cell, override, finding, lineage,
     response_step, officer, officer_version, team, team_version, team_member, team_state, assignment, shift, cover,
     duty_event, leave, staffing_rule, calendar_day, category, responsibility, category_alias, source, place,
-    place_version, address, incident, incident_key, incident_event, measure, road_node, road_edge, barrier, job
+    place_version, place_name, address, house_number, street, incident, incident_key, incident_event, measure,
+    road_node, road_edge, barrier, job
     TO twingrid_whole, twingrid_layered, twingrid_scoped, twingrid_worker;
 
 -- Over HTTP events are told and jobs are asked for; everything else is written by the worker, as a job.
@@ -321,7 +355,8 @@ GRANT UPDATE ON job TO twingrid_layered, twingrid_scoped;
 GRANT INSERT, UPDATE, DELETE ON layer, unit, unit_version, unit_link, grid, grid_version, grid_cell, override, finding,
     lineage, response_step, officer, officer_version, team, team_version, team_member, team_state, assignment, shift,
     cover, duty_event, leave, staffing_rule, calendar_day, category, responsibility, category_alias, source, place,
-    place_version, address, incident, incident_key, incident_event, measure, road_node, road_edge, barrier, job,
+    place_version, place_name, address, house_number, street, incident, incident_key, incident_event, measure,
+    road_node, road_edge, barrier, job,
     deployment, plan, plan_op
     TO twingrid_worker;
 GRANT SELECT ON plan, plan_op, principal, role_grant TO twingrid_worker;

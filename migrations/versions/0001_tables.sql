@@ -420,6 +420,7 @@ CREATE TABLE road_edge (
     CONSTRAINT fk_road_edge_to_node_id FOREIGN KEY(to_node_id) REFERENCES road_node (id)
 );
 CREATE INDEX ix_road_edge_from_node_id ON road_edge (from_node_id);
+CREATE INDEX ix_road_edge_name ON road_edge (name);
 CREATE INDEX ix_road_edge_geom ON road_edge USING gist (geom);
 
 CREATE TABLE role_grant (
@@ -825,3 +826,48 @@ CREATE TABLE staffing_rule (
     CONSTRAINT fk_staffing_rule_place_id FOREIGN KEY(place_id) REFERENCES place (id),
     CONSTRAINT fk_staffing_rule_layer_id FOREIGN KEY(layer_id) REFERENCES layer (id)
 );
+
+CREATE TABLE street (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    within TEXT COLLATE "C" NOT NULL,
+    name TEXT COLLATE "C" NOT NULL,
+    pinyin TEXT COLLATE "C" NOT NULL,
+    initials TEXT COLLATE "C" NOT NULL,
+    roads TEXT[] DEFAULT '{}' NOT NULL,
+    CONSTRAINT pk_street PRIMARY KEY (id),
+    CONSTRAINT uq_street_within_name UNIQUE (within, name)
+);
+CREATE INDEX ix_street_sound ON street USING gin (pinyin gin_trgm_ops, initials gin_trgm_ops);
+
+CREATE TABLE house_number (
+    address_id BIGINT NOT NULL,
+    street_id BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    suffix TEXT COLLATE "C" NOT NULL,
+    rest TEXT COLLATE "C" NOT NULL,
+    CONSTRAINT pk_house_number PRIMARY KEY (address_id),
+    CONSTRAINT fk_house_number_address_id FOREIGN KEY(address_id) REFERENCES address (id) ON DELETE CASCADE,
+    CONSTRAINT fk_house_number_street_id FOREIGN KEY(street_id) REFERENCES street (id)
+);
+CREATE INDEX ix_house_number_street_id_number ON house_number (street_id, number);
+
+CREATE TABLE place_name (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    place_version_id BIGINT,
+    address_id BIGINT,
+    pinyin TEXT COLLATE "C",
+    initials TEXT COLLATE "C",
+    line TEXT COLLATE "C",
+    at_m BIGINT,
+    sign TEXT COLLATE "C",
+    CONSTRAINT pk_place_name PRIMARY KEY (id),
+    CONSTRAINT uq_place_name_place_version_id UNIQUE (place_version_id),
+    CONSTRAINT uq_place_name_address_id UNIQUE (address_id),
+    CONSTRAINT ck_place_name_one_subject CHECK (num_nonnulls(place_version_id, address_id) = 1),
+    CONSTRAINT ck_place_name_stake_whole CHECK ((line IS NULL) = (at_m IS NULL)),
+    CONSTRAINT fk_place_name_place_version_id FOREIGN KEY(place_version_id) REFERENCES place_version (id),
+    CONSTRAINT fk_place_name_address_id FOREIGN KEY(address_id) REFERENCES address (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_place_name_sound ON place_name USING gin (pinyin gin_trgm_ops, initials gin_trgm_ops);
+CREATE INDEX ix_place_name_line_at_m ON place_name (line, at_m);
+CREATE INDEX ix_place_name_sign ON place_name (sign);

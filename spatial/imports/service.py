@@ -34,6 +34,7 @@ from spatial.imports.read.rows import MOST_FAULTS
 from spatial.imports.refused import change_faults, marking, marking_all
 from spatial.imports.stored import bound, key_fields, quoted, shown
 from spatial.personal import PERSONAL_FAULTS, unsaid
+from spatial.places import searchable
 
 Progress = Callable[[float, str], None]
 ROWS_A_CHUNK = 50_000
@@ -146,6 +147,8 @@ class Import:
         stamp = open_version(self.session, self.subject.domain)
         for statement in writes(self.comparison):
             self._do(statement, stamp=stamp)
+        if make_searchable := searchable.OF.get(self.subject.name):
+            make_searchable(self.session)
         detail = {"effective": self.options.effective.isoformat(), "rows": self.counts, **told}
         audit.record(self.session, actor.name, f"import-{self.subject.name}", f"domain {self.subject.domain}", detail)
 

@@ -22,6 +22,7 @@ from .base import (
     Texts,
     Versioned,
     at_most_one,
+    exactly_one,
     honest_spans,
     one_of,
     shape,
@@ -253,6 +254,63 @@ class Address(Base):
     text: Mapped[str]
     point: Mapped[Point]
     dwellings: Mapped[int]
+
+
+class Street(Base):
+    """A street, village or estate that addresses are numbered along, or a road; made of them, to be searched."""
+
+    __tablename__ = "street"
+    __table_args__ = (
+        UniqueConstraint("within", "name"),
+        Index(
+            "ix_street_sound", "pinyin", "initials", postgresql_using="gin",
+            postgresql_ops={"pinyin": "gin_trgm_ops", "initials": "gin_trgm_ops"},
+        ),
+    )  # fmt: skip
+    id: Mapped[Id]
+    within: Mapped[Code]  # districts and towns that stand before it in an address, if any
+    name: Mapped[Code]  # as `spatial.places.words` writes names
+    pinyin: Mapped[Code]
+    initials: Mapped[Code]
+    roads: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")  # names of road edges that are this one
+
+
+class HouseNumber(Base):
+    """The number of an address along its street; made of its text, to be searched."""
+
+    __tablename__ = "house_number"
+    __table_args__ = (Index("ix_house_number_street_id_number", "street_id", "number"),)
+    address_id: Mapped[int] = mapped_column(ForeignKey("address.id", ondelete="CASCADE"), primary_key=True)
+    street_id: Mapped[int] = mapped_column(ForeignKey("street.id"))
+    number: Mapped[int]
+    suffix: Mapped[Code]  # what the number is followed by before 号, as in 12-1号
+    rest: Mapped[Code]  # what follows, as in 3幢
+
+
+class PlaceName(Base):
+    """What a place, or an address without a number, is called; made of it, to be searched."""
+
+    __tablename__ = "place_name"
+    __table_args__ = (
+        exactly_one("place_version_id", "address_id"),
+        CheckConstraint("(line IS NULL) = (at_m IS NULL)", name="stake_whole"),
+        UniqueConstraint("place_version_id"),
+        UniqueConstraint("address_id"),
+        Index(
+            "ix_place_name_sound", "pinyin", "initials", postgresql_using="gin",
+            postgresql_ops={"pinyin": "gin_trgm_ops", "initials": "gin_trgm_ops"},
+        ),
+        Index("ix_place_name_line_at_m", "line", "at_m"),
+        Index("ix_place_name_sign", "sign"),
+    )  # fmt: skip
+    id: Mapped[Id]
+    place_version_id: Mapped[int | None] = mapped_column(ForeignKey("place_version.id"))
+    address_id: Mapped[int | None] = mapped_column(ForeignKey("address.id", ondelete="CASCADE"))
+    pinyin: Mapped[Code | None]  # none of what is looked for by its number alone
+    initials: Mapped[Code | None]
+    line: Mapped[Code | None]  # of a kilometre stake: the road that is measured
+    at_m: Mapped[int | None]  # and how far along it
+    sign: Mapped[Code | None]  # of a pole: the number on it
 
 
 class Barrier(Base):

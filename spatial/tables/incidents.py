@@ -128,6 +128,7 @@ class RoadEdge(Base):
         valid_shape(),
         Index("ix_road_edge_geom", "geom", postgresql_using="gist"),
         Index("ix_road_edge_from_node_id", "from_node_id"),
+        Index("ix_road_edge_name", "name"),
     )
     id: Mapped[Id]
     code: Mapped[Code]

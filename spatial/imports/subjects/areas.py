@@ -144,7 +144,8 @@ places = Subject(
         NAME,
         Field("class", "code", ("类别", "类型", "kind"), required=True,
               labels={"派出所": "station", "联勤警务站": "joint_post", "服务窗口": "service_window", "摄像机": "camera",
-                      "楼宇": "building", "小区": "estate", "市场": "market"}),
+                      "楼宇": "building", "小区": "estate", "市场": "market", "里程桩": "stake", "公里桩": "stake",
+                      "灯杆": "pole", "路灯杆": "pole", "电杆": "pole", "电线杆": "pole"}),
         UNIT,
         Field("parent", "code", ("所属场所",), refers="place", column="parent_place_id"),
         Field("floors", "int", ("层数", "楼层"), least=-20, most=300),
@@ -167,6 +168,11 @@ addresses = Subject(
         Field("dwellings", "int", ("户数", "住宅数"), required=True, least=0, most=100_000),
     ),
     ("code",), "plain", "address", "address v", shape="point", shape_column="point",
+    ends_with=("house_number", "place_name"),
+    after=(  # what was made of a text that is no longer so
+        """DELETE FROM house_number h USING {changes} d WHERE h.address_id = d.old_id AND d.change = 'changed'""",
+        """DELETE FROM place_name n USING {changes} d WHERE n.address_id = d.old_id AND d.change = 'changed'""",
+    ),
 )  # fmt: skip
 
 barriers = Subject(
