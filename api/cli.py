@@ -143,12 +143,15 @@ def load(
 
 @app.command(context_settings=NUMBERS_MAY_BE_NEGATIVE)
 def lookup(
-    lon: Annotated[str, typer.Argument(help="longitude, or x in --crs")],
-    lat: Annotated[str, typer.Argument(help="latitude, or y in --crs")],
+    place: Annotated[str, typer.Argument(help="longitude, or x in --crs; or the place in words, alone")],
+    lat: Annotated[str | None, typer.Argument(help="latitude, or y in --crs")] = None,
     at: Annotated[str | None, typer.Option(help="RFC 3339 instant; default now")] = None,
     known_at: Annotated[str | None, typer.Option(help="answer as the system knew it then")] = None,
     crs: Annotated[str, typer.Option(help="EPSG code, WKT, PROJ string, gcj02 or bd09")] = "EPSG:4490",
-    accuracy_m: Annotated[float, typer.Option(min=0, max=10_000, help="how well the place is known")] = 1.0,
+    accuracy_m: Annotated[
+        float | None,
+        typer.Option(min=0, max=10_000, help="how well the place is known; default 1, or as the words tell"),
+    ] = None,
     layer: Annotated[list[str] | None, typer.Option(help="code of a layer; default all")] = None,
     category: Annotated[str | None, typer.Option(help="code of the matter: who answers for it")] = None,
     lang: Lang = DEFAULT_LANGUAGE,
@@ -156,26 +159,34 @@ def lookup(
 ) -> None:
     """Say whose a place is, who is responsible, who responds now, and how far the border is."""
     from api.acting import calling
+    from api.asked_place import EXACTLY_M, AskedPlace, place_told
     from api.lookup_out import answer_out
     from api.lookup_text import show
     from api.places import read_numbers, read_place
+    from api.shapes import of_model
+    from spatial.history import Moment
     from spatial.lookup.model import Question
     from spatial.lookup.stored import answer
 
-    _refuse_unprintable(crs=[crs], layer=layer or [], category=[category] if category else [])
-    place = read_place(*read_numbers(lon, lat), crs)
+    _refuse_unprintable(place=[place], crs=[crs], layer=layer or [], category=[category] if category else [])
+    numbers = read_place(*read_numbers(place, lat), crs) if lat is not None else None
     instant = parse_instant(at, "at") if at else now()
     known = parse_instant(known_at, "known_at") if known_at else None
     if known is not None and known > now():
         raise invalid("known_at", "known-at-in-future")
-    question = Question(*place, instant, known, accuracy_m, tuple(layer) if layer else None, category)
     with calling("look-up", notice) as caller:
         if known is not None:
             caller.database.settle(known)
         with caller.read() as session:
-            out = answer_out(answer(session, question), lang, phones=False)
+            if numbers is None:
+                asked = place_told(session, place, Moment(instant), accuracy_m)
+            else:
+                asked = AskedPlace(*numbers, EXACTLY_M if accuracy_m is None else accuracy_m)
+            layers = tuple(layer) if layer else None
+            question = Question(asked.lon, asked.lat, instant, known, asked.accuracy_m, layers, category)
+            out = answer_out(answer(session, question), lang, phones=False, told=asked.told)
     if as_json:
-        typer.echo(orjson.dumps(out, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
+        typer.echo(orjson.dumps(out, of_model, orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
     else:
         show(out, lang, settings().zone)
 

@@ -5,13 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from api.asked_place import ThePlace
 from api.deps import AskedInstants, needs
 from api.errors import problem_responses
 from api.lookup_out import AnswerOut, answer_out
-from api.places import read_place
 from api.receipts import read_receipt
 from api.telling import TOLD, TheTeller, written_once
-from spatial.crs import STORED
 from spatial.lookup import stored
 from spatial.lookup.model import Question
 from spatial.time import now
@@ -29,10 +28,7 @@ WIDE_M = 200.0  # about so large a circle so much may lie that others would have
 async def lookup(
     teller: TheTeller,
     moment: AskedInstants,
-    lon: Annotated[float, Query(allow_inf_nan=False, description="longitude, or x in `crs`", examples=[120.27])],
-    lat: Annotated[float, Query(allow_inf_nan=False, description="latitude, or y in `crs`", examples=[30.3])],
-    crs: Annotated[str, Query(max_length=4000, description="EPSG code, WKT, PROJ string, gcj02 or bd09")] = STORED,
-    accuracy_m: Annotated[float, Query(ge=0, le=10_000, allow_inf_nan=False, description="how well it is known")] = 1.0,
+    place: ThePlace,
     layer: Annotated[list[str] | None, Query(description="codes of layers; default all")] = None,
     receipt: Annotated[
         str | None, Query(max_length=80, description="of an earlier answer: what it stood on, not what is known now")
@@ -40,18 +36,17 @@ async def lookup(
     category: Annotated[str | None, Query(max_length=100, description="code of the matter: who answers for it")] = None,
 ) -> Response:
     """Return, per layer, the owning grid, who is responsible, who responds now and in which order, and the border."""
-    place = read_place(lon, lat) if crs == STORED else await teller.apart.run(partial(read_place, lon, lat, crs))
     layers = tuple(layer) if layer else None
     stood_on = read_receipt(receipt) if receipt is not None else None
-    question = Question(*place, moment.at, moment.known_at, accuracy_m, layers, category, stood_on)
+    question = Question(place.lon, place.lat, moment.at, moment.known_at, place.accuracy_m, layers, category, stood_on)
     is_past = moment.known_at is not None or stood_on is not None
     view = None if is_past else teller.view(moment.at)
     if view is None:
         answer = await teller.stored(moment, lambda session: stored.answer(session, question))
-    elif accuracy_m <= WIDE_M:
+    elif place.accuracy_m <= WIDE_M:
         answer = view.answer(question, now())
     else:
         answer = await teller.apart.run(partial(view.answer, question, now()))
-    shown = await teller.may_show(f"lookup/{place[0]},{place[1]}")
-    told = answer_out(answer, teller.lang, phones=shown, chain=written_once)
+    shown = await teller.may_show(f"lookup/{place.lon},{place.lat}")
+    told = answer_out(answer, teller.lang, phones=shown, chain=written_once, told=place.told)
     return teller.reply(told, is_memory=view is not None)

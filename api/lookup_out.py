@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from api.places_out import ToldOut, told_out
 from api.receipts import receipt_url
 from maps.texts import say
 from maps.warnings import warnings
 from spatial.grids.units import UnitRef
 from spatial.lookup.model import Agency, Answer, Beyond, GridRef, LayerAnswer, Matter, OverrideRef, Party
+from spatial.places import Told
 from spatial.roster.model import Assigned, OfficerRef, Responder, Response, StepOutcome, TeamRef
 
 Chain = Callable[[Response, str, bool], Any]  # how a chain of response is written, in a language, with phones or not
@@ -199,12 +201,15 @@ class AnswerOut:
     known_at: datetime | None
     next_change_at: Annotated[datetime | None, Field(description="first instant at which any of this may change")]
     versions: Annotated[dict[str, int], Field(description="newest version of each domain the answer stands on")]
-    receipt: Annotated[str, Field(description="an address that gives this body again, whatever is changed meanwhile")]
+    receipt: Annotated[str, Field(description="an address that gives this body again later, but for `told`")]
     layers: list[LayerOut]
     matter: MatterOut | None
+    told: Annotated[ToldOut | None, Field(description="of a place told in words: how these were read, and candidates")]
 
 
-def answer_out(answer: Answer, lang: str, *, phones: bool, chain: Chain | None = None) -> AnswerOut:
+def answer_out(
+    answer: Answer, lang: str, *, phones: bool, chain: Chain | None = None, told: Told | None = None
+) -> AnswerOut:
     """Return the answer as it is sent; duty phones only where `phones`; `chain` writes chains in another way."""
     asked = answer.question
     return AnswerOut(
@@ -216,6 +221,7 @@ def answer_out(answer: Answer, lang: str, *, phones: bool, chain: Chain | None =
         receipt=receipt_url(answer, lang),
         layers=[layer_out(one, lang, phones=phones, chain=chain) for one in answer.layers],
         matter=_matter(answer.matter, asked.at, lang) if answer.matter else None,
+        told=told_out(told, lang) if told else None,
     )
 
 

@@ -1,5 +1,6 @@
 """A look-up's answer on a terminal, for a dispatcher's glance."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from api.lookup_out import AgencyOut, AnswerOut, LayerOut, MatterOut, PartyOut, ResponderOut, StepOut
+from api.places_out import ToldOut
 from maps.texts import say
 
 SHOWN = 3  # responders of one step; --json has them all
@@ -41,6 +43,8 @@ def show(answer: AnswerOut, lang: str, zone: ZoneInfo) -> None:
     local = answer.at.astimezone(zone).strftime("%Y-%m-%d %H:%M")
     head = voice.tell("head", lon=f"{answer.place.lon:.6f}", lat=f"{answer.place.lat:.6f}", at=local)
     out.print(Text(head, style="bold"))
+    for line in _told(answer.told, voice) if answer.told else ():
+        out.print(line, soft_wrap=True)
     for layer in answer.layers:
         out.print(Panel(_body(layer, voice), title=escape(layer.title), title_align="left"))
     if answer.matter:
@@ -48,6 +52,16 @@ def show(answer: AnswerOut, lang: str, zone: ZoneInfo) -> None:
     change = answer.next_change_at
     told = voice.tell("next-change", at=voice.time(change)) if change else voice.tell("no-change-planned")
     out.print(Text(told, style="dim"))
+
+
+def _told(told: ToldOut, voice: Voice) -> Iterator[Text]:
+    """Tell what the words were read as, and what else they may mean."""
+    if told.written:
+        yield from (Text(caution, style="yellow") for caution in told.written.cautions)
+    for n, one in enumerate(told.items):
+        kind = say(f"places.kind.{one.kind}", voice.lang)
+        line = f"{'▶' if n == 0 else ' '} {one.text}  {kind}  {one.confidence:.2f}"
+        yield Text(line, style="" if n == 0 else "dim")
 
 
 def _body(layer: LayerOut, voice: Voice) -> Group:

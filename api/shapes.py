@@ -48,6 +48,13 @@ class FeatureCollection(BaseModel, Generic[Item]):
     next: str | None = NEXT
 
 
+def of_model(value: object) -> object:
+    """Return a pydantic model within an answer as orjson can write it."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True)
+    raise TypeError(type(value).__name__)
+
+
 def listing(found: Paged[Any], shape: Callable[[Any], Item]) -> Listing[Item]:
     """Return a page as it is sent."""
     return Listing(items=[shape(row) for row in found.rows], next=cursor(found.next_after))

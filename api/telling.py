@@ -15,6 +15,7 @@ from api.deps import AskedBy, Asking, Language, PhoneBook
 from api.lookup_out import chain_out
 from api.once import Once
 from api.room import Apart, Room
+from api.shapes import of_model
 from spatial.db import Database as Database_
 from spatial.history import Moment
 from spatial.lookup.live import Live
@@ -78,7 +79,8 @@ class Teller:
         """Return an answer as it is sent, with its age where the database is away."""
         since = self.watch.stale_since(now()) if is_memory else None
         headers = {STALE_SINCE: since.isoformat()} if since else None
-        return Response(orjson.dumps(body, option=orjson.OPT_UTC_Z), headers=headers, media_type="application/json")
+        written = orjson.dumps(body, of_model, orjson.OPT_UTC_Z)
+        return Response(written, headers=headers, media_type="application/json")
 
 
 async def get_teller(request: Request, asking: AskedBy, lang: Language) -> Teller:

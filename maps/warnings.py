@@ -21,7 +21,8 @@ def warnings(one: LayerAnswer, lang: str) -> list[str]:
         found.append(say(f"lookup.status.{one.status}", lang, grids=others, distance_m=round(nearest or 0.0, 1)))
     if one.near_border and one.status in {"owned", "overlap"}:
         codes = [other.grid.code for other in one.beyond]
-        found.append(say("lookup.near-border", lang, edge_m=round(one.edge_m or 0.0, 2), grids=codes))
+        key = "near-border" if codes else "near-outer-border"
+        found.append(say(f"lookup.{key}", lang, edge_m=round(one.edge_m or 0.0, 2), grids=codes))
     if one.response is None:
         return found
     if not one.response.steps:  # a layer without a chain has no roster either

@@ -1,5 +1,6 @@
 """What somebody limited cannot find out sideways: by what changes elsewhere, by plans and statistics."""
 
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,6 +68,12 @@ def logged_in(shared_precinct: Precinct, login: str) -> Iterator[Session]:
 
 # The service ----------------------------------------------------------------------------------------------------------
 
+
+def here(column: float) -> dict[str, float]:
+    """Return the middle of a column as it is asked about."""
+    return dict(zip(("lon", "lat"), middle(column, 0), strict=True))
+
+
 WEEK = {"start": "2025-03-01T00:00:00Z", "end": "2025-03-20T00:00:00Z"}
 ASKED: list[tuple[str, dict[str, Any]]] = [
     *((path, {}) for path in ("/layers", "/grids/police", "/grids/police/C", "/grids/police/C/versions")),
@@ -80,6 +87,10 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("/incidents/110/new", {}),
     *(("/lookup", dict(zip(("lon", "lat"), middle(column, 0), strict=True))) for column in (0, 1.5, 2, 3, 6, 9)),
     ("/lookup", {**dict(zip(("lon", "lat"), middle(1, 2), strict=True)), "accuracy_m": 400}),
+    *(("/lookup/area", {**here(column), "radius_m": 300}) for column in (0, 3, 9)),
+    *(("/lookup/changes", {**here(column), "accuracy_m": 200}) for column in (0, 2, 9)),
+    ("/maps/lookup", {**here(1), "accuracy_m": 400}),
+    *(("/places/find", {"text": text}) for text in ("new", "S2", "S3")),
 ]
 
 
@@ -87,11 +98,13 @@ def answers(client: TestClient, at: str) -> dict[str, Any]:
     """Return what everything that is asked is answered, but for the versions of the whole deployment."""
     found = {}
     for path, params in ASKED:
-        reply = client.get(path, params={"at": at, **params})
+        when = {"from": at} if path == "/lookup/changes" else {} if path == "/places/find" else {"at": at}
+        reply = client.get(path, params={**when, **params})
         assert reply.status_code in {200, 404}, reply.text
-        body = reply.text if path.startswith("/maps") else reply.json()
-        if path == "/lookup":
+        body = re.sub(r"receipt=\w+-\w+", "", reply.text) if path.startswith("/maps") else reply.json()
+        if path.startswith("/lookup"):
             assert body.pop("versions")
+            body.pop("receipt", None)  # names them, too
         found[f"{path} {params}"] = (reply.status_code, body)
     return found
 

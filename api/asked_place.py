@@ -1,0 +1,80 @@
+"""The place that a look-up asks about: two numbers in some system of coordinates, or a text."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+from fastapi import Depends, Query
+from sqlalchemy.orm import Session
+
+from api.deps import AskedInstants
+from api.places import read_place
+from api.telling import TheTeller
+from spatial import places
+from spatial.crs import STORED
+from spatial.errors import Fault, InputError, NotFound
+from spatial.history import Moment
+from spatial.places import Told
+
+EXACTLY_M = 1.0  # how well a place is known of which nothing else is said
+CANDIDATES = 5
+
+Lon = Annotated[float | None, Query(allow_inf_nan=False, description="longitude, or x in `crs`", examples=[120.27])]
+Lat = Annotated[float | None, Query(allow_inf_nan=False, description="latitude, or y in `crs`", examples=[30.3])]
+Crs = Annotated[str, Query(max_length=4000, description="EPSG code, WKT, PROJ string, gcj02 or bd09")]
+Words = Annotated[
+    str | None,
+    Query(
+        max_length=places.LONGEST,
+        description="instead of `lon` and `lat`: address, crossing, stake, pole, name, map link, BeiDou code",
+        examples=["人民路12号"],
+    ),
+]
+Accuracy = Annotated[
+    float | None,
+    Query(ge=0, le=10_000, allow_inf_nan=False, description="how well it is known; default 1, or as the text tells"),
+]
+
+
+@dataclass(frozen=True)
+class AskedPlace:
+    """A place in stored degrees, how well it is known, and what its text was read as."""
+
+    lon: float
+    lat: float
+    accuracy_m: float
+    told: Told | None = None
+
+
+def place_told(session: Session, text: str, moment: Moment, accuracy_m: float | None) -> AskedPlace:
+    """Return the place that a text means, the surest of several; `NotFound` where it means none."""
+    told = places.told(session, text, CANDIDATES, at=moment.at)
+    found = told.written or next(iter(told.found), None)
+    if found is None:
+        raise NotFound("no-such-place", words=text)
+    return AskedPlace(found.lon, found.lat, found.accuracy_m if accuracy_m is None else accuracy_m, told)
+
+
+async def get_place(
+    teller: TheTeller,
+    moment: AskedInstants,
+    lon: Lon = None,
+    lat: Lat = None,
+    crs: Crs = STORED,
+    text: Words = None,
+    accuracy_m: Accuracy = None,
+) -> AskedPlace:
+    """Return the place that is asked about."""
+    if text is not None:
+        beside = [name for name, value in (("lon", lon), ("lat", lat)) if value is not None]
+        if beside:
+            raise InputError([Fault(name, "place-told-twice") for name in beside])
+        return await teller.stored(Moment(moment.at), lambda session: place_told(session, text, moment, accuracy_m))
+    missing = [Fault(name, "missing") for name, value in (("lon", lon), ("lat", lat)) if value is None]
+    if lon is None or lat is None:
+        raise InputError(missing)
+    place = read_place(lon, lat) if crs == STORED else await teller.apart.run(partial(read_place, lon, lat, crs))
+    return AskedPlace(*place, EXACTLY_M if accuracy_m is None else accuracy_m)
+
+
+ThePlace = Annotated[AskedPlace, Depends(get_place)]
