@@ -1,0 +1,356 @@
+"""The machine code of bulk look-ups: a raster over a layer, and the edges of each cell that borders cross.
+
+Coordinates are in cells of the raster: column and row as whole numbers, the place within the cell behind the point. A
+cell says one of three things: nobody's (`NOBODY`), all of it one grid's (its number), or, below both, that the grids
+which have to do with it, its `candidates`, must be told apart (`_crossed`). It then has a reference point, of which
+the candidates that hold it are known as bits, and its edges, each with the bits of the candidates it bounds. On the way
+from the reference point to a place each edge that is crossed flips its bits. Candidates are in the order of their codes,
+so that the lowest bit left is the owner's.
+
+Edges are kept relative to the reference point in single precision. That moves vertices by less than `NEAR` / 8, and no
+place farther than `NEAR` from every edge changes sides by it; all nearer ones are left to GEOS (`ASK`).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatial.compiled import compiled
+from spatial.geometry import Floats
+
+Ints = NDArray[np.int32]
+Longs = NDArray[np.int64]
+
+NOBODY = -1
+CLEAR, SEVERAL, ASK = 0, 1, 2  # what is known of a place: its only holder, the first of several, nothing
+NEAR = 2e-6  # cells
+APART = 4 * NEAR  # what edges are known to a cell though they only pass by
+BESIDE = 0.5  # cells about a cell to which edges are cut
+ROW_LINE = 0.5137  # where in a row the reference points are: no border is drawn along such a line on purpose
+PLACES = np.array([0.4871, 0.2713, 0.7639, 0.0917, 0.9371, 0.3719, 0.6143, 0.1871, 0.8467])  # and in a column
+FAR_ENOUGH = 1e-3
+MOST_CANDIDATES = 32
+COMPARED = 64  # edges of a cell up to which those that two grids share are made one
+ROUNDING = 1e-12
+
+
+class Crossed(NamedTuple):
+    """The cells that are not all one grid's, in an order of their own."""
+
+    first: Longs  # of their edges; one more than there are cells
+    edges: NDArray[np.float32]  # ax, ay, bx, by from the reference point
+    flips: NDArray[np.uint32]
+    reference: NDArray[np.float32]  # place in the column; not a number: none, GEOS must be asked
+    inside: NDArray[np.uint32]
+    first_candidate: Longs
+    candidates: Ints
+
+
+@compiled
+def build(xy: Floats, ring: Longs, grid: Ints, grids: int, columns: int, rows: int) -> tuple[Ints, Crossed]:
+    """Return the raster, row by row, and its crossed cells: `NOBODY - 1 - n` stands for the n-th.
+
+    `xy` (n, 2) are the vertices of closed rings, `ring` numbers the ring of each, `grid` (ascending with its code) is
+    whose it is, below `grids`. Work and memory grow with the edges and the cells.
+    """
+    count = np.zeros(columns * rows + 1, np.int64)
+    crossings = np.zeros(rows + 1, np.int64)
+    for pass_ in range(2):
+        if pass_ == 0:
+            entries, cut_x, cut_grid = np.empty(0, np.int32), np.empty(0), np.empty(0, np.int32)
+        else:
+            _running(count)
+            _running(crossings)
+            entries = np.empty(count[-1], np.int32)
+            cut_x, cut_grid = np.empty(crossings[-1]), np.empty(crossings[-1], np.int32)
+        for one in range(len(ring) - 1):
+            if ring[one] != ring[one + 1]:
+                continue
+            ax, ay, bx, by = xy[one, 0], xy[one, 1], xy[one + 1, 0], xy[one + 1, 1]
+            low, high = min(ay, by), max(ay, by)
+            first_row, last_row = max(int(np.floor(low - APART)), 0), min(int(np.floor(high + APART)), rows - 1)
+            for row in range(first_row, last_row + 1):
+                left, right = _span(ax, ay, bx, by, row - APART, row + 1 + APART)
+                first = max(int(np.floor(left - APART)), 0)
+                last = min(int(np.floor(right + APART)), columns - 1)
+                for cell in range(row * columns + first, row * columns + last + 1):
+                    if pass_ == 1:
+                        entries[count[cell]] = one
+                    count[cell] += 1
+                line = row + ROW_LINE
+                if (ay <= line) != (by <= line):
+                    if pass_ == 1:
+                        x = ax + (line - ay) / (by - ay) * (bx - ax)
+                        cut_x[crossings[row]] = min(max(x, min(ax, bx)), max(ax, bx))
+                        cut_grid[crossings[row]] = grid[one]
+                    crossings[row] += 1
+    return _cells(xy, grid, grids, columns, rows, entries, count, cut_x, cut_grid, crossings)
+
+
+@compiled
+def _cells(
+    xy: Floats,
+    grid: Ints,
+    grids: int,
+    columns: int,
+    rows: int,
+    entries: Ints,
+    ends: Longs,
+    cut_x: Floats,
+    cut_grid: Ints,
+    cut_ends: Longs,
+) -> tuple[Ints, Crossed]:
+    """Go along the reference points of every row, and note at each which grids hold it."""
+    raster = np.empty(columns * rows, np.int32)
+    crossed, candidate_count, edge_count = 0, 0, 0
+    first, first_candidate = np.zeros(1024, np.int64), np.zeros(1024, np.int64)
+    reference, inside = np.empty(1024, np.float32), np.empty(1024, np.uint32)
+    edges, flips = np.empty((len(entries), 4), np.float32), np.empty(len(entries), np.uint32)
+    candidates = np.empty(1024, np.int32)
+    holding, place_of = np.empty(grids + 1, np.int32), np.full(grids, -1, np.int32)
+    for row in range(rows):
+        holders = 0
+        cut, cut_end = (cut_ends[row - 1] if row else 0), cut_ends[row]
+        order = cut + np.argsort(cut_x[cut:cut_end])
+        done = 0
+        for column in range(columns):
+            cell = row * columns + column
+            begin, end = (ends[cell - 1] if cell else 0), ends[cell]
+            at = PLACES[0] if begin == end else _reference(xy, entries[begin:end], column, row)
+            line = np.float64(column) + (PLACES[0] if at < 0 else at)
+            while done < len(order) and cut_x[order[done]] < line:
+                one = cut_grid[order[done]]
+                place = place_of[one]
+                if place < 0:
+                    place_of[one], holding[holders] = holders, one
+                    holders += 1
+                else:
+                    holders -= 1
+                    last = holding[holders]
+                    holding[place], place_of[last], place_of[one] = last, place, -1
+                done += 1
+            if begin == end and holders < 2:
+                raster[cell] = holding[0] if holders else NOBODY
+                continue
+            raster[cell] = NOBODY - 1 - crossed
+            if crossed + 2 > len(reference):
+                first, first_candidate = _longer(first), _longer(first_candidate)
+                reference, inside = _longer(reference), _longer(inside)
+            if candidate_count + MOST_CANDIDATES > len(candidates):
+                candidates = _longer(candidates)
+            found = _candidates(grid, entries[begin:end], holding[:holders], candidates[candidate_count:])
+            reference[crossed], inside[crossed] = at, 0
+            if at < 0 or found > MOST_CANDIDATES:
+                reference[crossed], found = np.nan, 0
+            else:
+                its = candidates[candidate_count : candidate_count + found]
+                for one in holding[:holders]:
+                    inside[crossed] |= np.uint32(1) << np.uint32(np.searchsorted(its, one))
+                kept = edge_count
+                for one in entries[begin:end]:
+                    bit = np.uint32(1) << np.uint32(np.searchsorted(its, grid[one]))
+                    edge_count = _add_edge(xy, one, column + reference[crossed], row, bit, edges, flips, kept, edge_count)
+            candidate_count += found
+            crossed += 1
+            first[crossed], first_candidate[crossed] = edge_count, candidate_count
+        for one in holding[:holders]:
+            place_of[one] = -1
+    return raster, Crossed(
+        first[: crossed + 1].copy(),
+        edges[:edge_count].copy(),
+        flips[:edge_count].copy(),
+        reference[:crossed].copy(),
+        inside[:crossed].copy(),
+        first_candidate[: crossed + 1].copy(),
+        candidates[:candidate_count].copy(),
+    )
+
+
+@compiled
+def find(
+    x: Floats,
+    y: Floats,
+    frame: tuple[float, float, float, float, int, int],
+    raster: Ints,
+    crossed: Crossed,
+    at: Longs,
+    since: Longs,
+    until: Longs,
+    owner: Ints,
+    known: NDArray[np.uint8],
+) -> None:
+    """Write who holds each place, and how far that is known: `CLEAR`, `SEVERAL` or `ASK`.
+
+    `frame` is west, south, cells per degree east and north, columns, rows. Grids hold from `since` until before
+    `until`; `at` is one instant for each place, or of length one; of length zero all grids hold.
+    """
+    west, south, per_x, per_y, columns, rows = frame
+    is_timed, one_time = len(at) > 0, len(at) == 1
+    for place in range(len(x)):
+        owner[place], known[place] = NOBODY, CLEAR
+        u, v = (x[place] - west) * per_x, (y[place] - south) * per_y
+        if not (0 <= u < columns and 0 <= v < rows):
+            continue
+        column, row = int(u), int(v)
+        cell = raster[row * columns + column]
+        if cell == NOBODY:
+            continue
+        instant = 0
+        if is_timed:
+            instant = at[0] if one_time else at[place]
+        if cell >= 0:
+            if not is_timed or since[cell] <= instant < until[cell]:
+                owner[place] = cell
+            continue
+        cell = NOBODY - 1 - cell
+        reference = crossed.reference[cell]
+        if np.isnan(reference):
+            known[place] = ASK
+            continue
+        bits, is_near = _bits(crossed, cell, u - (column + reference), v - (row + ROW_LINE))
+        if is_near:
+            known[place] = ASK
+            continue
+        candidate = crossed.first_candidate[cell]
+        while bits:
+            if bits & np.uint32(1):
+                one = crossed.candidates[candidate]
+                if not is_timed or since[one] <= instant < until[one]:
+                    if owner[place] != NOBODY:
+                        known[place] = SEVERAL
+                        break
+                    owner[place] = one
+            bits >>= np.uint32(1)
+            candidate += 1
+
+
+@compiled
+def _bits(crossed: Crossed, cell: int, px: float, py: float) -> tuple[np.uint32, bool]:
+    """Return which candidates hold a place, seen from the cell's reference point; or that it is near an edge."""
+    bits = crossed.inside[cell]
+    for one in range(crossed.first[cell], crossed.first[cell + 1]):
+        ax, ay = np.float64(crossed.edges[one, 0]), np.float64(crossed.edges[one, 1])
+        bx, by = np.float64(crossed.edges[one, 2]), np.float64(crossed.edges[one, 3])
+        dx, dy = bx - ax, by - ay
+        side = dx * (py - ay) - dy * (px - ax)
+        if (
+            abs(side) <= NEAR * (abs(dx) + abs(dy))
+            and min(ax, bx) - NEAR <= px <= max(ax, bx) + NEAR
+            and min(ay, by) - NEAR <= py <= max(ay, by) + NEAR
+        ):
+            return bits, True
+        if (px * ay - py * ax > 0) != (px * by - py * bx > 0):
+            other = dy * ax - dx * ay
+            if abs(side) <= ROUNDING or abs(other) <= ROUNDING:
+                return bits, True
+            if (side > 0) != (other > 0):
+                bits ^= crossed.flips[one]
+    return bits, False
+
+
+@compiled
+def _running(count: Longs) -> None:
+    """Turn counts into where each one's part begins."""
+    total = np.int64(0)
+    for index in range(len(count)):
+        total, count[index] = total + count[index], total
+
+
+@compiled
+def _span(ax: float, ay: float, bx: float, by: float, low: float, high: float) -> tuple[float, float]:
+    """Return the least and the greatest x of an edge between two heights."""
+    if ay > by:
+        ax, ay, bx, by = bx, by, ax, ay
+    start, end = ax, bx
+    if ay < low:
+        start = ax + (low - ay) / (by - ay) * (bx - ax)
+    if by > high:
+        end = ax + (high - ay) / (by - ay) * (bx - ax)
+    return min(start, end), max(start, end)
+
+
+@compiled
+def _reference(xy: Floats, its: Ints, column: int, row: int) -> float:
+    """Return where in a column the reference point is: far enough from every edge, or as far as can be; −1: nowhere."""
+    best, best_away = -1.0, 2 * APART
+    for candidate in PLACES:
+        at = np.float64(np.float32(candidate))
+        x, y, away = column + at, row + ROW_LINE, np.inf
+        for one in its:
+            ax, ay = xy[one, 0] - x, xy[one, 1] - y
+            dx, dy = xy[one + 1, 0] - x - ax, xy[one + 1, 1] - y - ay
+            length = dx * dx + dy * dy
+            along = 0.0 if length == 0 else min(max(-(ax * dx + ay * dy) / length, 0.0), 1.0)
+            away = min(away, np.hypot(ax + along * dx, ay + along * dy))
+        if away > best_away:
+            best, best_away = at, away
+        if away > FAR_ENOUGH:
+            break
+    return best
+
+
+@compiled
+def _candidates(grid: Ints, its: Ints, holding: Ints, found: Ints) -> int:
+    """Write the grids that have edges in a cell or hold its reference point, in order; return how many there are."""
+    count = 0
+    for number in range(len(its) + len(holding)):
+        one = grid[its[number]] if number < len(its) else holding[number - len(its)]
+        place = np.searchsorted(found[:count], one)
+        if place < count and found[place] == one:
+            continue
+        if count == MOST_CANDIDATES:
+            return MOST_CANDIDATES + 1
+        for other in range(count, place, -1):
+            found[other] = found[other - 1]
+        found[place] = one
+        count += 1
+    return count
+
+
+@compiled
+def _add_edge(
+    xy: Floats,
+    one: int,
+    x: float,
+    row: int,
+    bit: np.uint32,
+    edges: NDArray[np.float32],
+    flips: NDArray[np.uint32],
+    first: int,
+    count: int,
+) -> int:
+    """Add an edge to those of a cell, cut to its surroundings; one that is there already bounds one more grid."""
+    y = row + ROW_LINE
+    ax, ay, bx, by = xy[one, 0], xy[one, 1], xy[one + 1, 0], xy[one + 1, 1]
+    if (ax, ay) > (bx, by):
+        ax, ay, bx, by = bx, by, ax, ay
+    west, south = np.floor(x) - BESIDE, row - BESIDE
+    start, end = 0.0, 1.0
+    for origin, step, least in ((ax, bx - ax, west), (ay, by - ay, south)):
+        if step != 0:
+            near, far = (least - origin) / step, (least + 1 + 2 * BESIDE - origin) / step
+            start, end = max(start, min(near, far)), min(end, max(near, far))
+    dx, dy = bx - ax, by - ay
+    if end < 1:
+        bx, by = ax + end * dx, ay + end * dy
+    if start > 0:
+        ax, ay = ax + start * dx, ay + start * dy
+    edge = np.float32(ax - x), np.float32(ay - y), np.float32(bx - x), np.float32(by - y)
+    if count - first < COMPARED:
+        for other in range(first, count):
+            its = edges[other]
+            if its[0] == edge[0] and its[1] == edge[1] and its[2] == edge[2] and its[3] == edge[3]:
+                flips[other] ^= bit
+                return count
+    edges[count, 0], edges[count, 1], edges[count, 2], edges[count, 3] = edge
+    flips[count] = bit
+    return count + 1
+
+
+@compiled
+def _longer(array):  # type: ignore[no-untyped-def]  # of any kind
+    """Return an array of twice the length with the same at its beginning."""
+    made = np.zeros(2 * len(array), array.dtype)
+    made[: len(array)] = array
+    return made
