@@ -21,7 +21,7 @@ def _is_kept() -> bool:
         (folder / ".writable").touch()
     except (OSError, TwingridError):
         return False
-    numba.config.CACHE_DIR = str(folder)
+    numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]  # made from the environment
     return True
 
 

@@ -91,7 +91,7 @@ class BulkIndex:
 
     def redrawn(self, grids: Iterable[Candidate]) -> Self:
         """Return an index of other grids: only what lies about those that differ is worked out again."""
-        before = {_key(one): place for place, one in enumerate(self.grids) if one}
+        before = self._positions
         kept: list[Candidate | None] = [None] * len(self.grids)
         new: list[Candidate | None] = []
         for one in grids:
@@ -146,10 +146,30 @@ class BulkIndex:
         holds: Bools = (self.since[grid] <= times) & (times < self.until[grid])
         return holds
 
+    def position(self, grid: Candidate) -> int:
+        """Return the position of a grid that is here."""
+        return self._positions[_key(grid)]
+
+    @cached_property
+    def _positions(self) -> dict[tuple[int, str, datetime | None], int]:
+        return {_key(one): place for place, one in enumerate(self.grids) if one}
+
     @cached_property
     def tree(self) -> STRtree:
         """The shapes as GEOS finds them."""
         return STRtree(self.shapes)
+
+    @cached_property
+    def metres(self) -> Geometries:
+        """The shapes in the deployment's plane, in metres."""
+        planes = {one.plane for one in self.grids if one}
+        return planes.pop().to_metres(self.shapes) if planes else self.shapes
+
+    @cached_property
+    def borders(self) -> Geometries:
+        """Their borders in the plane, in metres."""
+        made: Geometries = shapely.boundary(self.metres)
+        return made
 
     def _ask(self, lon: Floats, lat: Floats, times: Longs, places: Longs, found: Found) -> None:
         """Let GEOS say who owns some places, which are on a border or very near one."""
@@ -158,7 +178,8 @@ class BulkIndex:
         found.owner[places] = NOBODY
         if len(place) == 0:
             return
-        inside = shapely.contains_properly(self.shapes[grid], shapely.points(lon[places], lat[places])[place])
+        points = np.asarray(shapely.points(lon[places], lat[places]))
+        inside = shapely.contains_properly(self.shapes[grid], points[place])
         first = np.flatnonzero(np.r_[True, place[1:] != place[:-1]])
         several = np.diff(np.r_[first, len(place)]) > 1
         owned = places[place[first]]
@@ -179,6 +200,11 @@ class BulkIndex:
 def micros(at: datetime) -> int:
     """Return an instant as microseconds since 1970."""
     return (at - EPOCH) // timedelta(microseconds=1)
+
+
+def instant(micros_: int) -> datetime:
+    """Return the instant of as many microseconds since 1970."""
+    return EPOCH + timedelta(microseconds=micros_)
 
 
 def _micros(at: datetime | None, unbounded: int) -> int:
@@ -230,7 +256,9 @@ def _patched(raster: Raster, shapes: Geometries, ranks: Longs, changed: Geometri
     bounds = shapely.bounds(shapes)
     about = np.flatnonzero(((bounds[:, :2] <= far) & (bounds[:, 2:] >= corner)).all(axis=1))
     about = about[np.argsort(ranks[about])]
-    cells, crossed = _built(shapes[about], (raster.west, raster.south), raster.per_degree, (right - left, high - low), (left, low))
+    cells, crossed = _built(
+        shapes[about], (raster.west, raster.south), raster.per_degree, (right - left, high - low), (left, low)
+    )
     if len(raster.crossed.edges) + len(crossed.edges) > MOST_STALE * raster.fresh:
         return None
     positions = about.astype(np.int32)

@@ -1,11 +1,10 @@
 """The machine code of bulk look-ups: a raster over a layer, and the edges of each cell that borders cross.
 
 Coordinates are in cells of the raster: column and row as whole numbers, the place within the cell behind the point. A
-cell says one of three things: nobody's (`NOBODY`), all of it one grid's (its number), or, below both, that the grids
-which have to do with it, its `candidates`, must be told apart (`_crossed`). It then has a reference point, of which
-the candidates that hold it are known as bits, and its edges, each with the bits of the candidates it bounds. On the way
-from the reference point to a place each edge that is crossed flips its bits. Candidates are in the order of their codes,
-so that the lowest bit left is the owner's.
+cell says one of three things: nobody's (`NOBODY`), all of it one grid's (its number), or, below both, that several
+grids must be told apart, its candidates. It then has a reference point, of which it knows as bits the candidates that
+hold it, and its edges, each with the bits of the candidates it bounds. On the way from the reference point to a place
+each edge that is crossed flips its bits. Candidates are in the order of their codes: the lowest bit is the owner's.
 
 Edges are kept relative to the reference point in single precision. That moves vertices by less than `NEAR` / 8, and no
 place farther than `NEAR` from every edge changes sides by it; all nearer ones are left to GEOS (`ASK`).
@@ -23,6 +22,7 @@ Ints = NDArray[np.int32]
 Longs = NDArray[np.int64]
 
 NOBODY = -1
+NEVER = int(np.iinfo(np.int64).min)
 CLEAR, SEVERAL, ASK = 0, 1, 2  # what is known of a place: its only holder, the first of several, nothing
 NEAR = 2e-6  # cells
 APART = 4 * NEAR  # what edges are known to a cell though they only pass by
@@ -89,7 +89,7 @@ def build(xy: Floats, ring: Longs, grid: Ints, grids: int, columns: int, rows: i
 
 
 @compiled
-def _cells(
+def _cells(  # noqa: C901  one pass, and no call for each cell
     xy: Floats,
     grid: Ints,
     grids: int,
@@ -118,17 +118,9 @@ def _cells(
             cell = row * columns + column
             begin, end = (ends[cell - 1] if cell else 0), ends[cell]
             at = PLACES[0] if begin == end else _reference(xy, entries[begin:end], column, row)
-            line = np.float64(column) + (PLACES[0] if at < 0 else at)
+            line = column + abs(at)  # nowhere: anywhere in order
             while done < len(order) and cut_x[order[done]] < line:
-                one = cut_grid[order[done]]
-                place = place_of[one]
-                if place < 0:
-                    place_of[one], holding[holders] = holders, one
-                    holders += 1
-                else:
-                    holders -= 1
-                    last = holding[holders]
-                    holding[place], place_of[last], place_of[one] = last, place, -1
+                holders = _turned(cut_grid[order[done]], holding, place_of, holders)
                 done += 1
             if begin == end and holders < 2:
                 raster[cell] = holding[0] if holders else NOBODY
@@ -150,7 +142,9 @@ def _cells(
                 kept = edge_count
                 for one in entries[begin:end]:
                     bit = np.uint32(1) << np.uint32(np.searchsorted(its, grid[one]))
-                    edge_count = _add_edge(xy, one, column + reference[crossed], row, bit, edges, flips, kept, edge_count)
+                    edge_count = _add_edge(
+                        xy, one, column + reference[crossed], row, bit, edges, flips, kept, edge_count
+                    )
             candidate_count += found
             crossed += 1
             first[crossed], first_candidate[crossed] = edge_count, candidate_count
@@ -165,6 +159,18 @@ def _cells(
         first_candidate[: crossed + 1].copy(),
         candidates[:candidate_count].copy(),
     )
+
+
+@compiled
+def _turned(one: int, holding: Ints, place_of: Ints, holders: int) -> int:
+    """Let a grid begin to hold, or hold no more; return how many do."""
+    place = place_of[one]
+    if place < 0:
+        place_of[one], holding[holders] = holders, one
+        return holders + 1
+    last = holding[holders - 1]
+    holding[place], place_of[last], place_of[one] = last, place, -1
+    return holders - 1
 
 
 @compiled
@@ -186,43 +192,41 @@ def find(
     `until`; `at` is one instant for each place, or of length one; of length zero all grids hold.
     """
     west, south, per_x, per_y, columns, rows = frame
-    is_timed, one_time = len(at) > 0, len(at) == 1
     for place in range(len(x)):
         owner[place], known[place] = NOBODY, CLEAR
         u, v = (x[place] - west) * per_x, (y[place] - south) * per_y
         if not (0 <= u < columns and 0 <= v < rows):
             continue
-        column, row = int(u), int(v)
-        cell = raster[row * columns + column]
-        if cell == NOBODY:
-            continue
-        instant = 0
-        if is_timed:
-            instant = at[0] if one_time else at[place]
-        if cell >= 0:
-            if not is_timed or since[cell] <= instant < until[cell]:
-                owner[place] = cell
-            continue
-        cell = NOBODY - 1 - cell
-        reference = crossed.reference[cell]
-        if np.isnan(reference):
-            known[place] = ASK
-            continue
-        bits, is_near = _bits(crossed, cell, u - (column + reference), v - (row + ROW_LINE))
-        if is_near:
-            known[place] = ASK
-            continue
-        candidate = crossed.first_candidate[cell]
-        while bits:
-            if bits & np.uint32(1):
-                one = crossed.candidates[candidate]
-                if not is_timed or since[one] <= instant < until[one]:
-                    if owner[place] != NOBODY:
-                        known[place] = SEVERAL
-                        break
-                    owner[place] = one
-            bits >>= np.uint32(1)
-            candidate += 1
+        cell = raster[int(v) * columns + int(u)]
+        instant = at[0 if len(at) == 1 else place] if len(at) else NEVER
+        if cell < NOBODY:
+            cell = NOBODY - 1 - cell
+            owner[place], known[place] = _first(crossed, cell, u - int(u), v - int(v), instant, since, until)
+        elif cell != NOBODY and (instant == NEVER or since[cell] <= instant < until[cell]):
+            owner[place] = cell
+
+
+@compiled
+def _first(
+    crossed: Crossed, cell: int, u: float, v: float, instant: int, since: Longs, until: Longs
+) -> tuple[int, int]:
+    """Return the first of the candidates of a cell that hold a place in it, and how far that is known."""
+    if np.isnan(crossed.reference[cell]):
+        return NOBODY, ASK
+    bits, is_near = _bits(crossed, cell, u - crossed.reference[cell], v - ROW_LINE)
+    if is_near:
+        return NOBODY, ASK
+    owner, candidate = NOBODY, crossed.first_candidate[cell]
+    while bits:
+        if bits & np.uint32(1):
+            one = crossed.candidates[candidate]
+            if instant == NEVER or since[one] <= instant < until[one]:
+                if owner != NOBODY:
+                    return owner, SEVERAL
+                owner = one
+        bits >>= np.uint32(1)
+        candidate += 1
+    return owner, CLEAR
 
 
 @compiled
