@@ -30,6 +30,7 @@ LATER = {
     "check": ("api.audit_cli", "app_check"),
     "import": ("api.imports_rows", "app_import"),
     "export": ("api.imports_rows", "app_export"),
+    "geotag": ("api.geotag_cli", "app_geotag"),
     "jobs": ("api.jobs_cli", "app_jobs"),
     "map": ("api.map_cli", "app_map"),
     "gis": ("api.gis_cli", "app_gis"),
@@ -64,6 +65,7 @@ app.add_typer(typer.Typer(help="What was done, by whom."), name="audit")
 app.add_typer(typer.Typer(help="Whether what is stored is as it should be."), name="check")
 app.add_typer(typer.Typer(help="Files in."), name="import")
 app.add_typer(typer.Typer(help="Files out."), name="export")
+app.add_typer(typer.Typer(help="Whose the place of each row of a file is."), name="geotag")
 app.add_typer(typer.Typer(help="Logins of the database for a GIS."), name="gis")
 app.add_typer(typer.Typer(help="Long work."), name="jobs")
 app.add_typer(typer.Typer(help="Maps as files that need nothing but a browser."), name="map")
