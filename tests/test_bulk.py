@@ -19,7 +19,7 @@ from spatial.db import Database
 from spatial.geometry import Floats, Geometries, Plane
 from spatial.history import Moment
 from spatial.lookup.bulk import BulkIndex, Found, instant, micros
-from spatial.lookup.bulk_answers import STATUSES, BulkFacts, Indexes
+from spatial.lookup.bulk_answers import OVERLAP, STATUSES, BulkFacts, Indexes
 from spatial.lookup.memory import View
 from spatial.lookup.model import Candidate, GridRef, Question
 from spatial.lookup.sight import Sight
@@ -244,7 +244,8 @@ def differences(database: Database, at: datetime, count: int, *, borders: float 
             said = facts.answer(layer, lon, lat, at)
             codes = np.array([one.grid.code if one else "" for one in said.grids] + [""], object)
             expected, on_boundary = owners(session, layer.id, at, lon, lat)
-            found += int((codes[said.owner] != np.array(expected, object)).sum())
+            owner = np.where(said.status <= OVERLAP, said.owner, -1)  # not that which answers for a gap
+            found += int((codes[owner] != np.array(expected, object)).sum())
             found += int((said.on_boundary != on_boundary).sum())
     return found
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from spatial import crs as systems
 from spatial.access import WHOLE
 from spatial.db import Database, Reach
-from spatial.errors import InputError, invalid
+from spatial.errors import InputError, NotFound, invalid
 from spatial.geotag.delimited import Delimited
 from spatial.geotag.lines import Lines
 from spatial.geotag.model import Asked, Column, Outcome, Places, Progress
@@ -105,14 +105,14 @@ def geotag(
             at = asked.at or (parse_instant(str(before[1]["at"]), "at") if before else now)
             first = EARLIEST if asked.at_column else at
             areas = Areas.read(StoredFacts(session, Moment(first, asked.known_at)))
-        tagger = Tagger(BulkFacts(areas, Indexes(), Sight.of(reach), now), asked, at)
         try:
+            tagger = Tagger(BulkFacts(areas, Indexes(), Sight.of(reach), now), asked, at)
             if suffix in STREAMED:
                 rows = STREAMED[suffix](source, asked, list(tagger.names))
                 outcome = _Run(unfinished, rows, tagger, of).run(file, before[0] if before else None, progress)
             else:
                 outcome = tag_table(source, unfinished.partial, tagger, suffix, progress)
-        except InputError:
+        except (InputError, NotFound):
             unfinished.forget()
             raise
         unfinished.finish()
