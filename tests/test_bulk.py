@@ -209,6 +209,11 @@ def test_many_are_answered_as_each_alone_for_everybody(empty_database: Database,
             one, many = View(snapshot, sight), BulkFacts(snapshot.areas, indexes, sight, present)
             at = np.array([micros(one) for one in times])
             said = [many.answer(layer, lon, lat, at, edges=True) for layer in many.layers()]
+            for bulk in said:
+                plain = many.answer(bulk.layer, lon, lat, at)
+                for with_edges, without in ((bulk.owner, plain.owner), (bulk.status, plain.status)):
+                    assert (with_edges == without).all()
+                assert (bulk.on_boundary == plain.on_boundary).all()
             for place, time in enumerate(times):
                 alone = one.answer(Question(lon[place], lat[place], time), present)
                 for bulk, layer in zip(said, alone.layers, strict=True):

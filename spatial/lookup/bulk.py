@@ -150,6 +150,18 @@ class BulkIndex:
         """Return the position of a grid that is here."""
         return self._positions[_key(grid)]
 
+    def positions_of(self, grid_id: int) -> list[int]:
+        """Return the positions of a grid's versions."""
+        return self._versions.get(grid_id, [])
+
+    @cached_property
+    def _versions(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for place, one in enumerate(self.grids):
+            if one:
+                found.setdefault(one.grid.id, []).append(place)
+        return found
+
     @cached_property
     def _positions(self) -> dict[tuple[int, str, datetime | None], int]:
         return {_key(one): place for place, one in enumerate(self.grids) if one}

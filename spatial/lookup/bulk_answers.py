@@ -9,23 +9,26 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from spatial.geometry import Floats, Geometries
+from spatial.geometry import Floats, Geometries, Plane
 from spatial.history import Reading
 from spatial.lookup.ask import chosen, places
 from spatial.lookup.bulk import Bools, BulkIndex, instant, micros
 from spatial.lookup.bulk_kernel import NOBODY, Ints, Longs
 from spatial.lookup.memory import MemoryFacts, View
-from spatial.lookup.model import Candidate, Question
+from spatial.lookup.model import Candidate, GridRef, Question
+from spatial.lookup.placed import EDGE_TOLERANCE_M
 from spatial.lookup.rules import reaches_m
 from spatial.lookup.sight import Sight
 from spatial.lookup.snapshot import Areas, Duty, Snapshot
-from spatial.lookup.source import LayerRow
+from spatial.lookup.source import LayerRow, OverrideRow
+from spatial.lookup.stored import METRES_PER_DEGREE
 
 STATUSES = ("owned", "overlap", "gap", "outside", "empty", "hidden")
 OWNED, OVERLAP, GAP, OUTSIDE, EMPTY, HIDDEN = range(len(STATUSES))
 ABOUT = 2e-3  # by which metres in the plane differ from geodesic ones at most, where a layer may lie
 ABOUT_M = 0.01
 MEASURED_AT_ONCE = 20_000
+LOWEST_PRIORITY = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Indexes:
     """The indexes of all layers, each made when it is first asked for, and redrawn from the one before."""
 
     _made: dict[int, tuple[Sequence[Candidate], BulkIndex]] = field(default_factory=dict)
+    _decided: dict[int, tuple[Sequence[OverrideRow], BulkIndex]] = field(default_factory=dict)
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, areas: Areas, layer_id: int) -> BulkIndex:
@@ -59,6 +63,16 @@ class Indexes:
             if known is None or known[0] is not grids:
                 known = grids, known[1].redrawn(grids) if known else BulkIndex.of(grids)
                 self._made[layer_id] = known
+            return known[1]
+
+    def overrides_of(self, areas: Areas, layer_id: int) -> BulkIndex:
+        """Return the index of a layer's overrides, of which the first decides; ids are positions in `Areas`."""
+        with self._turn:
+            known = self._decided.get(layer_id)
+            if known is None or known[0] is not areas.overrides:
+                rows = ((n, row) for n, row in enumerate(areas.overrides) if row.layer_id == layer_id)
+                known = areas.overrides, BulkIndex.of(_as_grid(n, row, areas.plane) for n, row in rows)
+                self._decided[layer_id] = known
             return known[1]
 
 
@@ -91,7 +105,13 @@ class BulkFacts:
 
         `edges`: and how far the border is, which takes much longer.
         """
-        return _Asked(self, layer, self._indexes.of(self.areas, layer.id), lon, lat, at).answer(edges=edges)
+        indexes = self._indexes.of(self.areas, layer.id), self._indexes.overrides_of(self.areas, layer.id)
+        return _Asked(self, layer, *indexes, lon, lat, at).answer(edges=edges)
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether grids of all units are seen."""
+        return self._sight.units is None
 
     def shown(self, grids: Sequence[Candidate | None]) -> Bools:
         """Return which grids are there and seen."""
@@ -108,6 +128,7 @@ class _Asked:
     facts: BulkFacts
     layer: LayerRow
     index: BulkIndex
+    overrides: BulkIndex
     lon: Floats
     lat: Floats
     at: datetime | Longs
@@ -129,7 +150,47 @@ class _Asked:
             for some in _parts(np.flatnonzero((owner != NOBODY) & ~on_boundary)):
                 edge_m[some] = self._reaches_m(some, self.index.borders[owner[some]])
         self._of_nobody(made, nobodys, np.flatnonzero(shown))
+        if len(self.overrides.grids):
+            self._override(made)
         return made
+
+    def _override(self, made: BulkAnswer) -> None:
+        """Let overrides decide: well inside of one at once, elsewhere about them as of one place alone."""
+        found = self.overrides.find(self.lon, self.lat, self.at)
+        about = found.owner != NOBODY
+        if made.edge_m is not None:
+            about |= self._near_overrides(made.edge_m)
+        plain = about & ~found.on_boundary & ~found.in_overlap & self.facts.sees_all & (made.edge_m is None)
+        for one in np.unique(found.owner[plain]).tolist():
+            those = np.flatnonzero(plain & (found.owner == one))
+            row = self.facts.areas.overrides[self.overrides.grids[one].grid.id]
+            owner = self._version_of(row.grid_id, those)
+            plain[those[owner == NOBODY]] = False
+            those, owner = those[owner != NOBODY], owner[owner != NOBODY]
+            made.status[those], made.owner[those], made.on_boundary[those] = OWNED, owner, False
+        for place in np.flatnonzero(about & ~plain).tolist():
+            self._as_one(made, place)
+
+    def _near_overrides(self, edge_m: Floats) -> Bools:
+        """Return which places are as near to an override as to a border."""
+        measured = np.flatnonzero(np.isfinite(edge_m))
+        lat = self.lat[measured]
+        dy = (edge_m[measured] + EDGE_TOLERANCE_M) / METRES_PER_DEGREE
+        dx = dy / np.maximum(np.cos(np.radians(np.minimum(np.abs(lat) + dy, 89.0))), 0.01)
+        lon = self.lon[measured]
+        boxes = shapely.box(lon - dx, lat - dy, lon + dx, lat + dy)
+        near: Bools = np.zeros(len(edge_m), bool)
+        near[measured[self.overrides.tree.query(boxes, predicate="intersects")[0]]] = True
+        return near
+
+    def _version_of(self, grid_id: int, those: Longs) -> Ints:
+        """Return the position of a grid as it is at each of some places' instants."""
+        owner = np.full(len(those), NOBODY, np.int32)
+        times = self._times(those)
+        for position in self.index.positions_of(grid_id):
+            holds = self.index.holds(np.full(len(those), position), times)
+            owner[holds] = position
+        return owner
 
     def _hidden(self, owner: Ints, has_others: Bools, shown: Bools) -> Bools:
         """Return which places lie in a grid that is not seen, or on the border of one."""
@@ -178,11 +239,10 @@ class _Asked:
         at = self.at if isinstance(self.at, datetime) else instant(int(self.at[place]))
         question = Question(float(self.lon[place]), float(self.lat[place]), at, layers=(self.layer.code,))
         (said,) = places(self.facts.facts(at), question, Reading(at))
-        made.status[place] = STATUSES.index(said.status)
-        if said.candidate is not None:
-            made.owner[place] = self.index.position(said.candidate)
-        if made.edge_m is not None and said.edge_m is not None:
-            made.edge_m[place] = said.edge_m
+        made.status[place], made.on_boundary[place] = STATUSES.index(said.status), said.on_boundary
+        made.owner[place] = NOBODY if said.candidate is None else self.index.position(said.candidate)
+        if made.edge_m is not None:
+            made.edge_m[place] = np.nan if said.edge_m is None else said.edge_m
 
     def _at(self, some: Longs) -> datetime | Longs:
         return self.at if isinstance(self.at, datetime) else self.at[some]
@@ -198,6 +258,13 @@ class _Asked:
 
     def _lonlat(self, some: Longs) -> Floats:
         return np.column_stack([self.lon[some], self.lat[some]])
+
+
+def _as_grid(position: int, row: OverrideRow, plane: Plane) -> Candidate:
+    """Return an override as what an index holds, in the order in which overrides decide."""
+    rank = f"{row.ref.priority + LOWEST_PRIORITY:012}{row.ref.code}"
+    ref = GridRef(position, rank, row.ref.name, "override", row.since, row.until)
+    return Candidate(ref, row.layer_id, None, row.shape, plane)
 
 
 def _parts(places_of: Longs) -> Iterator[Longs]:
