@@ -28,6 +28,7 @@ check:  ## lint, format, types, layer rules
 
 bench:  ## speed, as ratios to what a user would pick instead
 	@./bootstrap test
+	@./bootstrap peers
 	$(BIN)/python -m benchmarks
 
 bundle:  ## dist/twingrid-<version>-<arch>.tar.gz: installs and runs on a bare Debian 12 without any network
