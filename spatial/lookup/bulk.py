@@ -15,7 +15,7 @@ from spatial.geometry import Floats, Geometries
 from spatial.lookup.bulk_kernel import ASK, NOBODY, SEVERAL, Crossed, Ints, Longs, build, find
 from spatial.lookup.model import Candidate
 
-CELLS_PER_EDGE = 2.0  # of the raster, for each edge that two grids share
+CELLS_PER_EDGE = 3.0  # of the raster, for each edge that two grids share
 LEAST_CELLS, MOST_CELLS = 64, 2_000_000_000
 RIM = 2  # cells about the outermost grids
 MOST_STALE = 2  # times as many edges as when all of a raster was new: then it is made anew
@@ -275,19 +275,16 @@ def _patched(raster: Raster, shapes: Geometries, ranks: Longs, changed: Geometri
         return None
     positions = about.astype(np.int32)
     before = raster.crossed
-    made = np.where(cells < NOBODY, cells - np.int32(len(before.reference)), cells)
+    made = np.where(cells < NOBODY, cells - np.int32(len(before.cells)), cells)
     made[cells > NOBODY] = positions[cells[cells > NOBODY]]
     all_cells = raster.cells.copy()
     all_cells.reshape(raster.rows, raster.columns)[low:high, left:right] = made.reshape(high - low, right - left)
-    joined = Crossed(
-        np.concatenate([before.first, crossed.first[1:] + before.first[-1]]),
-        np.concatenate([before.edges, crossed.edges]),
-        np.concatenate([before.flips, crossed.flips]),
-        np.concatenate([before.reference, crossed.reference]),
-        np.concatenate([before.inside, crossed.inside]),
-        np.concatenate([before.first_candidate, crossed.first_candidate[1:] + before.first_candidate[-1]]),
-        np.concatenate([before.candidates, positions[crossed.candidates]]),
-    )
+    crossed.cells["first"] += np.uint32(len(before.edges))
+    crossed.cells["candidates"] += np.uint32(len(before.candidates))
+    for name in "abc":
+        crossed.cells[name] = positions[crossed.cells[name]]
+    crossed = crossed._replace(candidates=positions[crossed.candidates])
+    joined = Crossed(*(np.concatenate(both) for both in zip(before, crossed, strict=True)))
     return Raster(
         raster.west, raster.south, raster.per_degree, raster.columns, raster.rows, all_cells, joined, raster.fresh
     )

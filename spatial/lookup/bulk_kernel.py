@@ -10,7 +10,7 @@ Edges are kept relative to the reference point in single precision. That moves v
 place farther than `NEAR` from every edge changes sides by it; all nearer ones are left to GEOS (`ASK`).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,17 +33,30 @@ FAR_ENOUGH = 1e-3
 MOST_CANDIDATES = 32
 COMPARED = 64  # edges of a cell up to which those that two grids share are made one
 ROUNDING = 1e-12
+AT_ONCE = 1024  # places
+
+
+# One crossed cell lies in half a line of the processor's cache, one edge in a third: most of the time is spent waiting.
+CELL = np.dtype(
+    [
+        ("first", np.uint32),  # of its edges
+        ("edges", np.uint32),  # how many
+        ("reference", np.float32),  # place in the column; not a number: none, GEOS must be asked
+        ("inside", np.uint32),
+        ("candidates", np.uint32),  # the first of them
+        ("a", np.int32),  # the first three once more
+        ("b", np.int32),
+        ("c", np.int32),
+    ]
+)
+EDGE = np.dtype([(name, np.float32) for name in ("ax", "ay", "bx", "by")] + [("flips", np.uint32)])
 
 
 class Crossed(NamedTuple):
-    """The cells that are not all one grid's, in an order of their own."""
+    """The cells that are not all one grid's, in an order of their own; edges from the reference point on."""
 
-    first: Longs  # of their edges; one more than there are cells
-    edges: NDArray[np.float32]  # ax, ay, bx, by from the reference point
-    flips: NDArray[np.uint32]
-    reference: NDArray[np.float32]  # place in the column; not a number: none, GEOS must be asked
-    inside: NDArray[np.uint32]
-    first_candidate: Longs
+    cells: NDArray[np.void]
+    edges: NDArray[np.void]
     candidates: Ints
 
 
@@ -104,10 +117,7 @@ def _cells(  # noqa: C901  one pass, and no call for each cell
     """Go along the reference points of every row, and note at each which grids hold it."""
     raster = np.empty(columns * rows, np.int32)
     crossed, candidate_count, edge_count = 0, 0, 0
-    first, first_candidate = np.zeros(1024, np.int64), np.zeros(1024, np.int64)
-    reference, inside = np.empty(1024, np.float32), np.empty(1024, np.uint32)
-    edges, flips = np.empty((len(entries), 4), np.float32), np.empty(len(entries), np.uint32)
-    candidates = np.empty(1024, np.int32)
+    cells, edges, candidates = np.empty(1024, CELL), np.empty(len(entries), EDGE), np.empty(1024, np.int32)
     holding, place_of = np.empty(grids + 1, np.int32), np.full(grids, -1, np.int32)
     for row in range(rows):
         holders = 0
@@ -126,39 +136,30 @@ def _cells(  # noqa: C901  one pass, and no call for each cell
                 raster[cell] = holding[0] if holders else NOBODY
                 continue
             raster[cell] = NOBODY - 1 - crossed
-            if crossed + 2 > len(reference):
-                first, first_candidate = _longer(first), _longer(first_candidate)
-                reference, inside = _longer(reference), _longer(inside)
+            if crossed == len(cells):
+                cells = _longer(cells)
             if candidate_count + MOST_CANDIDATES > len(candidates):
                 candidates = _longer(candidates)
             found = _candidates(grid, entries[begin:end], holding[:holders], candidates[candidate_count:])
-            reference[crossed], inside[crossed] = at, 0
+            its = candidates[candidate_count : candidate_count + found]
+            made = cells[crossed]
+            made.first, made.reference, made.inside, made.candidates = edge_count, at, 0, candidate_count
             if at < 0 or found > MOST_CANDIDATES:
-                reference[crossed], found = np.nan, 0
+                made.reference, made.a, made.b, made.c, found = np.nan, 0, 0, 0, 0
             else:
-                its = candidates[candidate_count : candidate_count + found]
+                made.a, made.b, made.c = its[0], its[min(1, found - 1)], its[min(2, found - 1)]
                 for one in holding[:holders]:
-                    inside[crossed] |= np.uint32(1) << np.uint32(np.searchsorted(its, one))
-                kept = edge_count
+                    made.inside |= np.uint32(1) << np.uint32(np.searchsorted(its, one))
+                first = edge_count
                 for one in entries[begin:end]:
                     bit = np.uint32(1) << np.uint32(np.searchsorted(its, grid[one]))
-                    edge_count = _add_edge(
-                        xy, one, column + reference[crossed], row, bit, edges, flips, kept, edge_count
-                    )
+                    edge_count = _add_edge(xy, one, column + made.reference, row, bit, edges, first, edge_count)
+            made.edges = edge_count - made.first
             candidate_count += found
             crossed += 1
-            first[crossed], first_candidate[crossed] = edge_count, candidate_count
         for one in holding[:holders]:
             place_of[one] = -1
-    return raster, Crossed(
-        first[: crossed + 1].copy(),
-        edges[:edge_count].copy(),
-        flips[:edge_count].copy(),
-        reference[:crossed].copy(),
-        inside[:crossed].copy(),
-        first_candidate[: crossed + 1].copy(),
-        candidates[:candidate_count].copy(),
-    )
+    return raster, Crossed(cells[:crossed].copy(), edges[:edge_count].copy(), candidates[:candidate_count].copy())
 
 
 @compiled
@@ -191,32 +192,76 @@ def find(
     `frame` is west, south, cells per degree east and north, columns, rows. Grids hold from `since` until before
     `until`; `at` is one instant for each place, or of length one; of length zero all grids hold.
     """
+    waiting, of_cell = np.empty(AT_ONCE, np.int64), np.empty(AT_ONCE, np.int64)
+    us, vs = np.empty(AT_ONCE), np.empty(AT_ONCE)
+    for start in range(0, len(x), AT_ONCE):
+        stop = min(start + AT_ONCE, len(x))
+        count = _located(x, y, start, stop, frame, raster, owner, known, waiting, of_cell, us, vs)
+        # what one place waits for is fetched for all of them at once
+        ahead = np.uint32(0)
+        for number in range(count):
+            ahead ^= crossed.cells[of_cell[number]].first
+        for number in range(count):
+            first = crossed.cells[of_cell[number]].first
+            if first < len(crossed.edges):
+                ahead ^= crossed.edges[first].flips
+        if count:
+            owner[waiting[0]] = np.int32(ahead & np.uint32(1))  # or it would not be fetched at all
+        for number in range(count):
+            place = waiting[number]
+            instant = at[0 if len(at) == 1 else place] if len(at) else NEVER
+            found = _first(crossed, of_cell[number], us[number], vs[number], instant, since, until)
+            owner[place], known[place] = found
+        if len(at):
+            for place in range(start, stop):
+                one, instant = owner[place], at[0 if len(at) == 1 else place]
+                if one != NOBODY and not since[one] <= instant < until[one]:
+                    owner[place] = NOBODY
+
+
+@compiled
+def _located(
+    x: Floats,
+    y: Floats,
+    start: int,
+    stop: int,
+    frame: tuple[float, float, float, float, int, int],
+    raster: Ints,
+    owner: Ints,
+    known: NDArray[np.uint8],
+    waiting: Longs,
+    of_cell: Longs,
+    us: Floats,
+    vs: Floats,
+) -> int:
+    """Write the owners of places whose cell is all one grid's; list the others with their cell, and the place in it."""
     west, south, per_x, per_y, columns, rows = frame
-    for place in range(len(x)):
-        owner[place], known[place] = NOBODY, CLEAR
+    count = 0
+    for place in range(start, stop):
         u, v = (x[place] - west) * per_x, (y[place] - south) * per_y
-        if not (0 <= u < columns and 0 <= v < rows):
-            continue
-        cell = raster[int(v) * columns + int(u)]
-        instant = at[0 if len(at) == 1 else place] if len(at) else NEVER
-        if cell < NOBODY:
-            cell = NOBODY - 1 - cell
-            owner[place], known[place] = _first(crossed, cell, u - int(u), v - int(v), instant, since, until)
-        elif cell != NOBODY and (instant == NEVER or since[cell] <= instant < until[cell]):
-            owner[place] = cell
+        is_within = 0 <= u < columns and 0 <= v < rows
+        column, row = (int(u), int(v)) if is_within else (0, 0)
+        cell = raster[row * columns + column] if is_within else NOBODY
+        owner[place], known[place] = max(cell, NOBODY), CLEAR
+        waiting[count], of_cell[count], us[count], vs[count] = place, NOBODY - 1 - cell, u - column, v - row
+        count += cell < NOBODY
+    return count
 
 
 @compiled
 def _first(
-    crossed: Crossed, cell: int, u: float, v: float, instant: int, since: Longs, until: Longs
+    crossed: Crossed, number: int, u: float, v: float, instant: int, since: Longs, until: Longs
 ) -> tuple[int, int]:
     """Return the first of the candidates of a cell that hold a place in it, and how far that is known."""
-    if np.isnan(crossed.reference[cell]):
+    cell = crossed.cells[number]
+    if np.isnan(cell.reference):
         return NOBODY, ASK
-    bits, is_near = _bits(crossed, cell, u - crossed.reference[cell], v - ROW_LINE)
+    bits, is_near = _bits(crossed, cell, u - cell.reference, v - ROW_LINE)
     if is_near:
         return NOBODY, ASK
-    owner, candidate = NOBODY, crossed.first_candidate[cell]
+    if instant == NEVER and bits & (bits - np.uint32(1)) == 0 and bits < np.uint32(8):
+        return (cell.a if bits == 1 else cell.b if bits == 2 else cell.c if bits else NOBODY), CLEAR
+    owner, candidate = NOBODY, np.int64(cell.candidates)
     while bits:
         if bits & np.uint32(1):
             one = crossed.candidates[candidate]
@@ -230,12 +275,12 @@ def _first(
 
 
 @compiled
-def _bits(crossed: Crossed, cell: int, px: float, py: float) -> tuple[np.uint32, bool]:
+def _bits(crossed: Crossed, cell: Any, px: float, py: float) -> tuple[np.uint32, bool]:
     """Return which candidates hold a place, seen from the cell's reference point; or that it is near an edge."""
-    bits = crossed.inside[cell]
-    for one in range(crossed.first[cell], crossed.first[cell + 1]):
-        ax, ay = np.float64(crossed.edges[one, 0]), np.float64(crossed.edges[one, 1])
-        bx, by = np.float64(crossed.edges[one, 2]), np.float64(crossed.edges[one, 3])
+    bits = cell.inside
+    first = np.int64(cell.first)
+    for edge in crossed.edges[first : first + np.int64(cell.edges)]:
+        ax, ay, bx, by = np.float64(edge.ax), np.float64(edge.ay), np.float64(edge.bx), np.float64(edge.by)
         dx, dy = bx - ax, by - ay
         side = dx * (py - ay) - dy * (px - ax)
         if (
@@ -249,7 +294,7 @@ def _bits(crossed: Crossed, cell: int, px: float, py: float) -> tuple[np.uint32,
             if abs(side) <= ROUNDING or abs(other) <= ROUNDING:
                 return bits, True
             if (side > 0) != (other > 0):
-                bits ^= crossed.flips[one]
+                bits ^= edge.flips
     return bits, False
 
 
@@ -319,8 +364,7 @@ def _add_edge(
     x: float,
     row: int,
     bit: np.uint32,
-    edges: NDArray[np.float32],
-    flips: NDArray[np.uint32],
+    edges: NDArray[np.void],
     first: int,
     count: int,
 ) -> int:
@@ -340,15 +384,14 @@ def _add_edge(
         bx, by = ax + end * dx, ay + end * dy
     if start > 0:
         ax, ay = ax + start * dx, ay + start * dy
-    edge = np.float32(ax - x), np.float32(ay - y), np.float32(bx - x), np.float32(by - y)
+    ax, ay, bx, by = np.float32(ax - x), np.float32(ay - y), np.float32(bx - x), np.float32(by - y)
     if count - first < COMPARED:
-        for other in range(first, count):
-            its = edges[other]
-            if its[0] == edge[0] and its[1] == edge[1] and its[2] == edge[2] and its[3] == edge[3]:
-                flips[other] ^= bit
+        for its in edges[first:count]:
+            if its.ax == ax and its.ay == ay and its.bx == bx and its.by == by:
+                its.flips ^= bit
                 return count
-    edges[count, 0], edges[count, 1], edges[count, 2], edges[count, 3] = edge
-    flips[count] = bit
+    made = edges[count]
+    made.ax, made.ay, made.bx, made.by, made.flips = ax, ay, bx, by, bit
     return count + 1
 
 
