@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import city, imports, intake, lookup, map, town  # noqa: A004  named after what it measures
+from benchmarks import bulk, city, geotag, imports, intake, lookup, map, town  # noqa: A004  named after what it measures
 from benchmarks.case import Result, run
 from spatial.local_postgis import LocalPostgis
 
@@ -28,7 +28,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="twingrid-bench-") as folder:
         Path(folder).chmod(0o755)
         with LocalPostgis(Path(folder)) as postgis:
-            for module in (town, city, lookup, imports, intake, map):
+            for module in (town, city, lookup, bulk, geotag, imports, intake, map):
                 for case in module.cases(postgis):
                     results.append(run(case))
                     print(results[-1].row(), flush=True)
