@@ -15,7 +15,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from api.console import console, notice
-from api.faults import refused, text_fault
+from api.faults import refuse_unprintable, refused
 from api.options import DEFAULT_LANGUAGE, Lang, language
 from maps.texts import say
 from spatial.errors import InputError, TwingridError, invalid
@@ -164,7 +164,7 @@ def lookup(
     from spatial.lookup.model import Question
     from spatial.lookup.stored import answer
 
-    _refuse_unprintable(crs=[crs], layer=layer or [], category=[category] if category else [])
+    refuse_unprintable(crs=[crs], layer=layer or [], category=[category] if category else [])
     place = read_place(*read_numbers(lon, lat), crs)
     instant = parse_instant(at, "at") if at else now()
     known = parse_instant(known_at, "known_at") if known_at else None
@@ -215,7 +215,7 @@ def find(
     from api.places_text import show_places
     from spatial.places import told
 
-    _refuse_unprintable(text=[text])
+    refuse_unprintable(text=[text])
     with calling("look-up", notice) as caller, caller.read() as session:
         found = told_out(told(session, text, limit), lang)
     if as_json:
@@ -223,12 +223,6 @@ def find(
         typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
     else:
         show_places(found, lang)
-
-
-def _refuse_unprintable(**texts: list[str]) -> None:
-    found = [fault for where, given in texts.items() for text in given if (fault := text_fault(where, text))]
-    if found:
-        raise InputError(found)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from rich.progress import Progress as Bar
 
 from api.acting import calling
 from api.console import console, notice
+from api.faults import refuse_unprintable
 from api.options import DEFAULT_LANGUAGE, Lang
 from maps.texts import say
 from spatial.errors import invalid
@@ -54,6 +55,9 @@ def geotag(
     as_json: Annotated[bool, typer.Option("--json", help="what was done, for programs")] = False,
 ) -> None:
     """Tag a file."""
+    options = {"x": x, "y": y, "crs": crs, "at_column": at_column, "prefix": prefix, "source_layer": source_layer}
+    given = {name: [text] for name, text in options.items() if text is not None}
+    refuse_unprintable(layer=layer or [], column=column or [], **given)
     if at is not None and at_column is not None:
         raise invalid("at", "geotag-two-times")
     known = parse_instant(known_at, "known_at") if known_at else None

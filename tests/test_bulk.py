@@ -27,7 +27,7 @@ from spatial.lookup.snapshot import Areas, Snapshot
 from spatial.lookup.stored import StoredFacts
 from spatial.settings import ROOT
 from spatial.time import now
-from tests.build import T0, middle
+from tests.build import T0, World, build, cell, middle
 from tests.conftest import City
 from tests.places import along, owners, spread
 from tests.test_seattle import seattle  # noqa: F401  a fixture
@@ -226,6 +226,31 @@ def test_many_are_answered_as_each_alone_for_everybody(empty_database: Database,
                         layer.on_boundary,
                     )
                     assert edge_m == (None if layer.edge_m is None else pytest.approx(layer.edge_m, abs=1e-6))
+
+
+def test_after_a_redraw_what_did_not_change_is_kept(empty_database: Database) -> None:
+    """While the grids of a layer are the same, so is its index; after a redraw it knows the new ones."""
+    ids: dict[str, int] = {}
+
+    def fill(world: World) -> None:
+        world.deployment()
+        for position, code in enumerate(("police", "other")):
+            ids[code] = world.layer(code, position=position)
+            world.grid(ids[code], f"{code}-1", cell(0, 0))
+
+    def add(world: World) -> None:
+        world.grid(ids["police"], "police-2", cell(1, 0))
+
+    indexes, found = Indexes(), []
+    for step in (fill, add):
+        build(empty_database, step)
+        with empty_database.read() as session:
+            areas = areas_of(session, T0)
+        index = indexes.of(areas, ids["police"])
+        lon, lat = (np.array([one]) for one in middle(1, 0))
+        found.append(told(index, index.find(lon, lat, T0))[0][0])
+        assert indexes.of(areas, ids["police"]) is index
+    assert found == ["", "police-2"]
 
 
 # As PostGIS ----------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Files of places in, the same files with whose each place is out: in a stream, continued where it stopped."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -119,25 +120,20 @@ def geotag(
     return outcome
 
 
-def _of(source: Path, asked: Asked, version: int, reach: Reach | None) -> dict[str, object]:
-    """Return all that an output depends on: a run that differs in any of it cannot go on with that of another."""
+def _of(source: Path, asked: Asked, version: int, reach: Reach | None) -> str:
+    """Return a print of all that an output depends on: a run that differs in any of it cannot go on with another."""
     try:
         state = source.stat()
     except OSError:
         raise invalid("file", "file-missing", file=source.name) from None
-    questions = {name: str(value) for name, value in vars(asked).items()}
-    return {
-        "source": [str(source.resolve()), state.st_size, state.st_mtime_ns],
-        "areas": version,
-        "reach": repr(reach),
-        **questions,
-    }
+    of = (source.resolve(), state.st_size, state.st_mtime_ns, version, reach, asked)
+    return hashlib.sha256(repr(of).encode()).hexdigest()
 
 
 class _Run:
     """One run over a file of text."""
 
-    def __init__(self, unfinished: Unfinished, rows: Streamed, tagger: Tagger, of: dict[str, object]) -> None:
+    def __init__(self, unfinished: Unfinished, rows: Streamed, tagger: Tagger, of: str) -> None:
         self._unfinished = unfinished
         self._rows = rows
         self._tagger = tagger

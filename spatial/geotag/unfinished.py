@@ -56,17 +56,17 @@ class Unfinished:
                 raise invalid("output", "output-in-work", path=str(self.target))
             yield file
 
-    def reached(self, of: dict[str, object]) -> tuple[Reached, dict[str, object]] | None:
+    def reached(self, of: str) -> tuple[Reached, dict[str, object]] | None:
         """Return how far a run before this one came with the same input and questions, and what it noted."""
         with suppress(OSError, orjson.JSONDecodeError, TypeError, KeyError):
             said = orjson.loads(self._journal.read_bytes())
-            if said["of"] == orjson.loads(orjson.dumps(of)):
+            if said["of"] == of:
                 reached = Reached(**said["reached"])
                 if self.partial.stat().st_size >= reached.written:
                     return reached, said["noted"]
         return None
 
-    def note(self, file: BinaryIO, reached: Reached, of: dict[str, object], noted: dict[str, object]) -> None:
+    def note(self, file: BinaryIO, reached: Reached, of: str, noted: dict[str, object]) -> None:
         """See that all that was written is on the disk, and then that this is known."""
         with told_writing(self.target):
             file.flush()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Self
 
 import numpy as np
@@ -209,6 +209,7 @@ class BulkIndex:
         return _ranks(self.grids)
 
 
+@lru_cache(maxsize=4096)  # many grids begin together
 def micros(at: datetime) -> int:
     """Return an instant as microseconds since 1970."""
     return (at - EPOCH) // timedelta(microseconds=1)
