@@ -292,6 +292,19 @@ def test_one_bad_row_among_very_many_is_found(town: Database, tmp_path: Path) ->
     assert not list(tmp_path.glob("out*"))
 
 
+def test_very_many_short_lines_are_taken_in_parts(
+    town: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many rows a block of the file has, so many at once are looked at that memory stays bounded."""
+    monkeypatch.setattr("spatial.geotag.delimited.ROWS_AT_ONCE", 3)
+    for rows in range(8):
+        body = "lon,lat\n" + "120.27,30.3\n\n" * rows
+        source = csv_of(tmp_path, body, f"{rows}.csv")
+        assert tag(town, source, tmp_path / f"out-{rows}.csv", layers=("police",), columns=("grid",)).rows == rows
+        said = (tmp_path / f"out-{rows}.csv").read_text()
+        assert said == body.replace("lat\n", "lat,police_grid\n").replace("30.3\n", "30.3,SW-JG-09\n")
+
+
 @pytest.mark.parametrize(
     ("text", "asked", "told"),
     [
@@ -305,6 +318,7 @@ def test_one_bad_row_among_very_many_is_found(town: Database, tmp_path: Path) ->
         ("lon,lat\n1,2\n".encode("utf-16"), {}, [("encoding", "geotag-encoding")]),
         ("lon,lat,名\n1,2,字\n".encode("gb18030"), {}, [("encoding", "encoding-unconfirmed")]),
         ('lon,lat\n1,"' + "x" * 9_000_000, {}, [("row 2", "row-too-long")]),
+        ('lon,lat,n\n1,2,a\n1,2,"b\n1,2,c\n', {}, [("row 3", "quote-not-closed")]),
         ("lon,lat,t\n120,30,2025-03-03T00:00:00\n", {"at_column": "t"}, [("row 2, column t", "time-without-offset")]),
     ],
 )

@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from spatial.errors import Fault, InputError, invalid
+from spatial.geometry import Floats
 from spatial.geotag.delimited_kernel import EMPTY, NEWLINE, RETURN, SLOW, Bytes, Rows, added, numbers_of, rows_of
 from spatial.geotag.model import Asked, Column, Places
 from spatial.geotag.naming import place_columns, require_new
@@ -22,6 +23,7 @@ from spatial.lookup.bulk import Bools
 from spatial.lookup.bulk_kernel import Ints, Longs
 
 BLOCK_BYTES = 1 << 23  # a row is never longer
+ROWS_AT_ONCE = 1 << 18
 SPECIAL = '"\r\n'
 ASCII = 'aA0,;\t|"\r\n'
 NONE = -1
@@ -117,21 +119,31 @@ class Delimited:
         return text, ends
 
     def _blocks(self, stream: Stream, start: int, first: int) -> Iterator[tuple[Block, float]]:
-        rest, is_last = b"", False
+        text, is_last = np.empty(0, np.uint8), False
         while not is_last:
             more = stream.read(BLOCK_BYTES)
             is_last = len(more) < BLOCK_BYTES
-            text = np.frombuffer(rest + more, np.uint8)
-            most = int(np.count_nonzero(text == NEWLINE) + np.count_nonzero(text == RETURN)) + 1
-            head = self.head
-            rows, count, end = rows_of(text, len(text), most, ord(head.delimiter), head.numbers, is_last)
-            if end < len(text) and (is_last or len(text) - end >= BLOCK_BYTES):
-                raise invalid(f"row {first + count}", "row-too-long", limit_kb=BLOCK_BYTES // 1024)
-            start += end
+            text = np.concatenate([text, np.frombuffer(more, np.uint8)])
+            for block in self._rows(text, start, first, is_last=is_last):
+                yield block, stream.share()
+                text = text[block.read - start :]
+                start, first = block.read, first + block.count
+            if len(text) >= BLOCK_BYTES:
+                raise invalid(f"row {first}", "row-too-long", limit_kb=BLOCK_BYTES // 1024)
+
+    def _rows(self, text: Bytes, start: int, first: int, *, is_last: bool) -> Iterator[Block]:
+        """Yield the rows that are whole in some text, in blocks that are not too large however short they are."""
+        most, count = ROWS_AT_ONCE, ROWS_AT_ONCE
+        while count == most:
+            ends = int(np.count_nonzero(text == NEWLINE) + np.count_nonzero(text == RETURN))
+            most = min(ends + 1, ROWS_AT_ONCE)
+            delimiter = ord(self.head.delimiter)
+            rows, count, end, is_open = rows_of(text, len(text), most, delimiter, self.head.numbers, is_last)
+            if is_last and is_open:
+                raise invalid(f"row {first + count - 1}", "quote-not-closed")
             if count:
-                yield self._block(text, rows, count, start, first), stream.share()
-            first += count
-            rest = text[end:].tobytes()
+                yield self._block(text, rows, count, start + end, first)
+            text, start, first = text[end:], start + end, first + count
 
     def _block(self, text: Bytes, rows: Rows, count: int, read: int, first: int) -> Block:
         fields = rows.fields[:count]
@@ -149,7 +161,7 @@ class Delimited:
         places = Places(first, x, y, times, wrong)
         return Block(text, rows, count, read, places, np.maximum(missing, 0), is_row)
 
-    def _numbers(self, text: Bytes, spans: Longs, column: str, is_row: Bools, wrong: dict[int, Fault]) -> np.ndarray:
+    def _numbers(self, text: Bytes, spans: Longs, column: str, is_row: Bools, wrong: dict[int, Fault]) -> Floats:
         """Return a column as numbers, NaN where a row has none, which is told."""
         found, known = numbers_of(text, spans, len(is_row))
         for row in np.flatnonzero((known == SLOW) & is_row).tolist():

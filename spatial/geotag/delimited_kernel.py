@@ -41,8 +41,8 @@ class Rows(NamedTuple):
 @compiled
 def rows_of(  # noqa: C901  one pass over the bytes, and no call for each
     text: Bytes, stop: int, most: int, delimiter: int, wanted: Longs, is_last: bool
-) -> tuple[Rows, int, int]:
-    """Return the rows that are whole, how many, and where the first begins that is not.
+) -> tuple[Rows, int, int, bool]:
+    """Return rows that are whole, `most` at once, how many, where the next begins, and if a quote is open at the end.
 
     `wanted` are the numbers of the fields for x, y and time. Line breaks inside quotation marks are text. The last row
     of a file needs no line break.
@@ -57,7 +57,7 @@ def rows_of(  # noqa: C901  one pass over the bytes, and no call for each
         np.zeros(2 * most, np.int64),
     )
     count, row, begin, fields, is_quoted, place = 0, 0, 0, 0, False, 0
-    while place < stop:
+    while place < stop and count < most:
         byte = text[place]
         if byte == QUOTE:
             if is_quoted:
@@ -79,11 +79,11 @@ def rows_of(  # noqa: C901  one pass over the bytes, and no call for each
                 place = after
                 continue
         place += 1
-    if is_last and row < stop and place >= stop:
+    if is_last and row < stop and count < most:
         _note(rows, wanted, count, fields, begin, stop)
         rows.start[count], rows.stop[count], rows.after[count], rows.fields[count] = row, stop, stop, fields + 1
         count, row = count + 1, stop
-    return rows, count, row
+    return rows, count, row, is_quoted
 
 
 @compiled

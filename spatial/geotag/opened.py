@@ -25,7 +25,7 @@ class Stream(Protocol):
         """Return how much of the file was read, from 0 to 1."""
 
 
-class _Plain:
+class _File:
     def __init__(self, path: Path, file: pa.NativeFile, packed: pa.NativeFile) -> None:
         self._path, self._file, self._packed = path, file, packed
         self._size = path.stat().st_size
@@ -62,7 +62,7 @@ def opened(path: Path, start: int = 0) -> Iterator[Stream]:
     try:
         with pa.OSFile(str(path)) as file:
             kind = PACKED.get(path.suffix.lower())
-            stream = _Plain(path, pa.CompressedInputStream(file, kind) if kind else file, file)
+            stream = _File(path, pa.CompressedInputStream(file, kind) if kind else file, file)
             if kind is None:
                 file.seek(start)
             while kind and start > 0:

@@ -10,6 +10,7 @@ import numpy as np
 
 from spatial import crs as systems
 from spatial.errors import Fault, InputError, invalid
+from spatial.geometry import Floats
 from spatial.geotag.model import COLUMNS, INVALID, MEASURED, MOST_TOLD, OF_LAYERS, PIECE, Asked, Column, Kind, Places
 from spatial.grids.units import UnitRef, unit_tree
 from spatial.history import Lasting, Reading
@@ -74,7 +75,7 @@ class Tagger:
             columns.append(Column(*next(kinds), *_reasons(places, len(lon))))
         return columns, ~is_wrong if self.asked.on_invalid == "skip" else np.ones(len(lon), bool)
 
-    def _degrees(self, places: Places, crs: str) -> tuple[np.ndarray, np.ndarray]:
+    def _degrees(self, places: Places, crs: str) -> tuple[Floats, Floats]:
         """Return stored degrees, and tell what cannot be a place."""
         if systems.is_in_degrees(crs):
             off = np.flatnonzero((np.abs(places.x) > 180) | (np.abs(places.y) > 90))
