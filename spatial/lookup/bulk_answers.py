@@ -17,11 +17,10 @@ from spatial.lookup.bulk_kernel import NOBODY, Ints, Longs
 from spatial.lookup.memory import MemoryFacts, View
 from spatial.lookup.model import Candidate, GridRef, Question
 from spatial.lookup.placed import EDGE_TOLERANCE_M
-from spatial.lookup.rules import reaches_m
+from spatial.lookup.rules import METRES_PER_DEGREE, reaches_m
 from spatial.lookup.sight import Sight
 from spatial.lookup.snapshot import Areas, Duty, Snapshot
 from spatial.lookup.source import LayerRow, OverrideRow
-from spatial.lookup.stored import METRES_PER_DEGREE
 
 STATUSES = ("owned", "overlap", "gap", "outside", "empty", "hidden")
 OWNED, OVERLAP, GAP, OUTSIDE, EMPTY, HIDDEN = range(len(STATUSES))
