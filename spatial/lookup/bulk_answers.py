@@ -8,6 +8,7 @@ from datetime import datetime
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from spatial.geometry import Floats, Geometries, Plane
 from spatial.history import Reading
@@ -15,12 +16,12 @@ from spatial.lookup.ask import chosen, places
 from spatial.lookup.bulk import Bools, BulkIndex, instant, micros
 from spatial.lookup.bulk_kernel import NOBODY, Ints, Longs
 from spatial.lookup.memory import MemoryFacts, View
-from spatial.lookup.model import Candidate, GridRef, Question
+from spatial.lookup.model import Candidate, GridRef, OverrideRef, Question
 from spatial.lookup.placed import EDGE_TOLERANCE_M
 from spatial.lookup.rules import METRES_PER_DEGREE, reaches_m
 from spatial.lookup.sight import Sight
 from spatial.lookup.snapshot import Areas, Duty, Snapshot
-from spatial.lookup.source import LayerRow, OverrideRow
+from spatial.lookup.source import FaultRow, LayerRow, OverrideRow
 
 STATUSES = ("owned", "overlap", "gap", "outside", "empty", "hidden")
 OWNED, OVERLAP, GAP, OUTSIDE, EMPTY, HIDDEN = range(len(STATUSES))
@@ -28,6 +29,7 @@ ABOUT = 2e-3  # by which metres in the plane differ from geodesic ones at most, 
 ABOUT_M = 0.01
 MEASURED_AT_ONCE = 20_000
 LOWEST_PRIORITY = 1 << 31
+BESIDE = np.array([[-1e-9], [-1e-9], [1e-9], [1e-9]])  # degrees
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Indexes:
 
     _made: dict[int, tuple[Sequence[Candidate], BulkIndex]] = field(default_factory=dict)
     _decided: dict[int, tuple[Sequence[OverrideRow], BulkIndex]] = field(default_factory=dict)
+    _faults: dict[int, tuple[Sequence[FaultRow], BulkIndex]] = field(default_factory=dict)
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def of(self, areas: Areas, layer_id: int) -> BulkIndex:
@@ -70,8 +73,19 @@ class Indexes:
             known = self._decided.get(layer_id)
             if known is None or known[0] is not areas.overrides:
                 rows = ((n, row) for n, row in enumerate(areas.overrides) if row.layer_id == layer_id)
-                known = areas.overrides, BulkIndex.of(_as_grid(n, row, areas.plane) for n, row in rows)
+                known = areas.overrides, BulkIndex.of(_as_grid(n, row.shape, areas.plane, row.ref) for n, row in rows)
                 self._decided[layer_id] = known
+            return known[1]
+
+    def faults_of(self, areas: Areas, layer_id: int) -> BulkIndex:
+        """Return the index of the boxes about the recorded gaps and overlaps of a layer."""
+        with self._turn:
+            known = self._faults.get(layer_id)
+            if known is None or known[0] is not areas.faults:
+                of_layer = [n for n, row in enumerate(areas.faults) if row.layer_id == layer_id]
+                boxes = shapely.box(*(shapely.bounds(areas.fault_tree.geometries[of_layer]).T + BESIDE))
+                known = areas.faults, BulkIndex.of(_as_grid(n, box, areas.plane) for n, box in enumerate(boxes))
+                self._faults[layer_id] = known
             return known[1]
 
 
@@ -104,7 +118,9 @@ class BulkFacts:
 
         `edges`: and how far the border is, which takes much longer.
         """
-        indexes = self._indexes.of(self.areas, layer.id), self._indexes.overrides_of(self.areas, layer.id)
+        make = self._indexes
+        of = self.areas, layer.id
+        indexes = make.of(*of), make.overrides_of(*of), make.faults_of(*of)
         return _Asked(self, layer, *indexes, lon, lat, at).answer(edges=edges)
 
     @property
@@ -128,6 +144,7 @@ class _Asked:
     layer: LayerRow
     index: BulkIndex
     overrides: BulkIndex
+    faults: BulkIndex
     lon: Floats
     lat: Floats
     at: datetime | Longs
@@ -203,11 +220,14 @@ class _Asked:
 
     def _of_nobody(self, made: BulkAnswer, nobodys: Longs, seen: Longs) -> None:
         """Say of places without an owner whether they are in a gap, and how far the nearest grid is that is seen."""
-        points = shapely.points(self.lon[nobodys], self.lat[nobodys])
-        at_fault = np.unique(self.facts.areas.fault_tree.query(points, predicate="intersects")[0])
-        for place in nobodys[at_fault].tolist():
+        is_near = self.faults.find(self.lon[nobodys], self.lat[nobodys]).owner != NOBODY
+        near = nobodys[is_near]
+        points = shapely.points(self.lon[near], self.lat[near])
+        at_fault = np.zeros(len(near), bool)
+        at_fault[self.facts.areas.fault_tree.query(points, predicate="intersects")[0]] = True
+        for place in near[at_fault].tolist():
             self._as_one(made, place)
-        others = np.delete(nobodys, at_fault)
+        others = np.concatenate([nobodys[~is_near], near[~at_fault]])
         bounds = np.unique(np.concatenate([self.index.since[seen], self.index.until[seen]]))
         times = np.broadcast_to(self._times(others), len(others))
         state = np.searchsorted(bounds, times, side="right")  # in each of which the same grids are in force
@@ -259,11 +279,11 @@ class _Asked:
         return np.column_stack([self.lon[some], self.lat[some]])
 
 
-def _as_grid(position: int, row: OverrideRow, plane: Plane) -> Candidate:
-    """Return an override as what an index holds, in the order in which overrides decide."""
-    rank = f"{row.ref.priority + LOWEST_PRIORITY:012}{row.ref.code}"
-    ref = GridRef(position, rank, row.ref.name, "override", row.since, row.until)
-    return Candidate(ref, row.layer_id, None, row.shape, plane)
+def _as_grid(position: int, shape: BaseGeometry, plane: Plane, override: OverrideRef | None = None) -> Candidate:
+    """Return what an index can hold, overrides in the order in which they decide, and over their time."""
+    rank = f"{override.priority + LOWEST_PRIORITY:012}{override.code}" if override else ""
+    span = (override.since, override.until) if override else (None, None)
+    return Candidate(GridRef(position, rank, "", "", *span), 0, None, shape, plane)
 
 
 def _parts(places_of: Longs) -> Iterator[Longs]:
