@@ -80,12 +80,14 @@ class BulkIndex:
         self.since = np.array([_micros(one.since, -EVER) if one else EVER for one in grids], np.int64)
         self.until = np.array([_micros(one.until, EVER) if one else -EVER for one in grids], np.int64)
         self._raster = raster
-        self._is_lasting = all(one is None or (one.since, one.until) == (None, None) for one in grids)
+        is_there = self.since != EVER
+        self._is_lasting = bool((self.since[is_there] == -EVER).all() and (self.until[is_there] == EVER).all())
 
     @classmethod
     def of(cls, grids: Iterable[Candidate]) -> Self:
         """Return an index of grids; time and memory grow with their edges."""
-        ordered = sorted(grids, key=_order)
+        given = list(grids)
+        ordered = [given[place] for place in _order(given)]
         shapes = np.array([one.shape for one in ordered], dtype=object)
         return cls(ordered, shapes, _raster(shapes) if len(shapes) else None)
 
@@ -228,13 +230,17 @@ def _key(one: Candidate) -> tuple[int, str, datetime | None]:
     return one.grid.id, one.grid.code, one.since
 
 
-def _order(one: Candidate) -> tuple[bytes, int]:
-    return one.grid.code.encode(), _micros(one.since, -EVER)
+def _order(grids: Sequence[Candidate]) -> list[int]:
+    """Return the positions of grids in the order of their codes, bytewise, and of their time."""
+    codes = [one.grid.code.encode() for one in grids]
+    by_time: list[int] = np.argsort([_micros(one.since, -EVER) for one in grids], kind="stable").tolist()
+    return sorted(by_time, key=codes.__getitem__)
 
 
 def _ranks(grids: Sequence[Candidate | None]) -> Longs:
     """Return the place of each grid in the order of codes."""
-    there = sorted((place for place, one in enumerate(grids) if one), key=lambda place: _order(grids[place]))  # type: ignore[arg-type]  # those that are there
+    there = np.array([place for place, one in enumerate(grids) if one], np.int64)
+    there = there[_order([one for one in grids if one])]
     ranks = np.full(len(grids), len(grids), np.int64)
     ranks[there] = np.arange(len(there))
     return ranks
