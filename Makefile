@@ -26,9 +26,10 @@ check:  ## lint, format, types, layer rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench:  ## speed, as ratios to what a user would pick instead
+bench:  ## speed, as ratios to what a user would pick instead; ONLY="bulk geotag" runs some
 	@./bootstrap test
-	$(BIN)/python -m benchmarks
+	@./bootstrap peers
+	$(BIN)/python -m benchmarks $(ONLY)
 
 bundle:  ## dist/twingrid-<version>-<arch>.tar.gz: installs and runs on a bare Debian 12 without any network
 	@./bootstrap test

@@ -15,7 +15,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from api.console import console, notice
-from api.faults import refused, text_fault
+from api.faults import refuse_unprintable, refused
 from api.options import DEFAULT_LANGUAGE, Lang, language
 from maps.texts import say
 from spatial.errors import InputError, TwingridError, invalid
@@ -30,6 +30,7 @@ LATER = {
     "check": ("api.audit_cli", "app_check"),
     "import": ("api.imports_rows", "app_import"),
     "export": ("api.imports_rows", "app_export"),
+    "geotag": ("api.geotag_cli", "app_geotag"),
     "jobs": ("api.jobs_cli", "app_jobs"),
     "map": ("api.map_cli", "app_map"),
     "gis": ("api.gis_cli", "app_gis"),
@@ -64,6 +65,7 @@ app.add_typer(typer.Typer(help="What was done, by whom."), name="audit")
 app.add_typer(typer.Typer(help="Whether what is stored is as it should be."), name="check")
 app.add_typer(typer.Typer(help="Files in."), name="import")
 app.add_typer(typer.Typer(help="Files out."), name="export")
+app.add_typer(typer.Typer(help="Whose the place of each row of a file is."), name="geotag")
 app.add_typer(typer.Typer(help="Logins of the database for a GIS."), name="gis")
 app.add_typer(typer.Typer(help="Long work."), name="jobs")
 app.add_typer(typer.Typer(help="Maps as files that need nothing but a browser."), name="map")
@@ -168,7 +170,7 @@ def lookup(
     from spatial.lookup.model import Question
     from spatial.lookup.stored import answer
 
-    _refuse_unprintable(place=[place], crs=[crs], layer=layer or [], category=[category] if category else [])
+    refuse_unprintable(place=[place], crs=[crs], layer=layer or [], category=[category] if category else [])
     numbers = read_place(*read_numbers(place, lat), crs) if lat is not None else None
     instant = parse_instant(at, "at") if at else now()
     known = parse_instant(known_at, "known_at") if known_at else None
@@ -224,7 +226,7 @@ def find(
     from api.places_text import show_places
     from spatial.places import told
 
-    _refuse_unprintable(text=[text])
+    refuse_unprintable(text=[text])
     with calling("look-up", notice) as caller, caller.read() as session:
         found = told_out(told(session, text, limit), lang)
     if as_json:
@@ -232,12 +234,6 @@ def find(
         typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
     else:
         show_places(found, lang)
-
-
-def _refuse_unprintable(**texts: list[str]) -> None:
-    found = [fault for where, given in texts.items() for text in given if (fault := text_fault(where, text))]
-    if found:
-        raise InputError(found)
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
 """Faults of values from outside, whoever found them: text that is not plain, and what pydantic refuses."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from spatial.errors import Fault
+from spatial.errors import Fault, InputError
 
 LINE_BREAKS = "\t\n\r"  # a WKT may have them
 OURS = {  # types of error that validators of ours raise
@@ -24,6 +24,13 @@ def text_fault(where: str, text: str) -> Fault | None:
     if "Cs" in kinds or "\N{REPLACEMENT CHARACTER}" in text:
         return Fault(where, "text-not-utf8")
     return Fault(where, "text-has-control-characters") if "Cc" in kinds else None
+
+
+def refuse_unprintable(**texts: Iterable[str]) -> None:
+    """Raise an `InputError` where texts from outside are not plain."""
+    found = [fault for where, given in texts.items() for text in given if (fault := text_fault(where, text))]
+    if found:
+        raise InputError(found)
 
 
 def refused(error: Mapping[str, Any], where: str) -> Fault:

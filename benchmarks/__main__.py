@@ -3,9 +3,11 @@
 import platform
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
-from benchmarks import city, imports, intake, lookup, map, town  # noqa: A004  named after what it measures
+from benchmarks import bulk, city, geotag, imports, intake, lookup, map, town  # noqa: A004  named after what it measures
 from benchmarks.case import Result, run
 from spatial.local_postgis import LocalPostgis
 
@@ -15,27 +17,46 @@ HEAD = """\
 
 Produced by `make bench` on {machine}. Each row: medians of five runs of both ways in turns (of three, where a run takes
 long), on the same data, after their results were found equal. The ratio is theirs / ours: above 1 we are faster. Ratios
-carry over to other machines; rates do not.
+carry over to other machines; rates do not. `make bench ONLY="bulk geotag"` runs the look-ups of very many places alone:
+owners in both layers on one core, files from end to end, and growth.
 
 | case | Twingrid | instead of | ratio | floor |
-|---|---|---|---|---|
 """
+RULE = "|---|---|---|---|---|\n"
 
 
-def main() -> int:
-    """Run all cases; the exit code is 1 when a floor is not kept."""
+MODULES: tuple[ModuleType, ...] = (town, city, lookup, bulk, geotag, imports, intake, map)
+NAMES = {module.__name__.rpartition(".")[2]: module for module in MODULES}
+
+
+def main(asked: Sequence[str]) -> int:
+    """Run all cases, or those of some modules; the exit code is 1 when a floor is not kept.
+
+    Rows of cases that are not run stay as they are.
+    """
     results: list[Result] = []
+    chosen = [NAMES[name] for name in asked] or MODULES
     with tempfile.TemporaryDirectory(prefix="twingrid-bench-") as folder:
         Path(folder).chmod(0o755)
         with LocalPostgis(Path(folder)) as postgis:
-            for module in (town, city, lookup, imports, intake, map):
+            for module in chosen:
                 for case in module.cases(postgis):
                     results.append(run(case))
                     print(results[-1].row(), flush=True)
+    before = RESULTS.read_text(encoding="utf-8").partition(RULE)[2].splitlines() if asked else []
+    rows = {_key(row): row for row in (*before, *(one.row() for one in results))}
     machine = f"{platform.machine()}, Python {platform.python_version()}"
-    RESULTS.write_text(HEAD.format(machine=machine) + "".join(f"{one.row()}\n" for one in results), encoding="utf-8")
+    RESULTS.write_text(
+        HEAD.format(machine=machine) + RULE + "".join(f"{row}\n" for row in rows.values()), encoding="utf-8"
+    )
     return 0 if all(one.holds for one in results) else 1
 
 
+def _key(row: str) -> tuple[str, str]:
+    """Return what a row compares: our case, and what is done instead."""
+    cells = row.split(" | ")
+    return cells[0], cells[2].partition(":")[0]
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -107,6 +107,7 @@ VERBS = {
     "changes": ("changes", str(LON), str(LAT)),
     "area": ("area", str(LON), str(LAT), "10"),
     "find": ("find", "house A"),
+    "geotag": ("geotag", "places.csv", "tagged.csv", "--overwrite"),
     "sources": ("sources",),
     "audit list": ("audit", "list"),
     "audit export": ("audit", "export", "-o", "audit.jsonl"),
@@ -129,6 +130,7 @@ VERBS = {
 }
 FILES = {
     "grids.csv": 'code,geometry\nZ,"POLYGON ((120 30, 120.001 30, 120.001 30.001, 120 30.001, 120 30))"\n',
+    "places.csv": f"lon,lat\n{LON},{LAT}\n",
     "officers.csv": "number,name,kind,unit\n099,甲,auxiliary,S1\n",
     "incidents.csv": "source,external_id,category,reported_at,lon,lat\n"
     "110,9,theft,2025-03-03T08:30:00+08:00,120.27,30.3\n",

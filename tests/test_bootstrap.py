@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-node.txt"]
+LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-node.txt", "benchmarks/requirements-peers.txt"]
 
 
 def pins(lock: str) -> dict[str, str]:

@@ -119,18 +119,19 @@ def _unknown(columns: Sequence[str], known: Sequence[str]) -> Fault:
 
 def _field_named(fields: Maps[str, Field], column: str) -> str | None:
     """Return the field whose name a column has, whole or cut; else the first one of which it has another name."""
-    wanted = _bare(column)
+    wanted = bare(column)
     for name in fields:
-        if _bare(name) == wanted:
+        if bare(name) == wanted:
             return name
-    called = [name for name, one in fields.items() if wanted in map(_bare, one.aliases)]
+    called = [name for name, one in fields.items() if wanted in map(bare, one.aliases)]
     if called:
         return called[0]
     cut = [name for name in fields if len(column) == SHAPEFILE_NAME and name.startswith(column)]
     return cut[0] if len(cut) == 1 else None
 
 
-def _bare(name: str) -> str:
+def bare(name: str) -> str:
+    """Return a name without what people put beside it: blanks, units in brackets."""
     return BESIDE.sub("", name).lower()
 
 

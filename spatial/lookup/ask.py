@@ -17,18 +17,7 @@ MOST_PARTIES = 12  # of a border case; all others within the accuracy are in `be
 def ask(source: Source, question: Question) -> Answer:
     """Return what every layer asked for says of a place: owner, border, responsible, responders, next change."""
     reading = Reading(question.at)
-    layers = chosen(source, question.layers)
-    spot = Spot(question.lon, question.lat, source.plane)
-    touching: dict[int, list[Candidate]] = defaultdict(list)
-    for candidate in reading.current(source.holding(spot)):
-        touching[candidate.layer_id].append(candidate)
-    faults = {row.layer_id: row for row in reading.current(source.faults(spot))}
-    hidden = source.hidden_layers(spot)
-    asked = Asked(source, reading, spot, question.accuracy_m)
-    placed = [
-        Placed(layer, "hidden") if layer.id in hidden else asked.place(layer, touching[layer.id], faults.get(layer.id))
-        for layer in layers
-    ]
+    placed = places(source, question, reading)
     parties = [_parties(one, question.accuracy_m) for one in placed]
     owners = [one.candidate for one in placed if one.candidate]
     duties = source.duties(_each([*owners, *(grid for of_layer in parties for grid, _ in of_layer)]))
@@ -39,6 +28,22 @@ def ask(source: Source, question: Question) -> Answer:
     )
     its = matter(source, question.category, answers) if question.category is not None else None
     return Answer(question, answers, its, reading.next_change, Receipt(source.versions, source.basis))
+
+
+def places(source: Source, question: Question, reading: Reading) -> list[Placed]:
+    """Return what geometry and overrides say of a place, in every layer asked for."""
+    layers = chosen(source, question.layers)
+    spot = Spot(question.lon, question.lat, source.plane)
+    touching: dict[int, list[Candidate]] = defaultdict(list)
+    for candidate in reading.current(source.holding(spot)):
+        touching[candidate.layer_id].append(candidate)
+    faults = {row.layer_id: row for row in reading.current(source.faults(spot))}
+    hidden = source.hidden_layers(spot)
+    asked = Asked(source, reading, spot, question.accuracy_m)
+    return [
+        Placed(layer, "hidden") if layer.id in hidden else asked.place(layer, touching[layer.id], faults.get(layer.id))
+        for layer in layers
+    ]
 
 
 def states(source: Source, grids: Iterable[Candidate]) -> list[GridState]:

@@ -156,7 +156,7 @@ class MemoryFacts:
             decided = self._decided(spot, layer_id, table)
             there = (table.grids[place] for place in table.tree.query(spot.point, predicate="intersects"))
             holders = [one for one in there if _in_force(one, self._at)] if decided is None else [decided]
-            if any(not self._shown(one) for one in holders):
+            if any(not self.shows(one) for one in holders):
                 hidden.add(layer_id)
         return hidden
 
@@ -265,9 +265,9 @@ class MemoryFacts:
         return (one for one in (table.grids[place] for place in places) if self._sees(one))
 
     def _sees(self, grid: Candidate) -> bool:
-        return self._sight.has_layer(grid.layer_id) and self._shown(grid)
+        return self._sight.has_layer(grid.layer_id) and self.shows(grid)
 
-    def _shown(self, grid: Candidate) -> bool:
+    def shows(self, grid: Candidate) -> bool:
         """Whether a grid is of their units, of the rim about them, or of a layer that is published."""
         sight = self._sight
         return sight.owns(grid.unit_id) or grid.grid.id in sight.rim or grid.layer_id in self._public

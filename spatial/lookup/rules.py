@@ -10,7 +10,7 @@ import shapely
 from shapely import Point
 from shapely.geometry.base import BaseGeometry
 
-from spatial.geometry import GRS80, Floats, Plane
+from spatial.geometry import GRS80, Floats, Geometries, Plane
 from spatial.lookup.model import Beyond, Candidate
 
 METRES_PER_DEGREE = 110_500.0  # a little less than anywhere, so that boxes are a little too large
@@ -113,3 +113,14 @@ def reach_m(spot: Spot, shapes: Sequence[BaseGeometry]) -> Floats:
     ends = shapely.get_coordinates(shapely.shortest_line(spot.metres, np.array(shapes))).tolist()
     lines = zip(ends[::2], ends[1::2], strict=True)
     return np.array([spot.away_m(*there) if here != there else 0.0 for here, there in lines])
+
+
+def reaches_m(plane: Plane, lonlat: Floats, points_m: Geometries, shapes_m: Geometries) -> Floats:
+    """Return the geodesic distance in metres of each place to its own shape; 0 within.
+
+    `lonlat`: (n, 2) degrees; `points_m`, `shapes_m`: the same places, and the shapes, in the plane.
+    """
+    lines = shapely.shortest_line(points_m, shapes_m)
+    away = shapely.length(lines) > 0
+    there = plane.degrees(shapely.get_coordinates(lines)[1::2])
+    return np.where(away, GRS80.inv(lonlat[:, 0], lonlat[:, 1], there[:, 0], there[:, 1])[2], 0.0)

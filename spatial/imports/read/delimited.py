@@ -39,8 +39,8 @@ def open_delimited(path: Path, file: str, encoding: str | None) -> Source:
     if encoding is None and marked(head) is None and head.count(0) > len(head) // 4:
         raise invalid("encoding", "encoding-unknown")  # most likely UTF-16 of either kind
     told = told_encoding(lambda: blocks_of(path), encoding, marked(head))
-    first = _first_record(head, told.name)
-    delimiter = _delimiter_of(first)
+    first = first_record(head, told.name)
+    delimiter = delimiter_of(first)
     if first.count(delimiter) >= MOST_COLUMNS:
         raise invalid("row 1", "too-many-columns", limit=MOST_COLUMNS)
     faults: list[Fault] = []
@@ -67,7 +67,7 @@ def open_delimited(path: Path, file: str, encoding: str | None) -> Source:
     return Source(file, "csv", names, has_shapes=False, chunks=chunks, encoding=told, faults=faults, notes=notes)
 
 
-def _first_record(head: bytes, encoding: str) -> str:
+def first_record(head: bytes, encoding: str) -> str:
     """Return the first record, quoted line breaks included."""
     text = head.decode(encoding, "replace").lstrip("\ufeff")
     is_quoted = False
@@ -88,7 +88,7 @@ def _is_ended(path: Path) -> bool:
         return opened.read().endswith((b"\n", b"\r", b"\n\0", b"\r\0"))  # the latter in UTF-16
 
 
-def _delimiter_of(record: str) -> str:
+def delimiter_of(record: str) -> str:
     """Return the delimiter that occurs most outside of quotes."""
     outside = "".join(record.split('"')[::2])
     return max(DELIMITERS, key=outside.count)

@@ -33,14 +33,18 @@ SCHEMA = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
 
 def open_geopackage(path: Path, file: str, source_layer: str | None) -> Source:
     """Return the rows of a layer of a GeoPackage, with or without shapes."""
+    return _streamed(path, file, "geopackage", geopackage_layer(path, file, source_layer))
+
+
+def geopackage_layer(path: Path, file: str, source_layer: str | None) -> str:
+    """Return the name of the layer of a GeoPackage that is wanted, or of the only one."""
     require_magic(path, SQLITE, file)
     _require_geopackage(path, file)
     with told_errors(file, path), quiet():
         layers = {str(name): kind is not None for name, kind in pyogrio.list_layers(path)}
     spatial = [name for name, has_shapes in layers.items() if has_shapes]
     wanted = source_layer in layers
-    layer = chosen(list(layers) if wanted else spatial or list(layers), source_layer, file)
-    return _streamed(path, file, "geopackage", layer)
+    return chosen(list(layers) if wanted else spatial or list(layers), source_layer, file)
 
 
 def open_flatgeobuf(path: Path, file: str) -> Source:

@@ -29,7 +29,7 @@ def open_parquet(path: Path, file: str) -> Source:
         count = metadata.num_rows
     if max(groups, default=0) > MOST_GROUP_BYTES:
         raise invalid("file", "file-inflates", file=file, limit_mb=MOST_GROUP_BYTES // 1_000_000)
-    geometry, crs = _geometry(schema, file)
+    geometry, crs = geometry_of(schema, file)
     notes = [
         Fault("file", "column-unreadable", {"column": field.name, "kind": str(field.type)[:40]})
         for field in schema
@@ -51,7 +51,7 @@ def open_parquet(path: Path, file: str) -> Source:
     )
 
 
-def _geometry(schema: pa.Schema, file: str) -> tuple[str | None, str | None]:
+def geometry_of(schema: pa.Schema, file: str) -> tuple[str | None, str | None]:
     """Return the column of shapes and their system, as the metadata say."""
     try:
         said = orjson.loads((schema.metadata or {}).get(b"geo", b"null"))

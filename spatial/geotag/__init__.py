@@ -1,0 +1,1 @@
+"""Files of places in, the same files with whose each place is out."""
