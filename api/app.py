@@ -25,6 +25,7 @@ from api import (
     jobs,
     lookup,
     lookup_area,
+    lookup_batch,
     lookup_changes,
     me,
     metrics,
@@ -50,6 +51,7 @@ from api.tracing import of_app
 from spatial.access import Gate
 from spatial.audit.spool import Spool
 from spatial.db import Database
+from spatial.lookup.bulk_answers import Indexes
 from spatial.lookup.live import Live
 from spatial.settings import VERSION, Settings
 from spatial.watch import Watch
@@ -57,12 +59,13 @@ from spatial.watch import Watch
 if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
-MEMORY_THREADS, ACCESS_THREADS = 4, 10
+MEMORY_THREADS, ACCESS_THREADS, BATCH_THREADS = 4, 10, 2
 DESCRIPTION = "Spatial grid management for cities: whose is a place, who is on duty there, where is cover missing."
 
 SLICES = (
     lookup,
     lookup_area,
+    lookup_batch,
     lookup_changes,
     places_http,
     grids,
@@ -147,6 +150,7 @@ def create_app(database: Database, settings: Settings, traces: "TracerProvider |
     app.state.watch = Watch(database, app.state.live.follow)
     app.state.room = Room(settings.requests_at_once)
     app.state.apart, app.state.asking_access = Apart(MEMORY_THREADS), Apart(ACCESS_THREADS)
+    app.state.batches, app.state.indexes = Apart(BATCH_THREADS), Indexes()
     app.state.settings = settings
     app.state.metrics = Metrics(database, app.state.watch)
     app.state.rates = Rates(settings.rate_per_minute)

@@ -13,7 +13,7 @@ LONGEST_QUERY = 32 * 2**10  # a coordinate system as WKT, percent-encoded
 MOST_HEADERS = 100
 LARGEST_HEADERS = 32 * 2**10
 LARGEST_BODY = 2**20
-LARGEST_BATCH = 16 * 2**20
+LARGEST_BATCHES = {"/incidents/batch": 16 * 2**20, "/lookup/batch": 64 * 2**20, "/lookup/diff": 64 * 2**20}
 MOST_ARRIVING = 256 * 2**20  # of all bodies together that are held in memory
 PATIENCE_S = 20.0  # in which a body may do nothing at all, once or in sum; beyond it, each second needs so many bytes
 BYTES_PER_S = 1000
@@ -72,7 +72,7 @@ class Bounds:
         """Return how many bytes may be sent to an address."""
         if path.startswith("/imports/"):
             return self.largest_upload
-        return LARGEST_BATCH if path == "/incidents/batch" else LARGEST_BODY
+        return LARGEST_BATCHES.get(path, LARGEST_BODY)
 
 
 def too_large(limit: int) -> HTTPException:

@@ -16,7 +16,9 @@ from api.lookup_out import chain_out
 from api.once import Once
 from api.room import Apart, Room
 from api.shapes import of_model
+from spatial.access import WHOLE
 from spatial.db import Database as Database_
+from spatial.db import Reach
 from spatial.history import Moment
 from spatial.lookup.live import Live
 from spatial.lookup.memory import View
@@ -59,13 +61,17 @@ class Teller:
         """Return what whoever asks sees of an instant in memory; none: it is not held."""
         return self.live.view(self.asking.reach, at)
 
-    async def stored(self, moment: Moment, find: Callable[[Session], Found]) -> Found:
-        """Return what is found in the database, once nothing can be added to what was known then."""
+    async def stored(self, moment: Moment, find: Callable[[Session], Found], *, everything: bool = False) -> Found:
+        """Return what is found in the database, once nothing can be added to what was known then.
+
+        `everything`: what whoever asks does not see is read, too, and is not to be told.
+        """
+        reach = Reach(WHOLE) if everything else self.asking.reach
 
         def found() -> Found:
             if moment.known_at is not None:
                 self.database.settle(moment.known_at)
-            with self.database.read(self.asking.reach) as session:
+            with self.database.read(reach) as session:
                 return find(session)
 
         async with self.room.place():

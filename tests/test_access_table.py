@@ -29,6 +29,7 @@ from tests.build import LAT, LON
 from tests.build import cell as square
 
 TABLES = (ROOT / "docs" / "access.md").read_text(encoding="utf-8")
+SOME_DAY, NEXT_DAY = "2025-03-03T08:30:00+08:00", "2025-03-04T08:30:00+08:00"
 EVENT = {"source": "110", "external_id": "new", "category": "theft", "reported_at": "2025-03-03T08:30:00+08:00"}
 BODIES = {
     "POST /demo/switch": {"data": {"name": "demo-viewer"}},
@@ -45,6 +46,8 @@ BODIES = {
     "GET /maps/lookup": {"params": {"lon": LON, "lat": LAT}},
     "GET /lookup/changes": {"params": {"lon": LON, "lat": LAT}},
     "GET /lookup/area": {"params": {"lon": LON, "lat": LAT, "radius_m": 10}},
+    "POST /lookup/batch": {"json": [{"lon": LON, "lat": LAT}]},
+    "POST /lookup/diff": {"json": [{"lon": LON, "lat": LAT}], "params": {"at": [SOME_DAY, NEXT_DAY]}},
     "POST /lookup/area": {"json": mapping(square(0, 0))},
     "GET /places/find": {"params": {"text": "house A"}},
 }

@@ -8,15 +8,14 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from spatial.db import Database
-from tests.conftest import client_as
 
 Ask = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def ask(town: Database) -> Ask:
+@pytest.fixture
+def ask(town: Database, client_as: Callable[[Database, str], TestClient]) -> Ask:
     """Return a function that asks the town as a dispatcher."""
-    client: TestClient = client_as(town, "dispatcher")
+    client = client_as(town, "dispatcher")
     return lambda **params: client.get("/lookup", params={"lang": "en", **params})
 
 
