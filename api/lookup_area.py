@@ -17,14 +17,25 @@ from api.telling import TOLD, Teller, TheTeller
 from spatial.crs import STORED
 from spatial.history import Moment
 from spatial.lookup import stored
-from spatial.lookup.area import LONGEST_RADIUS_M, AreaAnswer, AreaLayer, AreaQuestion, Share, circle, read_area
+from spatial.lookup.area import (
+    LONGEST_RADIUS_M,
+    SHORTEST_RADIUS_M,
+    AreaAnswer,
+    AreaLayer,
+    AreaQuestion,
+    Share,
+    circle,
+    read_area,
+)
 from spatial.time import now
 
 router = APIRouter(tags=["look-up"], dependencies=[needs("look-up")])
 Layers = Annotated[list[str] | None, Query(description="codes of layers; default all")]
 Most = Annotated[int, Query(ge=1, le=100, description="candidates of each layer that are told, with who answers")]
 Crs = Annotated[str, Query(max_length=4000, description="EPSG code, WKT, PROJ string, gcj02 or bd09")]
-Radius = Annotated[float, Query(gt=0, le=LONGEST_RADIUS_M, allow_inf_nan=False, description="geodesic, in metres")]
+Radius = Annotated[
+    float, Query(ge=SHORTEST_RADIUS_M, le=LONGEST_RADIUS_M, allow_inf_nan=False, description="geodesic, in metres")
+]
 OUTLINE: dict[str, JsonValue] = {
     "type": "Polygon",
     "coordinates": [[[120.27, 30.3], [120.28, 30.3], [120.28, 30.31], [120.27, 30.3]]],

@@ -16,7 +16,7 @@ from api.places import read_numbers, read_place
 from spatial.crs import STORED
 from spatial.errors import invalid
 from spatial.lookup import stored
-from spatial.lookup.area import LONGEST_RADIUS_M, AreaQuestion, circle
+from spatial.lookup.area import LONGEST_RADIUS_M, SHORTEST_RADIUS_M, AreaQuestion, circle
 from spatial.lookup.changes import changes as changes_of
 from spatial.lookup.model import Question
 from spatial.settings import settings
@@ -70,7 +70,7 @@ def changes(
 def area(
     lon: Lon,
     lat: Lat,
-    radius_m: Annotated[float, typer.Argument(min=0.01, max=LONGEST_RADIUS_M, help="geodesic, in metres")],
+    radius_m: Annotated[float, typer.Argument(min=SHORTEST_RADIUS_M, max=LONGEST_RADIUS_M, help="geodesic, in metres")],
     at: Annotated[str | None, typer.Option(help="RFC 3339 instant; default now")] = None,
     known_at: KnownAt = None,
     crs: Crs = STORED,

@@ -21,8 +21,8 @@ from spatial.lookup.source import GridDuty, LayerRow, Source
 from spatial.roster.model import Assigned, Response, Texts
 
 CORNERS = 180  # of a circle: its area is 0.02 % short
-LONGEST_RADIUS_M = 50_000.0
-LARGEST_M2 = 10_000e6
+SHORTEST_RADIUS_M, LONGEST_RADIUS_M = 0.1, 50_000.0
+SMALLEST_M2, LARGEST_M2 = 1e-4, 10_000e6
 MOST_VERTICES = 10_000
 EPSILON = 1e-9  # of an area: what more is owned twice
 
@@ -112,7 +112,10 @@ def require_fit(area: BaseGeometry, where: str) -> None:
         raise TooLarge([Fault(where, "area-too-detailed", {"most": MOST_VERTICES})])
     if not area.is_valid:
         raise InputError([Fault(where, "area-not-valid", {"reason": shapely.is_valid_reason(area)})])
-    if float(area_m2(np.array([area]))[0]) > LARGEST_M2:
+    size_m2 = float(area_m2(np.array([area]))[0])
+    if size_m2 < SMALLEST_M2:
+        raise InputError([Fault(where, "not-an-area")])
+    if size_m2 > LARGEST_M2:
         raise TooLarge([Fault(where, "area-too-large", {"most_km2": round(LARGEST_M2 / 1e6)})])
 
 
