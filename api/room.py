@@ -20,7 +20,7 @@ WAITING_PER_PLACE = 10
 LONGEST_WAIT_S = 10.0
 MAPS = "/maps/"  # keep a processor busy for seconds: few at once, in a room of their own
 MAPS_AT_ONCE = 2
-ALWAYS_LET_IN = ("/health", "/lookup")
+ALWAYS_LET_IN: tuple[str, ...] = ("/health", "/lookup")
 
 Found = TypeVar("Found")
 

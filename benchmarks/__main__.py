@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import bulk, city, geotag, imports, intake, lookup, map, town  # noqa: A004  named after what it measures
+from benchmarks import bulk, city, geotag, http, imports, intake, lookup, map, town  # noqa: A004  named after what it measures
 from benchmarks.case import Result, run
 from spatial.local_postgis import LocalPostgis
 
@@ -25,7 +25,7 @@ owners in both layers on one core, files from end to end, and growth.
 RULE = "|---|---|---|---|---|\n"
 
 
-MODULES: tuple[ModuleType, ...] = (town, city, lookup, bulk, geotag, imports, intake, map)
+MODULES: tuple[ModuleType, ...] = (town, city, lookup, http, bulk, geotag, imports, intake, map)
 NAMES = {module.__name__.rpartition(".")[2]: module for module in MODULES}
 
 
@@ -41,7 +41,7 @@ def main(asked: Sequence[str]) -> int:
         with LocalPostgis(Path(folder)) as postgis:
             for module in chosen:
                 for case in module.cases(postgis):
-                    results.append(run(case))
+                    results.append(case if isinstance(case, Result) else run(case))
                     print(results[-1].row(), flush=True)
     before = RESULTS.read_text(encoding="utf-8").partition(RULE)[2].splitlines() if asked else []
     rows = {_key(row): row for row in (*before, *(one.row() for one in results))}
