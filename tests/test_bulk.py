@@ -323,6 +323,7 @@ print(time.perf_counter() - began)
 """
 
 
+@pytest.mark.proof
 def test_compiled_code_is_kept_for_the_next_process(tmp_path: Any) -> None:
     """The first process compiles, the next one starts at once."""
 
@@ -330,5 +331,5 @@ def test_compiled_code_is_kept_for_the_next_process(tmp_path: Any) -> None:
         env = os.environ | {"TWINGRID_DATA_DIR": str(tmp_path / "data")}
         return float(subprocess.check_output([sys.executable, "-c", START], env=env, cwd=ROOT, text=True))
 
-    started()
-    assert started() < 2
+    first = started()
+    assert started() < first / 3

@@ -1,11 +1,12 @@
 """What is held in memory answers like PostGIS, for everybody."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
+import pytest
 from geoalchemy2.shape import from_shape
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -195,15 +196,28 @@ def reaches(session: Session, units: dict[str, int]) -> list[Reach | None]:
     return [reach_of(session, Actor("somebody", {}, one), "look-up") for one in grants]
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-    phases=[Phase.generate],  # a seed that is smaller makes no smaller world
-)
-@given(seed=st.integers(0, 2**32))
+def seeds(most: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator of a law of so many worlds; a seed that is smaller makes no smaller world."""
+    health = [HealthCheck.function_scoped_fixture]
+    how = settings(max_examples=most, deadline=None, suppress_health_check=health, phases=[Phase.generate])
+    return lambda law: how(given(seed=st.integers(0, 2**32))(law))
+
+
+@seeds(12)
 def test_memory_answers_like_postgis_for_everybody(empty_database: Database, seed: int) -> None:
     """Whatever the areas and rosters, who asks, where and for when: memory and PostGIS say the same to the letter."""
+    hold(empty_database, seed)
+
+
+@pytest.mark.proof
+@seeds(80)
+def test_memory_answers_like_postgis_in_many_worlds(empty_database: Database, seed: int) -> None:
+    """The same in more of them."""
+    hold(empty_database, seed)
+
+
+def hold(empty_database: Database, seed: int) -> None:
+    """Compare memory with PostGIS in one world."""
     dice, present = Random(seed), now()
     base = present.replace(minute=0, second=0, microsecond=0)
     with empty_database.trial() as session:
