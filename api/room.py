@@ -2,7 +2,7 @@
 
 Threads and connections to the database are shared: without a bound, of 500 requests at once all would be answered in
 the last of 27 seconds. A request has its place while it is worked on, not while its body arrives or its answer leaves.
-A look-up asks memory, and takes a place only if it finds that it has to ask the database.
+A look-up of any kind asks memory, and takes a place only if it finds that it has to ask the database.
 """
 
 import asyncio
@@ -20,7 +20,9 @@ WAITING_PER_PLACE = 10
 LONGEST_WAIT_S = 10.0
 MAPS = "/maps/"  # keep a processor busy for seconds: few at once, in a room of their own
 MAPS_AT_ONCE = 2
-ALWAYS_LET_IN: tuple[str, ...] = ("/health", "/lookup")
+ALWAYS_LET_IN: tuple[str, ...] = (
+    "/health", "/lookup", "/lookup/area", "/lookup/batch", "/lookup/changes", "/lookup/diff"
+)  # fmt: skip
 
 Found = TypeVar("Found")
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -200,3 +201,18 @@ def test_an_answer_is_of_one_state(precinct: Precinct) -> None:
     assert after is not None
     assert held.answer(question, at) == before
     assert after.answer(Question(*middle(0, 0), now()), now()).layers[0].grid != before.layers[0].grid
+
+
+def test_look_ups_have_a_place_once(precinct: Precinct, client: TestClient) -> None:
+    """As many as there are places may ask the database for what memory does not hold, and none waits in vain."""
+    at = {"at": (now() + timedelta(days=30)).isoformat()}
+    span = {"from": now().isoformat()}
+    asked: list[Callable[[], Any]] = [
+        lambda: client.get("/lookup", params=A | at, headers=asking(precinct)),
+        lambda: client.get("/lookup/area", params=A | at | {"radius_m": 5}, headers=asking(precinct)),
+        lambda: client.get("/lookup/changes", params=A | span, headers=asking(precinct)),
+        lambda: client.post("/lookup/batch", params=at, json=[A], headers=asking(precinct)),
+    ]
+    with ThreadPoolExecutor(40) as threads:
+        told = [one.result() for one in [threads.submit(ask) for ask in asked * 10]]
+    assert {one.status_code for one in told} == {200}, {one.text for one in told if one.status_code != 200}
