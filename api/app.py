@@ -161,6 +161,7 @@ def create_app(database: Database, settings: Settings, traces: "TracerProvider |
         app.include_router(slice_.router)
     pages.mount_static(app)
     errors.complete(app.openapi())
+    app.state.parameters = {}  # of each route that was asked for
     app.state.contract = orjson.dumps(app.openapi())
     return app
 

@@ -45,9 +45,13 @@ PlainText = Annotated[str, AfterValidator(_plain)]  # in a body, which `refuse_m
 
 def _declared(request: Request) -> dict[str, bool]:
     """Return the query parameters of the route, and whether each may be given several times."""
-    route, paths = request.scope["route"], request.app.openapi()["paths"]
-    operation: dict[str, Any] = paths.get(route.path_format, {}).get(request.method.lower(), {})
-    return {one["name"]: _is_list(one["schema"]) for one in operation.get("parameters", ()) if one["in"] == "query"}
+    path, verb = request.scope["route"].path_format, request.method.lower()
+    known: dict[tuple[str, str], dict[str, bool]] = request.app.state.parameters
+    if (path, verb) not in known:
+        operation: dict[str, Any] = request.app.openapi()["paths"].get(path, {}).get(verb, {})
+        asked = (one for one in operation.get("parameters", ()) if one["in"] == "query")
+        known[path, verb] = {one["name"]: _is_list(one["schema"]) for one in asked}
+    return known[path, verb]
 
 
 def _is_list(schema: dict[str, Any]) -> bool:

@@ -9,6 +9,7 @@ import ipaddress
 import math
 import time
 from collections import OrderedDict
+from functools import lru_cache
 from threading import Lock
 
 from fastapi import Request
@@ -83,8 +84,13 @@ def address_of(scope: Scope) -> str:
     It is the peer's, or the one that a proxy forwards which the settings trust.
     """
     client = scope.get("client")
+    return _bucket(client[0] if client else "")
+
+
+@lru_cache(MOST_REMEMBERED)
+def _bucket(host: str) -> str:
     try:
-        address = ipaddress.ip_address(client[0] if client else "")
+        address = ipaddress.ip_address(host)
     except ValueError:  # a Unix socket
         return "address unknown"
     if address.version == 6 and address.ipv4_mapped is None:
