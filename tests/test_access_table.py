@@ -140,6 +140,7 @@ FILES = {
 }
 
 
+@pytest.mark.proof
 def test_the_command_line_does_for_each_just_what_the_table_says(
     precinct: Precinct, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -82,7 +82,7 @@ def others(database: Database) -> int:
 @pytest.mark.parametrize(
     ("count", "kills"),
     [
-        (20_000, 3),
+        pytest.param(20_000, 3, marks=pytest.mark.proof),
         pytest.param(100_000, 10, marks=pytest.mark.proof),
         pytest.param(1_000_000, 10, marks=pytest.mark.full),
     ],

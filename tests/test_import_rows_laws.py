@@ -55,6 +55,7 @@ def copy_grids(town: Database, empty: Database) -> None:
             )  # fmt: skip
 
 
+@pytest.mark.proof
 def test_a_town_taken_in_subject_by_subject_is_the_same_town(town: Database, empty_database: Database) -> None:
     """Every export of the copy is the export of the town, and a second import writes nothing at all."""
     for subject in IN_ORDER:
