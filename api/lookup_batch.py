@@ -21,7 +21,7 @@ from api.room import Apart
 from api.telling import STALE_SINCE, TOLD, Teller, TheTeller
 from spatial.errors import Fault, InputError, invalid
 from spatial.geotag.batch import Handing, Tagging, tag_text
-from spatial.geotag.model import COLUMNS, Asked
+from spatial.geotag.model import COLUMNS, MOST_TOLD, Asked
 from spatial.geotag.tagging import Tagger
 from spatial.history import Moment
 from spatial.lookup.bulk_answers import BulkFacts, Indexes
@@ -220,6 +220,8 @@ class _Rows:
             raise invalid("body", "not-json") from None
         if not isinstance(items, list):
             raise invalid("body", "not-a-list")
+        if wrong := [n for n, item in enumerate(items, 1) if not isinstance(item, dict)]:
+            raise InputError([Fault(f"row {n}", "not-json") for n in wrong[:MOST_TOLD]])
         return items
 
 

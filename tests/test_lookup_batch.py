@@ -101,6 +101,7 @@ def test_one_bad_row_among_a_million(precinct: Precinct, client: TestClient) -> 
         ("", "text/csv", {}, 400, "body"),
         ("{}", "application/json", {}, 400, "body"),
         ("[1]", "application/json", {}, 400, "row 1"),
+        ('[{"lon": 120, "lat": 30}, 1]', "application/json", {"on_invalid": "flag"}, 400, "row 2"),
         ("not json", "application/json", {}, 400, "body"),
         ('[{"lon": 120}]', "application/json", {}, 400, "y"),
         ('[{"lon": 120, "lat": 30}]', "application/json", {"layer": "nowhere"}, 404, None),
