@@ -4,6 +4,7 @@ import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -26,8 +27,10 @@ class Caller:
     reach: Reach | None
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
-        """Yield a session that shows what the caller reaches."""
+    def read(self, known_at: datetime | None = None) -> Iterator[Session]:
+        """Yield a session that shows what the caller reaches, once nothing can be added to what was known then."""
+        if known_at is not None:
+            self.database.settle(known_at)
         with self.database.read(self.reach) as session:
             yield session
 

@@ -18,9 +18,9 @@ from api.console import console, notice
 from api.faults import refuse_unprintable, refused
 from api.options import DEFAULT_LANGUAGE, Lang, language
 from maps.texts import say
-from spatial.errors import InputError, TwingridError, invalid
+from spatial.errors import InputError, TwingridError
 from spatial.settings import Settings, settings
-from spatial.time import now, parse_instant
+from spatial.time import now
 
 # Verbs import what they need by themselves: all libraries together take seconds to import, and a look-up needs few.
 LATER = {
@@ -162,31 +162,25 @@ def lookup(
     """Say whose a place is, who is responsible, who responds now, and how far the border is."""
     from api.acting import calling
     from api.asked_place import EXACTLY_M, AskedPlace, place_told
+    from api.instants import read_moment
     from api.lookup_out import answer_out
     from api.lookup_text import show
     from api.places import read_numbers, read_place
     from api.shapes import of_model
-    from spatial.history import Moment
     from spatial.lookup.model import Question
     from spatial.lookup.stored import answer
 
     refuse_unprintable(place=[place], crs=[crs], layer=layer or [], category=[category] if category else [])
     numbers = read_place(*read_numbers(place, lat), crs) if lat is not None else None
-    instant = parse_instant(at, "at") if at else now()
-    known = parse_instant(known_at, "known_at") if known_at else None
-    if known is not None and known > now():
-        raise invalid("known_at", "known-at-in-future")
-    with calling("look-up", notice) as caller:
-        if known is not None:
-            caller.database.settle(known)
-        with caller.read() as session:
-            if numbers is None:
-                asked = place_told(session, place, Moment(instant), accuracy_m)
-            else:
-                asked = AskedPlace(*numbers, EXACTLY_M if accuracy_m is None else accuracy_m)
-            layers = tuple(layer) if layer else None
-            question = Question(asked.lon, asked.lat, instant, known, asked.accuracy_m, layers, category)
-            out = answer_out(answer(session, question), lang, phones=False, told=asked.told)
+    moment = read_moment(at, known_at)
+    with calling("look-up", notice) as caller, caller.read(moment.known_at) as session:
+        if numbers is None:
+            asked = place_told(session, place, moment, accuracy_m)
+        else:
+            asked = AskedPlace(*numbers, EXACTLY_M if accuracy_m is None else accuracy_m)
+        layers = tuple(layer) if layer else None
+        question = Question(asked.lon, asked.lat, moment.at, moment.known_at, asked.accuracy_m, layers, category)
+        out = answer_out(answer(session, question), lang, phones=False, told=asked.told)
     if as_json:
         typer.echo(orjson.dumps(out, of_model, orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
     else:

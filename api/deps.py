@@ -4,7 +4,6 @@ import base64
 import binascii
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from sqlalchemy.orm import Session
 from api import rates
 from api.cookies import cookie_name
 from api.faults import text_fault
+from api.instants import read_moment
 from api.room import Apart
 from maps.texts import LANGUAGES, negotiate
 from spatial import access
@@ -25,11 +25,11 @@ from spatial.access import Credential, Gate
 from spatial.audit.spool import Spool
 from spatial.db import Database as Database_
 from spatial.db import Reach
-from spatial.errors import Fault, InputError, Unauthenticated, invalid
+from spatial.errors import Unauthenticated, invalid
 from spatial.history import Moment
 from spatial.paging import Page as Page_
 from spatial.settings import Settings
-from spatial.time import now, parse_instant
+from spatial.time import now
 from spatial.watch import Watch
 
 DEMO_COOKIE = "twingrid_demo"
@@ -294,24 +294,8 @@ async def get_instants(
         Query(description="RFC 3339 instant, not in the future: answer as the system knew it then; default now"),
     ] = None,
 ) -> Moment:
-    """Return the two instants, all faults of both at once; what will be known in the future cannot be asked.
-
-    Whoever reads as of the second waits for `Database.settle` first.
-    """
-    present = now()
-    faults: list[Fault] = []
-    found: dict[str, datetime | None] = {"at": present, "known_at": None}
-    for where, text in (("at", at), ("known_at", known_at)):
-        if text is not None:
-            try:
-                found[where] = parse_instant(text, where)
-            except InputError as error:
-                faults += error.faults
-    if found["known_at"] is not None and found["known_at"] > present:
-        faults.append(Fault("known_at", "known-at-in-future"))
-    if faults:
-        raise InputError(faults)
-    return Moment(found["at"] or present, found["known_at"])
+    """Return the two instants, before it is sure that nothing that was known then can be added."""
+    return read_moment(at, known_at)
 
 
 AskedInstants = Annotated[Moment, Depends(get_instants)]

@@ -13,13 +13,14 @@ from rich.progress import Progress as Bar
 from api.acting import calling
 from api.console import console, notice
 from api.faults import refuse_unprintable
+from api.instants import read_moment
 from api.options import DEFAULT_LANGUAGE, Lang
 from maps.texts import say
 from spatial.errors import invalid
 from spatial.geotag.model import COLUMNS, Asked, Outcome, Progress
 from spatial.geotag.service import FORMATS
 from spatial.geotag.service import geotag as tag_file
-from spatial.time import now, parse_instant
+from spatial.time import now
 
 HELP = "Say of each row of a file whose its place is, and write the file again with that."
 
@@ -60,15 +61,13 @@ def geotag(
     refuse_unprintable(layer=layer or [], column=column or [], **given)
     if at is not None and at_column is not None:
         raise invalid("at", "geotag-two-times")
-    known = parse_instant(known_at, "known_at") if known_at else None
-    if known is not None and known > now():
-        raise invalid("known_at", "known-at-in-future")
+    moment = read_moment(at, known_at)
     asked = Asked(
         layers=tuple(layer) if layer else None,
         columns=tuple(dict.fromkeys(column)) if column else Asked.columns,
-        at=parse_instant(at, "at") if at else None,
+        at=moment.at if at else None,
         at_column=at_column,
-        known_at=known,
+        known_at=moment.known_at,
         x=x,
         y=y,
         crs=crs,

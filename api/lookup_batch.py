@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from api.deps import AskedInstants, InstantText, needs
 from api.errors import problem_responses
+from api.instants import read_instants
 from api.room import Apart
 from api.telling import STALE_SINCE, TOLD, Teller, TheTeller
 from spatial.errors import Fault, InputError, invalid
@@ -28,7 +29,7 @@ from spatial.lookup.bulk_answers import BulkFacts, Indexes
 from spatial.lookup.sight import Sight
 from spatial.lookup.snapshot import Areas
 from spatial.lookup.stored import StoredFacts
-from spatial.time import EARLIEST, now, parse_instant
+from spatial.time import EARLIEST, now
 
 router = APIRouter(tags=["look-up"], dependencies=[needs("look-up")])
 CHUNK_BYTES = 1 << 16
@@ -137,15 +138,9 @@ async def lookup_diff(
 
 
 def _instants(told: list[str]) -> tuple[datetime, datetime]:
-    found, faults = [], list[Fault]()
-    for text in told:
-        try:
-            found.append(parse_instant(text, "at"))
-        except InputError as error:
-            faults += error.faults
-    if faults:
+    (before, after), faults = read_instants([("at", text) for text in told])
+    if before is None or after is None:
         raise InputError(faults)
-    before, after = found
     return before, after
 
 

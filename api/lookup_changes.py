@@ -11,6 +11,7 @@ from pydantic import Field
 from api.changes_text import told
 from api.deps import InstantText, needs
 from api.errors import problem_responses
+from api.instants import future_faults, read_instants
 from api.lookup_out import LayerOut, PlaceOut, layer_out
 from api.places import read_place
 from api.telling import TheTeller
@@ -20,7 +21,7 @@ from spatial.history import Moment
 from spatial.lookup import stored
 from spatial.lookup.changes import Changes, changes
 from spatial.lookup.model import Question
-from spatial.time import now, parse_instant
+from spatial.time import now
 
 router = APIRouter(tags=["look-up"], dependencies=[needs("look-up")])
 DAY, LONGEST = timedelta(days=1), timedelta(days=31)
@@ -91,28 +92,19 @@ async def lookup_changes(
 def read_span(start: str | None, end: str | None, known_at: str | None) -> tuple[datetime, datetime, datetime | None]:
     """Return the instants that changes are asked for between, and as known when; all faults at once."""
     present = now()
-    given = {"from": start, "to": end, "known_at": known_at}
-    found: dict[str, datetime] = {}
-    faults: list[Fault] = []
-    for where, text in given.items():
-        if text is not None:
-            try:
-                found[where] = parse_instant(text, where)
-            except InputError as error:
-                faults += error.faults
+    (asked_begin, asked_end, known_then), faults = read_instants([("from", start), ("to", end), ("known_at", known_at)])
     if faults:
         raise InputError(faults)
-    begin = found.get("from", present)
-    until = found.get("to", begin + DAY)
+    begin = asked_begin or present
+    until = asked_end or begin + DAY
     if until <= begin:
         faults.append(Fault("to", "end-before-start"))
     elif until - begin > LONGEST:
         faults.append(Fault("to", "span-too-long", {"days": LONGEST.days}))
-    if "known_at" in found and found["known_at"] > present:
-        faults.append(Fault("known_at", "known-at-in-future"))
+    faults += future_faults(known_then, present)
     if faults:
         raise InputError(faults)
-    return begin, until, found.get("known_at")
+    return begin, until, known_then
 
 
 def changes_out(found: Changes, end: datetime, lang: str, *, phones: bool) -> ChangesOut:

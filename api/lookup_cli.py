@@ -9,18 +9,17 @@ from api.acting import calling
 from api.area_text import show_area
 from api.changes_text import show_changes
 from api.console import notice
+from api.instants import read_moment
 from api.lookup_area import area_out
 from api.lookup_changes import changes_out, read_span
 from api.options import DEFAULT_LANGUAGE, Lang
 from api.places import read_numbers, read_place
 from spatial.crs import STORED
-from spatial.errors import invalid
 from spatial.lookup import stored
 from spatial.lookup.area import LONGEST_RADIUS_M, SHORTEST_RADIUS_M, AreaQuestion, circle
 from spatial.lookup.changes import changes as changes_of
 from spatial.lookup.model import Question
 from spatial.settings import settings
-from spatial.time import now, parse_instant
 
 CHANGES, AREA = "Who and what changes at a place, and when.", "Whose may a place be that is known by a circle alone."
 NEGATIVE = {"ignore_unknown_options": True}
@@ -53,13 +52,10 @@ def changes(
     place = read_place(*read_numbers(lon, lat), crs)
     begin, until, known_then = read_span(start, end, known_at)
     layers = tuple(layer) if layer else None
-    with calling("look-up", notice) as caller:
-        if known_then is not None:
-            caller.database.settle(known_then)
-        with caller.read() as session:
-            found = changes_of(
-                lambda at: stored.answer(session, Question(*place, at, known_then, accuracy_m, layers)), begin, until
-            )
+    with calling("look-up", notice) as caller, caller.read(known_then) as session:
+        found = changes_of(
+            lambda at: stored.answer(session, Question(*place, at, known_then, accuracy_m, layers)), begin, until
+        )
     if as_json:
         _print(changes_out(found, until, lang, phones=False))
     else:
@@ -81,16 +77,10 @@ def area(
 ) -> None:
     """Say which grids a circle comes into, with their shares of its area and who answers there."""
     place = read_place(*read_numbers(lon, lat), crs)
-    instant = parse_instant(at, "at") if at else now()
-    known_then = parse_instant(known_at, "known_at") if known_at else None
-    if known_then is not None and known_then > now():
-        raise invalid("known_at", "known-at-in-future")
-    question = AreaQuestion(circle(*place, radius_m), instant, known_then, tuple(layer) if layer else None, most)
-    with calling("look-up", notice) as caller:
-        if known_then is not None:
-            caller.database.settle(known_then)
-        with caller.read() as session:
-            found = area_out(stored.area_shares(session, question), lang, phones=False)
+    moment, layers = read_moment(at, known_at), tuple(layer) if layer else None
+    question = AreaQuestion(circle(*place, radius_m), moment.at, moment.known_at, layers, most)
+    with calling("look-up", notice) as caller, caller.read(moment.known_at) as session:
+        found = area_out(stored.area_shares(session, question), lang, phones=False)
     if as_json:
         _print(found)
     else:
