@@ -19,7 +19,7 @@ from api.deps import AskedInstants, InstantText, needs
 from api.errors import problem_responses
 from api.instants import read_instants
 from api.room import Apart
-from api.telling import STALE_SINCE, TOLD, Teller, TheTeller
+from api.telling import TOLD, Teller, TheTeller
 from spatial.errors import Fault, InputError, invalid
 from spatial.geotag.batch import Handing, Tagging, tag_text
 from spatial.geotag.model import COLUMNS, MOST_TOLD, Asked
@@ -157,9 +157,7 @@ async def _answer(request: Request, teller: Teller, asked: Asked, first: Moment,
         facts = BulkFacts(view.snapshot.areas, indexes, view.sight, now())
     batches: Apart = request.app.state.batches
     made = await batches.run(partial(_Rows(kind, body).tagged, make(facts), asked))
-    since = teller.watch.stale_since(now()) if view else None
-    headers = {STALE_SINCE: since.isoformat()} if since else None
-    return StreamingResponse(_sent(made), media_type=kind, headers=headers)
+    return StreamingResponse(_sent(made), media_type=kind, headers=teller.age(is_memory=view is not None))
 
 
 def _stored(teller: Teller, first: Moment, session: Session) -> BulkFacts:
@@ -191,22 +189,11 @@ class _Rows:
             if not items:
                 return _file(b"[]")
             lines = b"\n".join(orjson.dumps(item) for item in items)
-            with _file(lines) as source, tempfile.TemporaryFile() as target:
-                tag_text(_path(source), ".ndjson", target, tagging, asked)
-                target.seek(0)
-                return _file(b"[" + b",".join(target.read().splitlines()) + b"]")
+            with _tagged(lines, ".ndjson", tagging, asked) as made:
+                return _file(b"[" + b",".join(made.read().splitlines()) + b"]")
         if not self.body.strip():
             raise invalid("body", "missing")
-        suffix = ".csv" if self.kind == CSV else ".ndjson"
-        made = tempfile.TemporaryFile()  # noqa: SIM115  it is closed when it was sent
-        try:
-            with _file(self.body) as source:
-                tag_text(_path(source), suffix, made, tagging, asked)
-        except BaseException:
-            made.close()
-            raise
-        made.seek(0)
-        return made
+        return _tagged(self.body, ".csv" if self.kind == CSV else ".ndjson", tagging, asked)
 
     def _items(self) -> list[Any]:
         try:
@@ -218,6 +205,18 @@ class _Rows:
         if wrong := [n for n, item in enumerate(items, 1) if not isinstance(item, dict)]:
             raise InputError([Fault(f"row {n}", "not-json") for n in wrong[:MOST_TOLD]])
         return items
+
+
+def _tagged(text: bytes, suffix: str, tagging: Tagging, asked: Asked) -> BinaryIO:
+    made = _file(b"")
+    try:
+        with _file(text) as source:
+            tag_text(_path(source), suffix, made, tagging, asked)
+    except BaseException:
+        made.close()
+        raise
+    made.seek(0)
+    return made
 
 
 def _file(content: bytes) -> BinaryIO:

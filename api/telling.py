@@ -83,10 +83,13 @@ class Teller:
 
     def reply(self, body: object, *, is_memory: bool) -> Response:
         """Return an answer as it is sent, with its age where the database is away."""
-        since = self.watch.stale_since(now()) if is_memory else None
-        headers = {STALE_SINCE: since.isoformat()} if since else None
         written = orjson.dumps(body, of_model, orjson.OPT_UTC_Z)
-        return Response(written, headers=headers, media_type="application/json")
+        return Response(written, headers=self.age(is_memory=is_memory), media_type="application/json")
+
+    def age(self, *, is_memory: bool) -> dict[str, str] | None:
+        """Return what is said of the age of an answer, where the database is away."""
+        since = self.watch.stale_since(now()) if is_memory else None
+        return {STALE_SINCE: since.isoformat()} if since else None
 
 
 async def get_teller(request: Request, asking: AskedBy, lang: Language) -> Teller:

@@ -90,7 +90,7 @@ def circle(lon: float, lat: float, radius_m: float) -> BaseGeometry:
 
 
 def read_area(geojson: str, crs: str) -> BaseGeometry:
-    """Return stored degrees of a GeoJSON area in any CRS; errors at `coordinates`: `require_fit`, else at `crs`."""
+    """Return stored degrees of a GeoJSON area in any CRS; errors: `_require_fit`, else at `crs`."""
     try:
         area = shapely.force_2d(shapely.from_geojson(geojson))
     except shapely.GEOSException:
@@ -100,23 +100,23 @@ def read_area(geojson: str, crs: str) -> BaseGeometry:
         if faults := [*systems.degree_faults(west, south), *systems.degree_faults(east, north)]:
             raise InputError(faults[:1])
     stored = round_degrees(shapely.transform(area, lambda points: systems.to_stored(points, crs)))
-    require_fit(stored, "coordinates")
+    _require_fit(stored)
     return stored
 
 
-def require_fit(area: BaseGeometry, where: str) -> None:
+def _require_fit(area: BaseGeometry) -> None:
     """Raise `InputError` where an area is none, and `TooLarge` where it is more than one place can be."""
     if area.geom_type not in {"Polygon", "MultiPolygon"} or area.is_empty:
-        raise InputError([Fault(where, "not-an-area")])
+        raise InputError([Fault("coordinates", "not-an-area")])
     if shapely.get_num_coordinates(area) > MOST_VERTICES:
-        raise TooLarge([Fault(where, "area-too-detailed", {"most": MOST_VERTICES})])
+        raise TooLarge([Fault("coordinates", "area-too-detailed", {"most": MOST_VERTICES})])
     if not area.is_valid:
-        raise InputError([Fault(where, "area-not-valid", {"reason": shapely.is_valid_reason(area)})])
+        raise InputError([Fault("coordinates", "area-not-valid", {"reason": shapely.is_valid_reason(area)})])
     size_m2 = float(area_m2(np.array([area]))[0])
     if size_m2 < SMALLEST_M2:
-        raise InputError([Fault(where, "not-an-area")])
+        raise InputError([Fault("coordinates", "not-an-area")])
     if size_m2 > LARGEST_M2:
-        raise TooLarge([Fault(where, "area-too-large", {"most_km2": round(LARGEST_M2 / 1e6)})])
+        raise TooLarge([Fault("coordinates", "area-too-large", {"most_km2": round(LARGEST_M2 / 1e6)})])
 
 
 def shares(source: Source, question: AreaQuestion) -> AreaAnswer:
