@@ -89,6 +89,8 @@ def _require_sound_head(scope: Scope, headers: Headers) -> None:
     size = sum(len(name) + len(value) for name, value in headers.raw)
     if len(headers.raw) > MOST_HEADERS or size > LARGEST_HEADERS:
         raise HTTPException(431)
+    if len(headers.getlist("host")) != 1 and scope["http_version"] != "1.0":
+        raise HTTPException(400)
     if "content-length" in headers and "transfer-encoding" in headers:
         raise HTTPException(400)  # a proxy in front may see another end of the body than we do
     if headers.get("content-encoding", "identity") != "identity":

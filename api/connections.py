@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import h11
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from api.bounds import LARGEST_HEADERS, LONGEST_QUERY
 from api.headers import ALWAYS
 
 HEAD_WITHIN_S = 10.0  # from the first byte, or from connecting, until the headers are whole
 STALLED_S = 20.0  # in which a client takes some 64 kB of an answer
 MOST_CONNECTIONS = 4096
 OTHER_FILES = 512  # of the process: the database's connections, uploads, libraries
+LONGEST_UNREAD = LARGEST_HEADERS + LONGEST_QUERY  # bytes of a head, of what stands between requests or parts of a body
 EXTENSION = "twingrid.connection"  # in an ASGI scope
+_OF_REFUSAL = {**ALWAYS, "Content-Type": "text/plain; charset=utf-8", "Connection": "close"}
+REFUSAL = "\r\n".join(["HTTP/1.1 400 Bad Request", *(f"{name}: {value}" for name, value in _OF_REFUSAL.items()), ""])
 
 
 @dataclass
@@ -30,6 +33,7 @@ class Client:
 
     def abort(self) -> None:
         """Give up on them: what is still to be sent is dropped."""
+        self.is_gone = True
         self.transport.abort()
 
 
@@ -80,8 +84,8 @@ class Deadline:
             self._timer = None
 
 
-class Connection(H11Protocol):
-    """One connection of uvicorn's, with an end to waiting for the client."""
+class Connection(HttpToolsProtocol):
+    """One connection of uvicorn's, with an end to waiting for the client and to what it may send in a head."""
 
     most = MOST_CONNECTIONS
 
@@ -89,6 +93,8 @@ class Connection(H11Protocol):
         super().__init__(*args, **named)
         self._head = Deadline(self.loop)
         self._stalled = Deadline(self.loop)
+        self._is_in_head = True  # or before one
+        self._unread = 0  # bytes since something was made of them: a whole head, a part of a body, the end of one
         self.end: Client | None = None  # refers to nothing that refers to this: no garbage is left for the collector
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -98,17 +104,43 @@ class Connection(H11Protocol):
         self.app = partial(_introduce, self.end, self.app)
         self._wait_for_head()
         if len(self.connections) > self.most:
-            ends = [one.end for one in self.connections if isinstance(one, Connection) and one.end is not None]
-            idle = [one for one in ends if one.idle_since_s is not None]
-            min(idle, key=lambda one: one.idle_since_s or 0.0).abort()
+            ends = [one.end for one in self.connections if isinstance(one, Connection) and one.end is not self.end]
+            idle = {one.idle_since_s: one for one in ends if one and one.idle_since_s is not None and not one.is_gone}
+            oldest = idle[min(idle)] if idle else self.end
+            oldest.abort()
 
     def data_received(self, data: bytes) -> None:
         """Take some bytes, and wait for the rest of the headers where they are not whole."""
+        self._unread += len(data)
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+        if self.transport.is_closing():
+            self._head.clear()
+        elif self._unread > LONGEST_UNREAD:
+            self.send_400_response("Too much that is no part of a body.")
+        elif self._is_in_head and not self._is_answering:
             self._wait_for_head()
         else:
             self._head.clear()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; one that comes behind the body is none, so that nothing can be added to a request later."""
+        if self._is_in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer."""
+        self._is_in_head, self._unread = False, 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._unread = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Expect another head."""
+        self._is_in_head, self._unread = True, 0
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request, and for the client to take the rest of the answer."""
@@ -137,18 +169,24 @@ class Connection(H11Protocol):
         self._stalled.clear()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP with the headers of every answer."""
-        if self.conn.our_state not in {h11.IDLE, h11.SEND_RESPONSE}:  # in the midst of another answer
-            self.transport.abort()
+        """Answer what is no HTTP with the headers of every answer; what comes behind a whole request ends with it."""
+        if self._is_answering and not self.cycle.more_body:
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
             return
-        headers = [*ALWAYS.items(), ("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")]
-        for event in (
-            h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
-            h11.Data(data=msg.encode()),
-            h11.EndOfMessage(),
-        ):
-            self.transport.write(self.conn.send(event) or b"")
+        if self._is_answering:
+            if self.cycle.response_started:
+                self.transport.abort()
+                return
+            self.cycle.disconnected = True  # the body turned out to be none
+            self.cycle.message_event.set()
+        self.transport.write(f"{REFUSAL}Content-Length: {len(msg)}\r\n\r\n{msg}".encode())
         self.transport.close()
+
+    @property
+    def _is_answering(self) -> bool:
+        """Whether there is a request that has not been answered to its end."""
+        return self.cycle is not None and not self.cycle.response_complete
 
     def _wait_for_head(self) -> None:
         if not self._head.is_set:

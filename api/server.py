@@ -3,7 +3,6 @@
 import uvicorn
 from fastapi import FastAPI
 
-from api.bounds import LARGEST_HEADERS, LONGEST_QUERY
 from api.connections import Connection, allow_open_files
 from spatial.settings import Settings
 
@@ -22,6 +21,6 @@ def server_of(app: FastAPI, settings: Settings) -> uvicorn.Server:
         proxy_headers=bool(settings.trusted_proxies),  # else whoever asks could name any address as its own
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=5,
-        h11_max_incomplete_event_size=LARGEST_HEADERS + LONGEST_QUERY,
+        loop="uvloop",
     )
     return uvicorn.Server(config)

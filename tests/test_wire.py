@@ -130,6 +130,37 @@ def test_a_length_beside_chunks_is_refused(wire: Wire) -> None:
     assert b"HTTP/1.1" not in answer.body
 
 
+def test_a_request_before_nonsense_is_answered(wire: Wire) -> None:
+    """What follows a whole request and is none ends the connection, after the answer that is due."""
+    answer = wire.say(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\nnonsense\r\n\r\n")
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+    assert b"HTTP/1.1" not in answer.body
+
+
+def test_nothing_is_added_to_a_request_behind_its_body(wire: Wire) -> None:
+    """A header that comes as a trailer is no header."""
+    head = b"POST /incidents HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    plain, more = (wire.say(head + end) for end in (b"0\r\n\r\n", b"0\r\nAuthorization: Bearer x\r\n\r\n"))
+    assert (more.status, more.body) == (plain.status, plain.body)
+    assert plain.body != wire.say(head[:-2] + b"Authorization: Bearer x\r\n\r\n0\r\n\r\n").body
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"GET /health HTTP/1.1\r\nHost: a\r\nX: ",
+        b"GET /",
+        b"POST /incidents HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;",
+        b"POST /incidents HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ",
+        b"\r\n" * 10**6,
+    ],
+)
+def test_what_never_ends_and_is_no_body_is_cut_off(wire: Wire, begin: bytes) -> None:
+    """A head, the size of a chunk, a trailer, empty lines: beyond 64 KiB nobody listens any more."""
+    answer = wire.say(begin + b"a" * 10**6)
+    assert answer.status in {0, 400, 401}
+
+
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1@evil.example", "[", "a" * 5000, "evil.example:99999", "\xff"]
 )
