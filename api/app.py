@@ -47,6 +47,7 @@ from api.rates import Rated, Rates
 from api.room import Apart, Room, Roomed
 from api.same_origin import refuse_cross_site
 from api.sending import Sending
+from api.straight import Straight
 from api.tracing import of_app
 from spatial.access import Gate
 from spatial.audit.spool import Spool
@@ -96,6 +97,8 @@ class Service(FastAPI):
         """Return what a request passes through, from the outside in."""
         config: Settings = self.state.settings
         app: ASGIApp = Roomed(super().build_middleware_stack(), self.state.room)
+        if not self.state.is_traced:  # FastAPI's own stack is what is traced
+            app = Straight(app, self)
         app = errors.Refusals(Rated(Bounds(app, config), self.state.rates))
         if config.cors_origins:
             app = for_pages_of(config.cors_origins, app)
@@ -151,7 +154,7 @@ def create_app(database: Database, settings: Settings, traces: "TracerProvider |
     app.state.room = Room(settings.requests_at_once)
     app.state.apart, app.state.asking_access = Apart(MEMORY_THREADS), Apart(ACCESS_THREADS)
     app.state.batches, app.state.indexes = Apart(BATCH_THREADS), Indexes()
-    app.state.settings = settings
+    app.state.settings, app.state.is_traced = settings, traces is not None
     app.state.metrics = Metrics(database, app.state.watch)
     app.state.rates = Rates(settings.rate_per_minute)
     app.state.showings = Spool(settings.data_dir)

@@ -101,7 +101,7 @@ async def identify(
         actor = await _by_cookie(request, gate, config, twingrid_demo)
     if actor is not None:
         request.state.actor_name = actor.name  # to whom a refusal is put down
-        rates.known(request, actor.name)
+        rates.known(request.app.state.rates, request.scope, actor.name)
     return actor
 
 

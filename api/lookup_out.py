@@ -237,7 +237,7 @@ def layer_out(one: LayerAnswer, lang: str, *, phones: bool, chain: Chain | None 
         on_boundary=one.on_boundary,
         near_border=one.near_border,
         edge_m=None if one.edge_m is None else round(one.edge_m, 3),
-        beyond=[_beyond(other) for other in one.beyond],
+        beyond=[beyond_out(other) for other in one.beyond],
         override=_override(one.override) if one.override else None,
         plain_grid=grid_out(one.plain) if one.plain else None,
         joint=[_party(party, lang, phones, chain) for party in one.joint],
@@ -322,7 +322,8 @@ def unit_out(unit: UnitRef) -> UnitOut:
     return UnitOut(code=unit.code, name=unit.name, kind=unit.kind, **contacts)
 
 
-def _beyond(one: Beyond) -> BeyondOut:
+def beyond_out(one: Beyond) -> BeyondOut:
+    """Return another grid near the place."""
     return BeyondOut(code=one.grid.code, name=one.grid.name, distance_m=round(one.distance_m, 3), overlaps=one.overlaps)
 
 

@@ -65,10 +65,9 @@ class Rated:
         await self.app(scope, receive, send)
 
 
-def known(request: Request, principal: str) -> None:
+def known(rates: Rates, scope: Scope, principal: str) -> None:
     """Count a request for the principal who asks, no more for the address."""
-    rates: Rates = request.app.state.rates
-    rates.add(address_of(request.scope), 1, time.monotonic())
+    rates.add(address_of(scope), 1, time.monotonic())
     rates.take(f"principal {principal}", time.monotonic())
 
 

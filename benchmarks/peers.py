@@ -14,7 +14,7 @@ from spatial.geometry import Floats
 from spatial.settings import ROOT
 
 PYTHON = ROOT / ".venv" / "peers" / "bin" / "python"
-PROGRAM = Path(__file__).with_name("peer_process.py")
+PROGRAM = Path(__file__).parent / "theirs" / "bulk.py"
 Codes = Sequence[NDArray[np.object_]]
 
 

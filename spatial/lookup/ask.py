@@ -24,7 +24,7 @@ def ask(source: Source, question: Question) -> Answer:
     for duty in duties.values():
         reading.note(duty.next_change)
     answers = tuple(
-        _answer(one, joint, duties, question.accuracy_m) for one, joint in zip(placed, parties, strict=True)
+        layer_answer(one, joint, duties, question.accuracy_m) for one, joint in zip(placed, parties, strict=True)
     )
     its = matter(source, question.category, answers) if question.category is not None else None
     return Answer(question, answers, its, reading.next_change, Receipt(source.versions, source.basis))
@@ -85,9 +85,10 @@ def _each(grids: Iterable[Candidate]) -> list[Candidate]:
     return list({one.grid.id: one for one in grids}.values())
 
 
-def _answer(
+def layer_answer(
     placed: Placed, joint: Iterable[tuple[Candidate, float]], duties: Mapping[int, GridDuty], accuracy_m: float
 ) -> LayerAnswer:
+    """Return what a layer says, once it is known who is on duty in each of its grids that are named."""
     candidate, fault = placed.candidate, placed.fault
     duty = duties[candidate.grid.id] if candidate else None
     return LayerAnswer(

@@ -31,6 +31,7 @@ class Live:
         before = self._held.snapshot if self._held else None
         with self._database.read(Reach(WHOLE)) as session:
             found = Snapshot.read(session, now, before)
+        found.areas.plains.make_ready()
         if found is not before:
             self._held = _Held(found)
 

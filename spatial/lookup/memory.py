@@ -13,9 +13,11 @@ from spatial.geometry import Plane
 from spatial.grids.units import Link, UnitNamed
 from spatial.history import Lasting, begun, is_over
 from spatial.lookup.area import AreaAnswer, AreaQuestion, shares
-from spatial.lookup.ask import ask
+from spatial.lookup.ask import ask, layer_answer
 from spatial.lookup.duty import duties
-from spatial.lookup.model import Answer, Candidate, Question
+from spatial.lookup.model import Answer, Candidate, LayerAnswer, Question, Receipt
+from spatial.lookup.placed import Placed
+from spatial.lookup.plain import Held
 from spatial.lookup.receipt import basis_of
 from spatial.lookup.rules import Spot
 from spatial.lookup.sight import Sight
@@ -42,14 +44,28 @@ from spatial.roster.source import (
 )
 from spatial.settings import settings
 
+Version = tuple[int, datetime | None]  # of a grid: its id, and since when it is as it is
+
+
+@dataclass(frozen=True)
+class PlainAnswer:
+    """The answer of a plain place, and what its layers do not say: how far their borders are, and who is beyond."""
+
+    answer: Answer
+    held: Sequence[Held]
+
 
 @dataclass(frozen=True)
 class View:
-    """A snapshot as somebody sees it, and what was worked out for them: the duty of grids, with its first instant."""
+    """A snapshot as somebody sees it, and what was worked out for them: the duty of grids, with its first instant.
+
+    `insides`: what is said of plain places in a grid, with the duty that it says.
+    """
 
     snapshot: Snapshot
     sight: Sight
-    duties: dict[tuple[int, datetime | None], tuple[datetime, GridDuty]] = field(default_factory=dict)
+    duties: dict[Version, tuple[datetime, GridDuty]] = field(default_factory=dict)
+    insides: dict[Version, tuple[GridDuty, LayerAnswer]] = field(default_factory=dict)
 
     @cached_property
     def basis(self) -> str:
@@ -61,6 +77,30 @@ class View:
     def answer(self, question: Question, now: datetime) -> Answer:
         """Return what every layer asked for says of a place, at an instant that the snapshot holds."""
         return ask(MemoryFacts(self, question.at, now), question)
+
+    def plain_answer(self, question: Question, now: datetime) -> PlainAnswer | None:
+        """Return the same of a plain place, asked for in all layers by who sees all of them; None where it is not."""
+        if self.sight != Sight() or question.layers is not None or question.category is not None:
+            return None
+        held = self.snapshot.areas.plains.find(question.lon, question.lat, question.at, question.accuracy_m)
+        if held is None:
+            return None
+        facts = MemoryFacts(self, question.at, now)
+        duties = [facts.duty_of(one.grid) for one in held]
+        rows = zip(self.snapshot.areas.layers, held, duties, strict=True)
+        layers = [self._inside(layer, one.grid, duty) for layer, one, duty in rows]
+        changes = [one.next_change for one in duties if one.next_change is not None]
+        receipt = Receipt(facts.versions, facts.basis)
+        return PlainAnswer(Answer(question, tuple(layers), None, min(changes, default=None), receipt), held)
+
+    def _inside(self, layer: LayerRow, grid: Candidate, duty: GridDuty) -> LayerAnswer:
+        """Return what a layer says of plain places in a grid, one and the same for all as long as it is true."""
+        key = grid.grid.id, grid.since
+        known = self.insides.get(key)
+        if known is None or known[0] is not duty:
+            known = duty, layer_answer(Placed(layer, "owned", grid), (), {grid.grid.id: duty}, 0.0)
+            self.insides[key] = known
+        return known[1]
 
     def area_shares(self, question: AreaQuestion, now: datetime) -> AreaAnswer:
         """Return which grids an area may belong to, at an instant that the snapshot holds."""
@@ -247,9 +287,9 @@ class MemoryFacts:
         """Return whose some grids are and who is there, by grid; `soon`: and when that changes."""
         if not soon:
             return duties(self, grids, self._at, settings().zone, soon=False)
-        return {one.grid.id: self._duty_of(one) for one in grids}
+        return {one.grid.id: self.duty_of(one) for one in grids}
 
-    def _duty_of(self, grid: Candidate) -> GridDuty:
+    def duty_of(self, grid: Candidate) -> GridDuty:
         """Return what was worked out for a grid at another instant, if nothing changes between the two."""
         key = (grid.grid.id, grid.since)
         known = self._worked_out.get(key)

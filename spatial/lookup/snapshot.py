@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Self, TypeVar
 
 from shapely import STRtree
@@ -15,6 +16,7 @@ from spatial.grids.units import Link, UnitNamed
 from spatial.history import Moment
 from spatial.lookup.duty import SOON
 from spatial.lookup.model import Candidate
+from spatial.lookup.plain import Plains
 from spatial.lookup.source import CategoryRow, FaultRow, LayerRow, OverrideRow, ResponsibilityRow
 from spatial.lookup.stored import StoredFacts, versions
 from spatial.roster.source import (
@@ -73,6 +75,14 @@ class Areas:
     steps: Mapping[int, Sequence[StepRow]]  # by layer
     categories: Sequence[CategoryRow]
     responsibilities: Sequence[ResponsibilityRow]
+
+    @cached_property
+    def plains(self) -> Plains:
+        """The same ready for plain places."""
+        grids = [one for table in self.grids.values() for one in table.grids]
+        overrides = [(row.shape, row.until) for row in self.overrides]
+        faults = [(shape, row.until) for row, shape in zip(self.faults, self.fault_tree.geometries, strict=True)]
+        return Plains.of(self.plane, self.layers, grids, overrides + faults)
 
     @classmethod
     def read(cls, facts: StoredFacts) -> Self:

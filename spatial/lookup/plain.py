@@ -1,0 +1,158 @@
+"""Look-ups that are plain: one grid of each layer holds the place, for good, and its border is far. For whoever sees all.
+
+Most look-ups are. They are answered here by a few microseconds of machine code, as `ask` answers them; whatever is not
+plain is left to it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Self
+
+import numpy as np
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from spatial.geometry import Floats, Plane
+from spatial.lookup.bulk import EPOCH, EVER, micros
+from spatial.lookup.bulk_kernel import Ints
+from spatial.lookup.model import Beyond, Candidate
+from spatial.lookup.placed import EDGE_TOLERANCE_M
+from spatial.lookup.plain_kernel import SPECIAL, UNCLEAR, Borders, look
+from spatial.lookup.rules import Spot
+from spatial.lookup.source import LayerRow
+
+MOST_FOUND = 64  # grids about a place
+CELLS_PER_GRID = 4
+SAME_M = 1e-6  # points of a border that are no farther apart are one
+ROUND_ABOUT = 1e-8  # degrees, by which what is special may be a line or a point, too
+HALF_A_MILLIMETRE = 1e-2  # of a millimetre: how near to it rounding might go one way here and another elsewhere
+
+
+class Held(NamedTuple):
+    """What one layer says of a plain place: the grid that holds it, how far its border is, and who is beyond."""
+
+    grid: Candidate
+    edge_m: float
+    beyond: Sequence[Beyond]
+
+
+@dataclass(frozen=True)
+class Plains:
+    """The grids of all layers, in which plain places are found; immutable."""
+
+    plane: Plane
+    layers: int
+    grids: Sequence[Candidate | None]  # None: no grid, but something that makes places about it not plain
+    borders: Borders
+
+    @classmethod
+    def of(
+        cls,
+        plane: Plane,
+        layers: Sequence[LayerRow],
+        grids: Iterable[Candidate],
+        specials: Iterable[tuple[BaseGeometry, datetime | None]],
+    ) -> Self:
+        """Return the grids of layers ready to be looked up, and the areas (degrees) about which, until when, is special.
+
+        Time and memory grow with the vertices.
+        """
+        position = {layer.id: place for place, layer in enumerate(layers)}
+        given, others = list(grids), list(specials)
+        areas = shapely.buffer([shape for shape, _ in others], ROUND_ABOUT)
+        shapes = np.array([*(one.shape for one in given), *areas], dtype=object)
+        until = [one.until for one in given] + [end for _, end in others]
+        since = [one.since for one in given] + [None] * len(others)
+        borders = _borders(
+            plane,
+            shapes,
+            np.array([position[one.layer_id] for one in given] + [SPECIAL] * len(others), np.int32),
+            np.array([-EVER if one is None else micros(one) for one in since], np.int64),
+            np.array([EVER if one is None else micros(one) for one in until], np.int64),
+        )
+        return cls(plane, len(layers), [*given, *[None] * len(others)], borders)
+
+    def make_ready(self) -> None:
+        """See that the machine code is there before anybody waits for it."""
+        if self.grids:
+            lon, lat = self.borders.lonlat[0].tolist()
+            self.find(lon, lat, EPOCH, 0.0)
+
+    def find(self, lon: float, lat: float, at: datetime, accuracy_m: float) -> list[Held] | None:
+        """Return what each layer says of a place in stored degrees, in their order; None where that is not plain."""
+        if not self.grids:
+            return None
+        spot = Spot(lon, lat, self.plane)
+        owner, grid, foot = np.empty(self.layers, np.int64), np.empty(MOST_FOUND, np.int64), np.empty((MOST_FOUND, 3))
+        x, y = self.plane.metres_of(lon, lat)
+        count = look(
+            lon, lat, x, y, micros(at), EVER, accuracy_m, EDGE_TOLERANCE_M,
+            self.borders, self.layers, owner, grid, foot,
+        )  # fmt: skip
+        if count == UNCLEAR:
+            return None
+        feet, found = foot[:count].tolist(), [self.grids[one] for one in grid[:count].tolist()]
+        held: list[Held] = []
+        for own, its_foot in zip(found[: self.layers], feet, strict=False):
+            edge_m = spot.away_m(its_foot[0], its_foot[1])
+            beyond = [
+                Beyond(other.grid, away_m)
+                for other, its in zip(found[self.layers :], feet[self.layers :], strict=True)
+                if other.layer_id == own.layer_id
+                and (away_m := edge_m if _is_same(its, its_foot) else spot.away_m(its[0], its[1]))
+                <= edge_m + EDGE_TOLERANCE_M
+            ]
+            beyond.sort(key=_order)
+            held.append(Held(own, edge_m, beyond))
+        return held if all(map(_is_sure, held)) else None
+
+
+def _order(one: Beyond) -> tuple[float, str]:
+    return one.distance_m, one.grid.code
+
+
+def _is_same(one: Sequence[float], other: Sequence[float]) -> bool:
+    return abs(one[0] - other[0]) <= SAME_M and abs(one[1] - other[1]) <= SAME_M
+
+
+def _is_sure(held: Held) -> bool:
+    """Whether no distance is so near half a millimetre that it might be rounded in another way elsewhere."""
+    distances = (held.edge_m, *(one.distance_m for one in held.beyond))
+    return all(abs(one * 1000 % 1 - 0.5) > HALF_A_MILLIMETRE for one in distances)
+
+
+def _borders(plane: Plane, shapes: np.ndarray, layer: Ints, since: np.ndarray, until: np.ndarray) -> Borders:
+    parts, of_shape = shapely.get_parts(shapes, return_index=True)
+    rings, of_part = shapely.get_rings(parts, return_index=True)
+    lonlat, ring = shapely.get_coordinates(rings, return_index=True)
+    of_vertex = of_shape[of_part][ring]
+    is_edge = np.r_[ring[1:] == ring[:-1], False] if len(ring) else np.zeros(0, bool)
+    xy = plane.metres(lonlat)
+    first = np.searchsorted(of_vertex, np.arange(len(shapes) + 1))
+    bounds = np.column_stack([np.minimum.reduceat(xy, first[:-1]), np.maximum.reduceat(xy, first[:-1])])
+    frame, cell_first, in_cells = _cells(bounds)
+    return Borders(
+        np.ascontiguousarray(lonlat), np.ascontiguousarray(xy), is_edge, first.astype(np.int64), bounds,
+        layer, since, until, frame, cell_first, in_cells,
+    )  # fmt: skip
+
+
+def _cells(bounds: Floats) -> tuple[tuple[float, float, float, int, int], np.ndarray, Ints]:
+    """Return a raster over some bounds (metres), and which of these come into each of its cells."""
+    west, south = bounds[:, :2].min(axis=0)
+    width, height = np.maximum(bounds[:, 2:].max(axis=0) - (west, south), 1.0)
+    side = float(np.sqrt(width * height / (CELLS_PER_GRID * len(bounds))))
+    columns, rows = int(width / side) + 1, int(height / side) + 1
+    low = np.floor((bounds[:, :2] - (west, south)) / side).astype(np.int64)
+    high = np.floor((bounds[:, 2:] - (west, south)) / side).astype(np.int64)
+    across, up = (high - low + 1).T
+    each = across * up
+    of_bounds = np.repeat(np.arange(len(bounds)), each)
+    within = np.arange(each.sum()) - np.repeat(np.cumsum(each) - each, each)
+    column = low[of_bounds, 0] + within % across[of_bounds]
+    row = low[of_bounds, 1] + within // across[of_bounds]
+    cell = row * columns + column
+    order = np.argsort(cell, kind="stable")
+    cell_first = np.searchsorted(cell[order], np.arange(columns * rows + 1)).astype(np.int64)
+    return (float(west), float(south), 1 / side, columns, rows), cell_first, of_bounds[order].astype(np.int32)

@@ -1,0 +1,151 @@
+"""The machine code of plain look-ups: of one place, the grid of each layer that holds it, and who is beyond its border.
+
+It decides nothing that is not plain: a place so near a border that rounding might matter, in no grid of a layer or in
+several, or near anything that is no grid in force for good is left to `ask` (`UNCLEAR`).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spatial.compiled import compiled
+from spatial.geometry import Floats
+from spatial.lookup.bulk_kernel import Ints, Longs
+
+UNCLEAR = -1
+SPECIAL = -1  # the layer of what is no grid: an area of an override, a recorded gap or overlap
+SAFE_DEGREES = 1e-9  # of a border, in longitude: what is stored is rounded to this
+TOLERANCE, TOLERANCE_M = 1.01, 0.1  # by how much a distance in the plane may be longer than a geodesic one
+CORNER = 1.5  # times as far as their sides are the corners of the boxes in which `ask` looks about a place, at most
+
+
+class Borders(NamedTuple):
+    """All grids with their borders, and a raster of cells in the plane with the grids whose bounds come into each."""
+
+    lonlat: Floats  # (n, 2) vertices of closed rings, in degrees
+    xy: Floats  # the same in the plane, in metres
+    is_edge: NDArray[np.bool_]  # whether an edge leads from a vertex to the next
+    first: Longs  # vertex of each grid, and one more
+    bounds: Floats  # (grids, 4) in metres
+    layer: Ints  # position of its layer; `SPECIAL`
+    since: Longs  # microseconds
+    until: Longs
+    frame: tuple[float, float, float, int, int]  # west, south and cells per metre; columns, rows
+    cell_first: Longs  # of each cell among `in_cells`, and one more
+    in_cells: Ints
+
+
+@compiled
+def look(
+    lon: float, lat: float, x: float, y: float, at: int, ever: int, least_m: float, more_m: float,
+    borders: Borders, layers: int, owner: Longs, grid: Longs, foot: Floats,
+) -> int:  # fmt: skip
+    """Write the owner of a place in each layer with the nearest point of its border, then all who are beyond.
+
+    `least_m`: how near a border must not be; `more_m`: farther than the border that one looks for others. `foot` is, for
+    each grid that is written, x, y of its nearest point and how far it is, in the plane. Returns how many grids are
+    written, the owners of all layers first; or `UNCLEAR`.
+    """
+    west, south, per_m, columns, rows = borders.frame
+    column, row = int(np.floor((x - west) * per_m)), int(np.floor((y - south) * per_m))
+    if not (0 <= column < columns and 0 <= row < rows):
+        return UNCLEAR
+    owner[:layers] = -1
+    cell = row * columns + column
+    for number in range(borders.cell_first[cell], borders.cell_first[cell + 1]):
+        one = borders.in_cells[number]
+        if borders.until[one] <= at or _away(borders.bounds[one], x, y) > 0:
+            continue
+        held = _holds(borders, one, lon, lat)
+        if held < 0:
+            return UNCLEAR
+        if held == 0:
+            continue
+        layer = borders.layer[one]
+        if layer == SPECIAL or owner[layer] >= 0 or borders.since[one] > at or borders.until[one] != ever:
+            return UNCLEAR
+        owner[layer] = one
+    farthest = 0.0
+    for layer in range(layers):
+        if owner[layer] < 0:
+            return UNCLEAR
+        _nearest(borders, owner[layer], x, y, foot[layer])
+        if foot[layer, 2] <= least_m * TOLERANCE + TOLERANCE_M:
+            return UNCLEAR
+        grid[layer] = owner[layer]
+        farthest = max(farthest, (foot[layer, 2] + more_m) * TOLERANCE + TOLERANCE_M)
+    count, reach = layers, farthest * CORNER
+    first_column, last_column = max(int((x - reach - west) * per_m), 0), min(int((x + reach - west) * per_m), columns - 1)
+    first_row, last_row = max(int((y - reach - south) * per_m), 0), min(int((y + reach - south) * per_m), rows - 1)
+    for cell_row in range(first_row, last_row + 1):
+        for cell in range(cell_row * columns + first_column, cell_row * columns + last_column + 1):
+            for number in range(borders.cell_first[cell], borders.cell_first[cell + 1]):
+                one, layer = borders.in_cells[number], borders.layer[borders.in_cells[number]]
+                if borders.until[one] <= at or (layer != SPECIAL and one == owner[layer]):
+                    continue
+                is_special = layer == SPECIAL or borders.since[one] > at or borders.until[one] != ever
+                within = reach if is_special else (foot[layer, 2] + more_m) * TOLERANCE + TOLERANCE_M
+                if _away(borders.bounds[one], x, y) > within or _is_there(grid, layers, count, one):
+                    continue
+                if count == len(grid):
+                    return UNCLEAR
+                _nearest(borders, one, x, y, foot[count])
+                if foot[count, 2] <= within:
+                    if is_special:
+                        return UNCLEAR
+                    grid[count] = one
+                    count += 1
+    return count
+
+
+@compiled
+def _is_there(grid: Longs, first: int, last: int, one: int) -> bool:
+    for number in range(first, last):
+        if grid[number] == one:
+            return True
+    return False
+
+
+@compiled
+def _away(bounds: Floats, x: float, y: float) -> float:
+    """Return how far a place is outside some bounds along either axis; 0 within."""
+    return max(bounds[0] - x, x - bounds[2], bounds[1] - y, y - bounds[3], 0.0)
+
+
+@compiled
+def _holds(borders: Borders, one: int, lon: float, lat: float) -> int:
+    """Return 1 where a grid holds a place, 0 where it does not; −1 where it might be on the border."""
+    inside = 0
+    for at in range(borders.first[one], borders.first[one + 1]):
+        if not borders.is_edge[at]:
+            continue
+        ax, ay = borders.lonlat[at, 0], borders.lonlat[at, 1]
+        bx, by = borders.lonlat[at + 1, 0], borders.lonlat[at + 1, 1]
+        if (ay > lat) != (by > lat):
+            crossing = ax + (lat - ay) / (by - ay) * (bx - ax)
+            if abs(crossing - lon) <= SAFE_DEGREES:
+                return -1
+            if crossing > lon:
+                inside = 1 - inside
+        elif ay == lat and by == lat and min(ax, bx) <= lon <= max(ax, bx):
+            return -1
+    return inside
+
+
+@compiled
+def _nearest(borders: Borders, one: int, x: float, y: float, foot: Floats) -> None:
+    """Write the point of a grid's border that is nearest to a place, and how far it is, in the plane."""
+    best = np.inf
+    for at in range(borders.first[one], borders.first[one + 1]):
+        if not borders.is_edge[at]:
+            continue
+        ax, ay = borders.xy[at, 0], borders.xy[at, 1]
+        dx, dy = borders.xy[at + 1, 0] - ax, borders.xy[at + 1, 1] - ay
+        length = dx * dx + dy * dy
+        along = 0.0 if length == 0 else min(max(((x - ax) * dx + (y - ay) * dy) / length, 0.0), 1.0)
+        there_x, there_y = ax + along * dx, ay + along * dy
+        away = (there_x - x) * (there_x - x) + (there_y - y) * (there_y - y)
+        if away < best:
+            best, foot[0], foot[1] = away, there_x, there_y
+    foot[2] = np.sqrt(best)
