@@ -1,9 +1,17 @@
 """What holds for every answer, in one place: HEAD is answered like GET, and the headers that all answers have."""
 
-from starlette.datastructures import MutableHeaders
+from collections.abc import Mapping
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.headers import ALWAYS, OVER_HTTPS
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+ADDED = {"http": _raw(ALWAYS), "https": _raw({**ALWAYS, **OVER_HTTPS})}
 
 
 class Answering:
@@ -17,9 +25,10 @@ class Answering:
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in {**ALWAYS, **(OVER_HTTPS if scope["scheme"] == "https" else {})}.items():
-                    headers.setdefault(name, value)
+                headers = list(message.get("headers", ()))
+                said = {name.lower() for name, _ in headers}
+                headers += [one for one in ADDED[scope["scheme"]] if one[0] not in said]
+                message["headers"] = headers
             await send(message)
 
         if scope["type"] != "http":

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,11 +31,10 @@ class Bounds:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        _require_sound_head(scope, headers)
+        headers = _sound_head(scope)
         limit = self.largest_body(scope["path"])
-        told, read = headers.get("content-length", "0"), 0
-        if told.isdecimal() and int(told) > limit:
+        told, read = headers.get(b"content-length", b"0"), 0
+        if told.isdigit() and int(told) > limit:
             raise too_large(limit)
 
         waited_s, is_whole, is_held = 0.0, False, limit < self.largest_upload
@@ -83,15 +81,19 @@ def too_large(limit: int) -> HTTPException:
     return HTTPException(413, str(limit // 2**20))
 
 
-def _require_sound_head(scope: Scope, headers: Headers) -> None:
+def _sound_head(scope: Scope) -> dict[bytes, bytes]:
+    """Return the headers of a request, or raise an `HTTPException` where its head is not to be trusted."""
     if len(scope.get("raw_path") or scope["path"]) > LONGEST_PATH or len(scope["query_string"]) > LONGEST_QUERY:
         raise HTTPException(414)
-    size = sum(len(name) + len(value) for name, value in headers.raw)
-    if len(headers.raw) > MOST_HEADERS or size > LARGEST_HEADERS:
+    given: list[tuple[bytes, bytes]] = scope["headers"]
+    if len(given) > MOST_HEADERS or sum(len(name) + len(value) for name, value in given) > LARGEST_HEADERS:
         raise HTTPException(431)
-    if len(headers.getlist("host")) != 1 and scope["http_version"] != "1.0":
+    names = [name for name, _ in given]
+    if names.count(b"host") != 1 and scope["http_version"] != "1.0":
         raise HTTPException(400)
-    if "content-length" in headers and "transfer-encoding" in headers:
+    if b"content-length" in names and b"transfer-encoding" in names:
         raise HTTPException(400)  # a proxy in front may see another end of the body than we do
-    if headers.get("content-encoding", "identity") != "identity":
+    headers = dict(given)
+    if headers.get(b"content-encoding", b"identity") != b"identity":
         raise HTTPException(415, headers={"Accept-Encoding": "identity"})  # a few bytes unpack to gigabytes
+    return headers

@@ -35,6 +35,7 @@ def install(settings: Settings) -> None:
     handler.addFilter(_is_told_once)
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.captureWarnings(capture=True)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # told in no line
     for name in OURS:
         logging.getLogger(name).setLevel(settings.log_level.upper())
     for name in SILENT:

@@ -6,15 +6,14 @@ import uuid
 from time import perf_counter
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.logs import TOLD, request_id
 from api.metrics import Metrics
 
 log = logging.getLogger(__name__)
-HEADER = "X-Request-ID"
-WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
+HEADER = b"x-request-id"
+WELL_FORMED = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 POLLED = {"/health", "/ready", "/metrics"}  # by machines, every few seconds
 
@@ -31,8 +30,8 @@ class Observing:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(HEADER, "")
-        asked = given if WELL_FORMED.fullmatch(given) else str(uuid.uuid4())
+        given = next((value for name, value in scope["headers"] if name == HEADER), b"")
+        asked = given.decode() if WELL_FORMED.fullmatch(given) else str(uuid.uuid4())
         scope.setdefault("state", {})["request_id"] = asked
         status, failed, begun = 0, None, perf_counter()
 
@@ -40,7 +39,7 @@ class Observing:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[HEADER] = asked
+                message["headers"] = [*message.get("headers", ()), (HEADER, asked.encode())]
             await send(message)
 
         token = request_id.set(asked)
@@ -64,4 +63,6 @@ class Observing:
         told |= {"duration_ms": round(seconds * 1000, 1), "principal": scope["state"].get("principal")}
         level = logging.ERROR if failed else logging.WARNING if status >= 500 else logging.INFO
         level = logging.DEBUG if route in POLLED and status < 500 else level
-        log.log(level, "request", extra={TOLD: told}, exc_info=failed)
+        if log.isEnabledFor(level):  # as `log.log` does it, but for finding out that it is called from here
+            error = (type(failed), failed, failed.__traceback__) if failed else None
+            log.handle(log.makeRecord(log.name, level, __file__, 0, "request", (), error, extra={TOLD: told}))

@@ -34,21 +34,28 @@ class Rates:
 
     def take(self, caller: str, now_s: float) -> None:
         """Count a request, or raise `TooMany` where there is none left."""
-        left = self.add(caller, 0, now_s)
-        if left < 1 and self.per_minute:
-            raise TooMany("too-many-requests", retry_after_s=math.ceil((1 - left) * 60 / self.per_minute))
-        self.add(caller, -1, now_s)
-
-    def add(self, caller: str, requests: float, now_s: float) -> float:
-        """Add requests to those a caller has left, or take some away; return how many that are now."""
+        if not self.per_minute:
+            return
         with self._lock:
-            left, at_s = self._buckets.pop(caller, (self.per_minute, now_s))
-            filled = left + max(now_s - at_s, 0) * self.per_minute / 60
-            left = max(min(filled, self.per_minute) + requests, -self.per_minute)
-            self._buckets[caller] = (min(left, self.per_minute), now_s)
-            if len(self._buckets) > MOST_REMEMBERED:
-                self._buckets.popitem(last=False)
-        return left
+            left = self._left(caller, now_s)
+            self._keep(caller, left - 1 if left >= 1 else left, now_s)
+        if left < 1:
+            raise TooMany("too-many-requests", retry_after_s=math.ceil((1 - left) * 60 / self.per_minute))
+
+    def add(self, caller: str, requests: float, now_s: float) -> None:
+        """Add requests to those a caller has left, or take some away."""
+        if self.per_minute:
+            with self._lock:
+                self._keep(caller, self._left(caller, now_s) + requests, now_s)
+
+    def _left(self, caller: str, now_s: float) -> float:
+        left, at_s = self._buckets.pop(caller, (self.per_minute, now_s))
+        return min(left + max(now_s - at_s, 0) * self.per_minute / 60, self.per_minute)
+
+    def _keep(self, caller: str, left: float, now_s: float) -> None:
+        self._buckets[caller] = min(max(left, -self.per_minute), self.per_minute), now_s
+        if len(self._buckets) > MOST_REMEMBERED:
+            self._buckets.popitem(last=False)
 
 
 class Rated:

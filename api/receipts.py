@@ -1,7 +1,8 @@
 """Receipts of look-ups: an address that gives the same body later."""
 
 import re
-from urllib.parse import urlencode
+from datetime import datetime
+from urllib.parse import quote_plus
 
 from spatial.errors import invalid
 from spatial.lookup.model import Answer, Receipt
@@ -20,15 +21,16 @@ def read_receipt(text: str) -> Receipt:
 def receipt_url(answer: Answer, lang: str) -> str:
     """Return the address that gives an answer again to whoever reaches as far."""
     asked, stood_on = answer.question, answer.receipt
-    told: list[tuple[str, object]] = [
-        ("lon", asked.lon),
-        ("lat", asked.lat),
-        ("at", asked.at.isoformat()),
-        *([("known_at", asked.known_at.isoformat())] if asked.known_at else []),
-        ("accuracy_m", asked.accuracy_m),
-        *(("layer", code) for code in asked.layers or ()),
-        *([("category", asked.category)] if asked.category is not None else []),
-        ("lang", lang),
-        ("receipt", f"areas{stood_on.versions['areas']}-duty{stood_on.versions['duty']}-{stood_on.basis}"),
+    told = [
+        f"lon={asked.lon}&lat={asked.lat}&at={_written(asked.at)}",
+        *([f"known_at={_written(asked.known_at)}"] if asked.known_at else []),
+        f"accuracy_m={asked.accuracy_m}",
+        *(f"layer={quote_plus(code)}" for code in asked.layers or ()),
+        *([f"category={quote_plus(asked.category)}"] if asked.category is not None else []),
+        f"lang={lang}&receipt=areas{stood_on.versions['areas']}-duty{stood_on.versions['duty']}-{stood_on.basis}",
     ]
-    return f"/lookup?{urlencode(told)}"
+    return f"/lookup?{'&'.join(told)}"
+
+
+def _written(at: datetime) -> str:
+    return at.isoformat().replace("+", "%2B")

@@ -7,7 +7,6 @@ whose showing would have to be put on record. Whatever else is asked, and whatev
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import orjson
 from fastapi import FastAPI
@@ -33,7 +32,8 @@ READ = {b"authorization", b"accept-language", b"cookie"}
 SPOKEN = {one.encode(): one for one in LANGUAGES}
 NUMBER = re.compile(rb"-?\d{1,3}(\.\d{1,15})?")
 MOST_GRIDS = 4096  # of some kilobytes each
-HOLE = b'"edge_m":-1.0,"beyond":[]'  # in what is written of a grid once, where what is said of each place goes
+# in what is written once, where what is said of each place goes
+LAYERS, EDGE = b'"layers":[]', b'"edge_m":-1.0,"beyond":[]'
 
 
 @dataclass(frozen=True)
@@ -123,22 +123,21 @@ def written(answer: Answer, lang: str) -> bytes:
 
 def written_plain(answer: PlainAnswer, lang: str) -> bytes:
     """Return the same of a plain place: most of it was written before."""
-    out: Any = answer_out(replace(answer.answer, layers=()), lang, phones=False)
-    out.layers = [_layer(said, held, lang) for said, held in zip(answer.answer.layers, answer.held, strict=True)]
-    return orjson.dumps(out, of_model, orjson.OPT_UTC_Z)
-
-
-def _layer(said: LayerAnswer, held: Held, lang: str) -> orjson.Fragment:
-    before, after = _halves(said, lang)
-    edge_m = orjson.dumps(round(held.edge_m, 3))
-    beyond = orjson.dumps([beyond_out(one) for one in held.beyond])
-    return orjson.Fragment(b"".join((before, b'"edge_m":', edge_m, b',"beyond":', beyond, after)))
+    out = answer_out(replace(answer.answer, layers=()), lang, phones=False)
+    before, _, after = orjson.dumps(out, of_model, orjson.OPT_UTC_Z).partition(LAYERS)
+    layers = [_halves(said, lang) for said in answer.answer.layers]
+    parts = [before, b'"layers":[']
+    for (begin, end), held in zip(layers, answer.held, strict=True):
+        beyond = orjson.dumps([beyond_out(one) for one in held.beyond])
+        parts += [begin, b'"edge_m":', orjson.dumps(round(held.edge_m, 3)), b',"beyond":', beyond, end, b","]
+    parts[-1] = b"]"
+    return b"".join((*parts, after))
 
 
 def _written(said: LayerAnswer, lang: str) -> tuple[bytes, bytes]:
     """Return what is written of plain places in a grid, before and behind what is another at each."""
     out = layer_out(replace(said, edge_m=-1.0), lang, phones=False, chain=written_once)
-    before, _, after = orjson.dumps(out, of_model, orjson.OPT_UTC_Z).rpartition(HOLE)
+    before, _, after = orjson.dumps(out, of_model, orjson.OPT_UTC_Z).rpartition(EDGE)
     return before, after
 
 
