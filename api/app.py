@@ -97,12 +97,12 @@ class Service(FastAPI):
         """Return what a request passes through, from the outside in."""
         config: Settings = self.state.settings
         app: ASGIApp = Roomed(super().build_middleware_stack(), self.state.room)
-        if not self.state.is_traced:  # FastAPI's own stack is what is traced
-            app = Straight(app, self)
         app = errors.Refusals(Rated(Bounds(app, config), self.state.rates))
         if config.cors_origins:
             app = for_pages_of(config.cors_origins, app)
-        return Answering(Observing(Sending(app), self.state.metrics))
+        observing = Observing(Sending(app), self.state.metrics)
+        app = Answering(observing)
+        return app if self.state.is_traced else Straight(app, self, observing)  # FastAPI's own stack is what is traced
 
 
 @asynccontextmanager

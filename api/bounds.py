@@ -31,7 +31,7 @@ class Bounds:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = _sound_head(scope)
+        headers = sound_head(scope)
         limit = self.largest_body(scope["path"])
         told, read = headers.get(b"content-length", b"0"), 0
         if told.isdigit() and int(told) > limit:
@@ -81,7 +81,7 @@ def too_large(limit: int) -> HTTPException:
     return HTTPException(413, str(limit // 2**20))
 
 
-def _sound_head(scope: Scope) -> dict[bytes, bytes]:
+def sound_head(scope: Scope) -> dict[bytes, bytes]:
     """Return the headers of a request, or raise an `HTTPException` where its head is not to be trusted."""
     if len(scope.get("raw_path") or scope["path"]) > LONGEST_PATH or len(scope["query_string"]) > LONGEST_QUERY:
         raise HTTPException(414)

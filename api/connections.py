@@ -27,7 +27,7 @@ REFUSAL = "\r\n".join(["HTTP/1.1 400 Bad Request", *(f"{name}: {value}" for name
 class Client:
     """Whoever is at the other end of a connection."""
 
-    transport: asyncio.Transport
+    transport: "Joining"
     idle_since_s: float | None  # by the clock of the loop; None while a request is answered
     is_gone: bool = False
 
@@ -35,6 +35,46 @@ class Client:
         """Give up on them: what is still to be sent is dropped."""
         self.is_gone = True
         self.transport.abort()
+
+    def join(self) -> None:
+        """Let what is written next, the head of an answer, leave with what is written after that, its body."""
+        self.transport.join()
+
+
+class Joining(asyncio.Transport):
+    """A transport, and two writes as one: each is a call of the system, and a packet."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._transport = transport
+        self._waiting: bytes | None = None  # for the next write; empty: for the one before that
+        for name in ("is_closing", "get_write_buffer_size", "pause_reading", "resume_reading", "get_extra_info"):
+            setattr(self, name, getattr(transport, name))
+
+    def join(self) -> None:
+        """Let the next write wait for the one after it."""
+        self._waiting = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Write, or wait."""
+        if self._waiting is None:
+            self._transport.write(data)
+        elif self._waiting:
+            data, self._waiting = b"".join((self._waiting, data)), None
+            self._transport.write(data)
+        else:
+            self._waiting = bytes(data)
+
+    def close(self) -> None:
+        """Close, once everything is written."""
+        if self._waiting:
+            self._transport.write(self._waiting)
+        self._waiting = None
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        self._transport.abort()
 
 
 def client_of(scope: Scope) -> Client | None:
@@ -99,8 +139,9 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request; where there are too many, the one that has been idle for longest goes."""
-        super().connection_made(transport)
-        self.end = Client(transport, self.loop.time())
+        joining = Joining(transport)
+        super().connection_made(joining)
+        self.end = Client(joining, self.loop.time())
         self.app = partial(_introduce, self.end, self.app)
         self._wait_for_head()
         if len(self.connections) > self.most:

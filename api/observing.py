@@ -2,7 +2,7 @@
 
 import logging
 import re
-import uuid
+import secrets
 from time import perf_counter
 from typing import Any
 
@@ -18,6 +18,11 @@ METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 POLLED = {"/health", "/ready", "/metrics"}  # by machines, every few seconds
 
 
+def id_of(given: bytes) -> str:
+    """Return the id of a request: the one it was given, where that is well-formed."""
+    return given.decode() if WELL_FORMED.fullmatch(given) else secrets.token_hex(16)
+
+
 class Observing:
     """Around the app: what is known of each request when it has been answered, and nothing of what it asked."""
 
@@ -30,8 +35,7 @@ class Observing:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        given = next((value for name, value in scope["headers"] if name == HEADER), b"")
-        asked = given.decode() if WELL_FORMED.fullmatch(given) else str(uuid.uuid4())
+        asked = id_of(next((value for name, value in scope["headers"] if name == HEADER), b""))
         scope.setdefault("state", {})["request_id"] = asked
         status, failed, begun = 0, None, perf_counter()
 
@@ -51,10 +55,11 @@ class Observing:
             raise
         finally:
             self.metrics.in_flight.dec()
-            self._tell(scope, status, perf_counter() - begun, failed)
+            self.tell(scope, status, perf_counter() - begun, failed)
             request_id.reset(token)
 
-    def _tell(self, scope: Scope, status: int, seconds: float, failed: Exception | None) -> None:
+    def tell(self, scope: Scope, status: int, seconds: float, failed: Exception | None = None) -> None:
+        """Count a request that was answered, and write its line."""
         method = scope["method"] if scope["method"] in METHODS else "other"
         route = getattr(scope.get("route"), "path_format", None) or "none"
         answered = str(status) if status else "none"  # nobody waited for it

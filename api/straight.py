@@ -1,34 +1,42 @@
 """Look-ups of other systems, straight out of memory: the route's answers to the letter, in a small part of the time.
 
-That is `GET /lookup` of two numbers for the present, with a bearer token that is at hand, by whoever is shown no phones,
-whose showing would have to be put on record. Whatever else is asked, and whatever is wrong, is the route's to answer.
+That is `GET /lookup` of two numbers for the present, with a bearer token that is at hand, by whoever is shown no phones
+(each showing is put on record). Whatever else is asked, and whatever is wrong with it, is for the route to answer.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import datetime
+from time import monotonic, perf_counter
+from typing import NamedTuple
 
 import orjson
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import lookup, rates
+from api.answering import ADDED
 from api.asked_place import EXACTLY_M
+from api.bounds import sound_head
+from api.connections import client_of
+from api.logs import request_id
 from api.lookup_out import answer_out, beyond_out, layer_out
+from api.observing import HEADER, Observing, id_of
 from api.once import Once
+from api.sending import PIECE
 from api.shapes import of_model
 from api.telling import STALE_SINCE, written_once
 from maps.texts import LANGUAGES, negotiate
 from spatial.access import Credential
 from spatial.crs import degree_faults
-from spatial.errors import TwingridError
+from spatial.errors import TooMany, TwingridError
 from spatial.lookup.memory import PlainAnswer
 from spatial.lookup.model import Answer, LayerAnswer, Question
-from spatial.lookup.plain import Held
 from spatial.time import now
 
 PATH, PERMISSION = "/lookup", "look-up"
-READ = {b"authorization", b"accept-language", b"cookie"}
+NOT_READ = {b"cookie", b"origin", b"content-length", b"transfer-encoding"}
 SPOKEN = {one.encode(): one for one in LANGUAGES}
 NUMBER = re.compile(rb"-?\d{1,3}(\.\d{1,15})?")
 MOST_GRIDS = 4096  # of some kilobytes each
@@ -36,8 +44,7 @@ MOST_GRIDS = 4096  # of some kilobytes each
 LAYERS, EDGE = b'"layers":[]', b'"edge_m":-1.0,"beyond":[]'
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(NamedTuple):
     """What is asked for."""
 
     lon: float
@@ -45,49 +52,77 @@ class Asked:
     lang: str | None
     speaks: str | None  # Accept-Language
     token: str
+    request_id: str
+
+
+class Said(NamedTuple):
+    """What is answered."""
+
+    body: bytes
+    to: str  # name of the principal
+    stale_since: datetime | None
 
 
 class Straight:
-    """Around the app: look-ups that ask for no more than a place are answered here."""
+    """Around everything else: look-ups that ask for no more than a place are answered here."""
 
-    def __init__(self, app: ASGIApp, service: FastAPI) -> None:
+    def __init__(self, app: ASGIApp, service: FastAPI, observing: Observing) -> None:
         self.app = app
         self._state = service.state
+        self._observing = observing
         (self._route,) = lookup.router.routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
+        begun = perf_counter()
         is_lookup = scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "GET"
         asked = read_asked(scope) if is_lookup else None
-        found = self._answer(asked, scope) if asked else None
-        if found is None:
+        said = self._answer(asked, scope) if asked else None
+        if asked is None or said is None:
             await self.app(scope, receive, send)
             return
-        body, headers = found
-        own = [(b"content-length", str(len(body)).encode()), (b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": 200, "headers": [*own, *headers]})
-        await send({"type": "http.response.body", "body": body})
+        headers = [
+            *ADDED[scope["scheme"]],
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(said.body)).encode()),
+            (HEADER, asked.request_id.encode()),
+        ]
+        if said.stale_since is not None:
+            headers.append((STALE_SINCE.lower().encode(), said.stale_since.isoformat().encode()))
+        client = client_of(scope)
+        if client is not None:
+            client.join()
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": said.body})
+        scope["route"], scope["state"] = self._route, {"principal": said.to}
+        written_of = request_id.set(asked.request_id)
+        self._observing.tell(scope, 200, perf_counter() - begun)
+        request_id.reset(written_of)
 
-    def _answer(self, asked: Asked, scope: Scope) -> tuple[bytes, Sequence[tuple[bytes, bytes]]] | None:
-        """Return the answer, and headers of its own; None where the route has to answer."""
+    def _answer(self, asked: Asked, scope: Scope) -> Said | None:
+        """Return the answer; None where it is not to be had here."""
         state, present = self._state, now()
         try:
+            sound_head(scope)
             actor = state.gate.at_hand(Credential("token", asked.token), present)
             reach = state.gate.reach_at_hand(actor, PERMISSION, present) if actor else None
-        except TwingridError:
+        except (HTTPException, TwingridError):
             return None
         view = state.live.view(reach, present) if reach else None
         if actor is None or view is None or actor.sees_phones(PERMISSION):
             return None
-        rates.known(state.rates, scope, actor.name)
-        scope["route"] = self._route
-        scope.setdefault("state", {}).update(actor_name=actor.name, principal=actor.name)
         lang = asked.lang or negotiate(asked.speaks, None, state.settings.language)
         question = Question(asked.lon, asked.lat, present, accuracy_m=EXACTLY_M)
         plain = view.plain_answer(question, present)
-        since = state.watch.stale_since(present)
-        age = [] if since is None else [(STALE_SINCE.lower().encode(), since.isoformat().encode())]
-        return (written_plain(plain, lang) if plain else written(view.answer(question, present), lang)), age
+        body = written_plain(plain, lang) if plain else written(view.answer(question, present), lang)
+        if len(body) > PIECE:
+            return None
+        try:
+            state.rates.take(rates.address_of(scope), monotonic())
+            rates.known(state.rates, scope, actor.name)
+        except TooMany:
+            return None
+        return Said(body, actor.name, state.watch.stale_since(present))
 
 
 def read_asked(scope: Scope) -> Asked | None:
@@ -99,21 +134,23 @@ def read_asked(scope: Scope) -> Asked | None:
             return None
         given[name] = value
     lon, lat, lang = given.pop(b"lon", b""), given.pop(b"lat", b""), given.pop(b"lang", None)
-    if given or not NUMBER.fullmatch(lon) or not NUMBER.fullmatch(lat):
+    if given or not NUMBER.fullmatch(lon) or not NUMBER.fullmatch(lat) or (lang is not None and lang not in SPOKEN):
         return None
-    headers: dict[bytes, bytes] = {}
-    for name, value in scope["headers"]:
-        if name in READ:
-            if name in headers:
-                return None
-            headers[name] = value
+    headers = dict(scope["headers"])
     scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-    if scheme.lower() != "bearer" or b"cookie" in headers or (lang is not None and lang not in SPOKEN):
+    if scheme.lower() != "bearer" or len(headers) < len(scope["headers"]) or not NOT_READ.isdisjoint(headers):
         return None
     place = float(lon), float(lat)
+    if degree_faults(*place):
+        return None
     speaks = headers.get(b"accept-language")
-    told = Asked(*place, lang and SPOKEN[lang], speaks.decode("latin-1") if speaks else None, token.strip())
-    return None if degree_faults(*place) else told
+    return Asked(
+        *place,
+        None if lang is None else SPOKEN[lang],
+        None if speaks is None else speaks.decode("latin-1"),
+        token.strip(),
+        id_of(headers.get(HEADER, b"")),
+    )
 
 
 def written(answer: Answer, lang: str) -> bytes:
@@ -123,9 +160,9 @@ def written(answer: Answer, lang: str) -> bytes:
 
 def written_plain(answer: PlainAnswer, lang: str) -> bytes:
     """Return the same of a plain place: most of it was written before."""
-    out = answer_out(replace(answer.answer, layers=()), lang, phones=False)
+    out = answer_out(answer.answer, lang, phones=False)
     before, _, after = orjson.dumps(out, of_model, orjson.OPT_UTC_Z).partition(LAYERS)
-    layers = [_halves(said, lang) for said in answer.answer.layers]
+    layers = [_halves(said, lang) for said in answer.layers]
     parts = [before, b'"layers":[']
     for (begin, end), held in zip(layers, answer.held, strict=True):
         beyond = orjson.dumps([beyond_out(one) for one in held.beyond])

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -71,6 +71,7 @@ def known(key: str) -> bool:
     return key in sentences(LANGUAGES[0])
 
 
+@lru_cache(maxsize=256)  # programs and browsers say the same all the time
 def negotiate(accept_language: str | None, lang: str | None, default: str) -> str:
     """Return the language to answer in: the one asked for, else the browser's first choice that we speak."""
     if lang is not None:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import shapely
@@ -47,11 +48,11 @@ from spatial.settings import settings
 Version = tuple[int, datetime | None]  # of a grid: its id, and since when it is as it is
 
 
-@dataclass(frozen=True)
-class PlainAnswer:
-    """The answer of a plain place, and what its layers do not say: how far their borders are, and who is beyond."""
+class PlainAnswer(NamedTuple):
+    """The answer of a plain place; apart from it its layers, and what these do not say: how far their borders are."""
 
     answer: Answer
+    layers: Sequence[LayerAnswer]
     held: Sequence[Held]
 
 
@@ -91,7 +92,7 @@ class View:
         layers = [self._inside(layer, one.grid, duty) for layer, one, duty in rows]
         changes = [one.next_change for one in duties if one.next_change is not None]
         receipt = Receipt(facts.versions, facts.basis)
-        return PlainAnswer(Answer(question, tuple(layers), None, min(changes, default=None), receipt), held)
+        return PlainAnswer(Answer(question, (), None, min(changes, default=None), receipt), layers, held)
 
     def _inside(self, layer: LayerRow, grid: Candidate, duty: GridDuty) -> LayerAnswer:
         """Return what a layer says of plain places in a grid, one and the same for all as long as it is true."""

@@ -1,4 +1,4 @@
-"""Look-ups that are plain: one grid of each layer holds the place, for good, and its border is far. For whoever sees all.
+"""Look-ups that are plain: one grid of each layer holds the place, for good, and its border is far.
 
 Most look-ups are. They are answered here by a few microseconds of machine code, as `ask` answers them; whatever is not
 plain is left to it.
@@ -26,7 +26,7 @@ MOST_FOUND = 64  # grids about a place
 CELLS_PER_GRID = 4
 SAME_M = 1e-6  # points of a border that are no farther apart are one
 ROUND_ABOUT = 1e-8  # degrees, by which what is special may be a line or a point, too
-HALF_A_MILLIMETRE = 1e-2  # of a millimetre: how near to it rounding might go one way here and another elsewhere
+HALF_A_MILLIMETRE = 1e-4  # of a millimetre: how near to it rounding might go one way here and another elsewhere
 
 
 class Held(NamedTuple):
@@ -54,7 +54,7 @@ class Plains:
         grids: Iterable[Candidate],
         specials: Iterable[tuple[BaseGeometry, datetime | None]],
     ) -> Self:
-        """Return the grids of layers ready to be looked up, and the areas (degrees) about which, until when, is special.
+        """Return the grids of layers ready to be looked up; `specials`: areas (degrees) about which, until when, none is.
 
         Time and memory grow with the vertices.
         """
@@ -83,43 +83,44 @@ class Plains:
         """Return what each layer says of a place in stored degrees, in their order; None where that is not plain."""
         if not self.grids:
             return None
-        spot = Spot(lon, lat, self.plane)
-        owner, grid, foot = np.empty(self.layers, np.int64), np.empty(MOST_FOUND, np.int64), np.empty((MOST_FOUND, 3))
+        found = np.empty((MOST_FOUND, 4))
         x, y = self.plane.metres_of(lon, lat)
         count = look(
-            lon, lat, x, y, micros(at), EVER, accuracy_m, EDGE_TOLERANCE_M,
-            self.borders, self.layers, owner, grid, foot,
+            lon, lat, x, y, micros(at), EVER, accuracy_m, EDGE_TOLERANCE_M, self.borders, self.layers, found
         )  # fmt: skip
         if count == UNCLEAR:
             return None
-        feet, found = foot[:count].tolist(), [self.grids[one] for one in grid[:count].tolist()]
+        spot, rows = Spot(lon, lat, self.plane), found[:count].tolist()
         held: list[Held] = []
-        for own, its_foot in zip(found[: self.layers], feet, strict=False):
-            edge_m = spot.away_m(its_foot[0], its_foot[1])
-            beyond = [
-                Beyond(other.grid, away_m)
-                for other, its in zip(found[self.layers :], feet[self.layers :], strict=True)
-                if other.layer_id == own.layer_id
-                and (away_m := edge_m if _is_same(its, its_foot) else spot.away_m(its[0], its[1]))
-                <= edge_m + EDGE_TOLERANCE_M
-            ]
-            beyond.sort(key=_order)
-            held.append(Held(own, edge_m, beyond))
-        return held if all(map(_is_sure, held)) else None
+        for own_x, own_y, _, number in rows[: self.layers]:
+            own = self._grid(number)
+            edge_m = spot.away_m(own_x, own_y)
+            beyond = []
+            for its_x, its_y, _, its_number in rows[self.layers :]:
+                other = self._grid(its_number)
+                if other.layer_id == own.layer_id:
+                    is_same = abs(its_x - own_x) <= SAME_M and abs(its_y - own_y) <= SAME_M
+                    away_m = edge_m if is_same else spot.away_m(its_x, its_y)
+                    if away_m <= edge_m + EDGE_TOLERANCE_M:
+                        beyond.append(Beyond(other.grid, away_m))
+            if not all(map(_is_sure, (edge_m, *(one.distance_m for one in beyond)))):
+                return None
+            held.append(Held(own, edge_m, sorted(beyond, key=_order) if len(beyond) > 1 else beyond))
+        return held
+
+    def _grid(self, number: float) -> Candidate:
+        found = self.grids[int(number)]
+        assert found is not None  # noqa: S101  what is none is never found
+        return found
 
 
 def _order(one: Beyond) -> tuple[float, str]:
     return one.distance_m, one.grid.code
 
 
-def _is_same(one: Sequence[float], other: Sequence[float]) -> bool:
-    return abs(one[0] - other[0]) <= SAME_M and abs(one[1] - other[1]) <= SAME_M
-
-
-def _is_sure(held: Held) -> bool:
-    """Whether no distance is so near half a millimetre that it might be rounded in another way elsewhere."""
-    distances = (held.edge_m, *(one.distance_m for one in held.beyond))
-    return all(abs(one * 1000 % 1 - 0.5) > HALF_A_MILLIMETRE for one in distances)
+def _is_sure(distance_m: float) -> bool:
+    """Whether a distance is not so near half a millimetre that it might be rounded in another way elsewhere."""
+    return abs(distance_m * 1000 % 1 - 0.5) > HALF_A_MILLIMETRE
 
 
 def _borders(plane: Plane, shapes: np.ndarray, layer: Ints, since: np.ndarray, until: np.ndarray) -> Borders:
