@@ -1,6 +1,7 @@
 """How large a request may be and how slowly it may come, before anything of it is read and while it arrives."""
 
 import asyncio
+import itertools
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -86,14 +87,13 @@ def sound_head(scope: Scope) -> dict[bytes, bytes]:
     if len(scope.get("raw_path") or scope["path"]) > LONGEST_PATH or len(scope["query_string"]) > LONGEST_QUERY:
         raise HTTPException(414)
     given: list[tuple[bytes, bytes]] = scope["headers"]
-    if len(given) > MOST_HEADERS or sum(len(name) + len(value) for name, value in given) > LARGEST_HEADERS:
+    if len(given) > MOST_HEADERS or sum(map(len, itertools.chain.from_iterable(given))) > LARGEST_HEADERS:
         raise HTTPException(431)
-    names = [name for name, _ in given]
-    if names.count(b"host") != 1 and scope["http_version"] != "1.0":
+    headers, hosts = dict(given), [name for name, _ in given].count(b"host")
+    if hosts != 1 and scope["http_version"] != "1.0":
         raise HTTPException(400)
-    if b"content-length" in names and b"transfer-encoding" in names:
+    if b"content-length" in headers and b"transfer-encoding" in headers:
         raise HTTPException(400)  # a proxy in front may see another end of the body than we do
-    headers = dict(given)
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise HTTPException(415, headers={"Accept-Encoding": "identity"})  # a few bytes unpack to gigabytes
     return headers

@@ -1,5 +1,6 @@
 """Around each request: its id, its line in the log, its share of the metrics."""
 
+import itertools
 import logging
 import re
 import secrets
@@ -18,9 +19,12 @@ METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 POLLED = {"/health", "/ready", "/metrics"}  # by machines, every few seconds
 
 
+_process, _numbers = secrets.token_hex(10), itertools.count()
+
+
 def id_of(given: bytes) -> str:
-    """Return the id of a request: the one it was given, where that is well-formed."""
-    return given.decode() if WELL_FORMED.fullmatch(given) else secrets.token_hex(16)
+    """Return the id of a request: the one it was given, where that is well-formed; else one that nobody else gives."""
+    return given.decode() if WELL_FORMED.fullmatch(given) else f"{_process}-{next(_numbers):08x}"
 
 
 class Observing:

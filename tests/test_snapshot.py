@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -28,6 +29,7 @@ from spatial.lookup.snapshot import AFTER, Snapshot
 from spatial.tables import SRID, Finding, Layer, StaffingRule
 from spatial.time import now, since
 from tests.build import HOUR, World, build, cell, middle
+from tests.plain import hold_plain
 
 COLUMNS = 6
 STATIONS = ("S1", "S2", "S3")
@@ -234,6 +236,7 @@ def hold(empty_database: Database, seed: int) -> None:
                     assert view.answer(question, present) == stored.answer(session, question)
                     area = AreaQuestion(circle(*place, dice.uniform(5, 300)), at, most=3)
                     assert view.area_shares(area, present) == stored.area_shares(session, area)
+                hold_plain(view, replace(question, category=None), present)
 
 
 def test_what_did_not_change_is_kept(empty_database: Database) -> None:

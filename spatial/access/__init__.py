@@ -10,7 +10,7 @@ from spatial.access.principals import (
     record_refusal,
 )
 from spatial.access.rules import DUTY_PHONE, OPEN, PERMISSIONS, SIGNED_IN, WHOLE, Actor, Grant
-from spatial.access.scopes import reach_of
+from spatial.access.scopes import reach_of, whole_reach
 from spatial.access.service import add_principal, issue_token
 
 __all__ = [
@@ -32,4 +32,5 @@ __all__ = [
     "operator",
     "reach_of",
     "record_refusal",
+    "whole_reach",
 ]

@@ -100,12 +100,11 @@ class Actor:
 
     def granted(self, permission: str) -> tuple[Grant, ...]:
         """Return the grants that hold a permission; `Denied` where there is none."""
-        held = self._holding(permission)
-        needed = sorted(PERMISSIONS[permission].roles)
+        held, wanted = self._holding(permission), PERMISSIONS[permission]
         if not held:
-            raise Denied("role-missing", needed=needed)
-        if PERMISSIONS[permission].whole and not any(grant.is_whole for grant in held):
-            raise Denied("whole-deployment-needed", needed=needed)
+            raise Denied("role-missing", needed=sorted(wanted.roles))
+        if wanted.whole and not any(grant.is_whole for grant in held):
+            raise Denied("whole-deployment-needed", needed=sorted(wanted.roles))
         return held
 
     def _holding(self, permission: str) -> tuple[Grant, ...]:

@@ -21,7 +21,7 @@ RIM = 2  # cells about the outermost grids
 MOST_STALE = 2  # times as many edges as when all of a raster was new: then it is made anew
 LARGEST_PATCH = 0.5  # of a raster
 ASKED_AT_ONCE = 200_000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 EVER = int(np.iinfo(np.int64).max)
 
 Bools = NDArray[np.bool_]
@@ -211,10 +211,9 @@ class BulkIndex:
         return _ranks(self.grids)
 
 
-@lru_cache(maxsize=4096)  # many grids begin together
 def micros(at: datetime) -> int:
     """Return an instant as microseconds since 1970."""
-    return (at - EPOCH) // timedelta(microseconds=1)
+    return (at - EPOCH) // MICROSECOND
 
 
 def instant(micros_: int) -> datetime:
@@ -222,6 +221,7 @@ def instant(micros_: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros_)
 
 
+@lru_cache(maxsize=4096)  # many grids begin together
 def _micros(at: datetime | None, unbounded: int) -> int:
     return unbounded if at is None else micros(at)
 

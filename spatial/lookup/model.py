@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import NamedTuple
 
 from shapely.geometry.base import BaseGeometry
 
@@ -77,8 +78,7 @@ class Candidate:
         return self.metres.boundary
 
 
-@dataclass(frozen=True)
-class Beyond:
+class Beyond(NamedTuple):
     """Another grid of the layer near the place, and how far; `overlaps` when the place lies in it too."""
 
     grid: GridRef

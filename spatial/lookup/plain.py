@@ -19,7 +19,7 @@ from spatial.lookup.bulk_kernel import Ints
 from spatial.lookup.model import Beyond, Candidate
 from spatial.lookup.placed import EDGE_TOLERANCE_M
 from spatial.lookup.plain_kernel import SPECIAL, UNCLEAR, Borders, look
-from spatial.lookup.rules import Spot
+from spatial.lookup.rules import away_m
 from spatial.lookup.source import LayerRow
 
 MOST_FOUND = 64  # grids about a place
@@ -44,7 +44,7 @@ class Plains:
     plane: Plane
     layers: int
     grids: Sequence[Candidate | None]  # None: no grid, but something that makes places about it not plain
-    borders: Borders
+    borders: Borders | None  # None: there is nothing
 
     @classmethod
     def of(
@@ -54,9 +54,9 @@ class Plains:
         grids: Iterable[Candidate],
         specials: Iterable[tuple[BaseGeometry, datetime | None]],
     ) -> Self:
-        """Return the grids of layers ready to be looked up; `specials`: areas (degrees) about which, until when, none is.
+        """Return the grids of layers ready to be looked up; time and memory grow with their vertices.
 
-        Time and memory grow with the vertices.
+        `specials`: areas (degrees) about which, until when, no place is plain.
         """
         position = {layer.id: place for place, layer in enumerate(layers)}
         given, others = list(grids), list(specials)
@@ -64,24 +64,27 @@ class Plains:
         shapes = np.array([*(one.shape for one in given), *areas], dtype=object)
         until = [one.until for one in given] + [end for _, end in others]
         since = [one.since for one in given] + [None] * len(others)
-        borders = _borders(
-            plane,
-            shapes,
-            np.array([position[one.layer_id] for one in given] + [SPECIAL] * len(others), np.int32),
-            np.array([-EVER if one is None else micros(one) for one in since], np.int64),
-            np.array([EVER if one is None else micros(one) for one in until], np.int64),
+        borders = (
+            None
+            if len(shapes) == 0
+            else _borders(
+                plane,
+                shapes,
+                np.array([position[one.layer_id] for one in given] + [SPECIAL] * len(others), np.int32),
+                np.array([-EVER if one is None else micros(one) for one in since], np.int64),
+                np.array([EVER if one is None else micros(one) for one in until], np.int64),
+            )
         )
         return cls(plane, len(layers), [*given, *[None] * len(others)], borders)
 
     def make_ready(self) -> None:
         """See that the machine code is there before anybody waits for it."""
-        if self.grids:
-            lon, lat = self.borders.lonlat[0].tolist()
-            self.find(lon, lat, EPOCH, 0.0)
+        if self.borders is not None:
+            self.find(float(self.borders.lon[0]), float(self.borders.lat[0]), EPOCH, 0.0)
 
     def find(self, lon: float, lat: float, at: datetime, accuracy_m: float) -> list[Held] | None:
         """Return what each layer says of a place in stored degrees, in their order; None where that is not plain."""
-        if not self.grids:
+        if self.borders is None:
             return None
         found = np.empty((MOST_FOUND, 4))
         x, y = self.plane.metres_of(lon, lat)
@@ -90,19 +93,19 @@ class Plains:
         )  # fmt: skip
         if count == UNCLEAR:
             return None
-        spot, rows = Spot(lon, lat, self.plane), found[:count].tolist()
+        rows = found[:count].tolist()
         held: list[Held] = []
         for own_x, own_y, _, number in rows[: self.layers]:
             own = self._grid(number)
-            edge_m = spot.away_m(own_x, own_y)
+            edge_m = away_m(self.plane, lon, lat, own_x, own_y)
             beyond = []
             for its_x, its_y, _, its_number in rows[self.layers :]:
                 other = self._grid(its_number)
                 if other.layer_id == own.layer_id:
                     is_same = abs(its_x - own_x) <= SAME_M and abs(its_y - own_y) <= SAME_M
-                    away_m = edge_m if is_same else spot.away_m(its_x, its_y)
-                    if away_m <= edge_m + EDGE_TOLERANCE_M:
-                        beyond.append(Beyond(other.grid, away_m))
+                    its_m = edge_m if is_same else away_m(self.plane, lon, lat, its_x, its_y)
+                    if its_m <= edge_m + EDGE_TOLERANCE_M:
+                        beyond.append(Beyond(other.grid, its_m))
             if not all(map(_is_sure, (edge_m, *(one.distance_m for one in beyond)))):
                 return None
             held.append(Held(own, edge_m, sorted(beyond, key=_order) if len(beyond) > 1 else beyond))
@@ -133,10 +136,10 @@ def _borders(plane: Plane, shapes: np.ndarray, layer: Ints, since: np.ndarray, u
     first = np.searchsorted(of_vertex, np.arange(len(shapes) + 1))
     bounds = np.column_stack([np.minimum.reduceat(xy, first[:-1]), np.maximum.reduceat(xy, first[:-1])])
     frame, cell_first, in_cells = _cells(bounds)
-    return Borders(
-        np.ascontiguousarray(lonlat), np.ascontiguousarray(xy), is_edge, first.astype(np.int64), bounds,
-        layer, since, until, frame, cell_first, in_cells,
-    )  # fmt: skip
+    lon, lat = np.ascontiguousarray(lonlat.T)
+    x, y = np.ascontiguousarray(xy.T)
+    first = first.astype(np.int64)
+    return Borders(lon, lat, x, y, is_edge, first, bounds, layer, since, until, frame, cell_first, in_cells)
 
 
 def _cells(bounds: Floats) -> tuple[tuple[float, float, float, int, int], np.ndarray, Ints]:

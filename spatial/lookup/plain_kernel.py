@@ -26,8 +26,10 @@ CORNER = 1.5  # times as far as their sides are the corners of the boxes in whic
 class Borders(NamedTuple):
     """All grids with their borders, and a raster of cells in the plane with the grids whose bounds come into each."""
 
-    lonlat: Floats  # (n, 2) vertices of closed rings, in degrees
-    xy: Floats  # the same in the plane, in metres
+    lon: Floats  # of the vertices of closed rings, in degrees
+    lat: Floats
+    x: Floats  # the same in the plane, in metres
+    y: Floats
     is_edge: NDArray[np.bool_]  # whether an edge leads from a vertex to the next
     first: Longs  # vertex of each grid, and one more
     bounds: Floats  # (grids, 4) in metres
@@ -151,8 +153,7 @@ def _holds(borders: Borders, one: int, lon: float, lat: float) -> int:
     for at in range(borders.first[one], borders.first[one + 1]):
         if not borders.is_edge[at]:
             continue
-        ax, ay = borders.lonlat[at, 0], borders.lonlat[at, 1]
-        bx, by = borders.lonlat[at + 1, 0], borders.lonlat[at + 1, 1]
+        ax, ay, bx, by = borders.lon[at], borders.lat[at], borders.lon[at + 1], borders.lat[at + 1]
         if (ay > lat) != (by > lat):
             crossing = ax + (lat - ay) / (by - ay) * (bx - ax)
             if abs(crossing - lon) <= SAFE_DEGREES:
@@ -171,8 +172,11 @@ def _nearest(borders: Borders, one: int, x: float, y: float, foot: Floats) -> No
     for at in range(borders.first[one], borders.first[one + 1]):
         if not borders.is_edge[at]:
             continue
-        ax, ay = borders.xy[at, 0], borders.xy[at, 1]
-        dx, dy = borders.xy[at + 1, 0] - ax, borders.xy[at + 1, 1] - ay
+        ax, ay, bx, by = borders.x[at], borders.y[at], borders.x[at + 1], borders.y[at + 1]
+        aside, above = max(min(ax, bx) - x, x - max(ax, bx), 0.0), max(min(ay, by) - y, y - max(ay, by), 0.0)
+        if aside * aside + above * above >= best:
+            continue
+        dx, dy = bx - ax, by - ay
         length = dx * dx + dy * dy
         along = 0.0 if length == 0 else min(max(((x - ax) * dx + (y - ay) * dy) / length, 0.0), 1.0)
         there_x, there_y = ax + along * dx, ay + along * dy

@@ -31,7 +31,7 @@ class Spot:
 
     def away_m(self, x: float, y: float) -> float:
         """Return the geodesic distance in metres to a place in the plane."""
-        return float(GRS80.inv(self.lon, self.lat, *self.plane.degrees_of(x, y))[2])
+        return away_m(self.plane, self.lon, self.lat, x, y)
 
     def box(self, radius_m: float) -> BaseGeometry:
         """Return a box in degrees that holds a circle about the place, and a little more."""
@@ -43,6 +43,11 @@ class Spot:
     def metres(self) -> BaseGeometry:
         """The place in the plane, in metres."""
         return Point(*self.plane.metres_of(self.lon, self.lat))
+
+
+def away_m(plane: Plane, lon: float, lat: float, x: float, y: float) -> float:
+    """Return the geodesic distance in metres from a place in degrees to one in the plane."""
+    return float(GRS80.inv(lon, lat, *plane.degrees_of(x, y))[2])
 
 
 @dataclass(frozen=True)
