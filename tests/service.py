@@ -1,6 +1,7 @@
 """The real service as a process of its own: `twingrid up` with its own data folder and port."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+
+from spatial.compiled import FOLDER
+from spatial.settings import settings
 
 TWINGRID = Path(sys.executable).parent / "twingrid"
 READY_WITHIN_S = 120
@@ -32,6 +36,9 @@ class Service:
     def start(self) -> float:
         """Start it, wait until it is ready, and return the seconds that took."""
         begin = time.monotonic()
+        made = settings().data_dir / FOLDER
+        if made.exists() and not (self.data_dir / FOLDER).exists():
+            shutil.copytree(made, self.data_dir / FOLDER)  # machine code is made once, not by each service anew
         log = (self.data_dir / "up.log").open("ab")
         self.process = subprocess.Popen([TWINGRID, "up"], env=self.environment, stdout=log, stderr=log)
         while time.monotonic() < begin + READY_WITHIN_S:
