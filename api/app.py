@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import orjson
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
@@ -93,6 +93,10 @@ SLICES = (
 class Service(FastAPI):
     """The app with what holds for every answer around all of it, an unforeseen error's answer included."""
 
+    def openapi(self) -> dict[str, Any]:
+        """Return the contract, which is the same for all."""
+        return contract()
+
     def build_middleware_stack(self) -> ASGIApp:
         """Return what a request passes through, from the outside in."""
         config: Settings = self.state.settings
@@ -135,11 +139,8 @@ def for_pages_of(origins: tuple[str, ...], app: ASGIApp) -> ASGIApp:
 def create_app(database: Database, settings: Settings, traces: "TracerProvider | None" = None) -> FastAPI:
     """Return the service over a database that is ready."""
     app = Service(
-        title="Twingrid 双网",
-        version=VERSION,
-        description=DESCRIPTION,
         docs_url=None,  # served by api.pages, without the internet
-        openapi_url=None,  # there, too: made once, as making it for each who asks keeps a processor busy
+        openapi_url=None,  # there, too
         redoc_url=None,
         lifespan=watching,
         redirect_slashes=False,  # an address has one form
@@ -158,15 +159,27 @@ def create_app(database: Database, settings: Settings, traces: "TracerProvider |
     app.state.metrics = Metrics(database, app.state.watch)
     app.state.rates = Rates(settings.rate_per_minute)
     app.state.showings = Spool(settings.data_dir)
+    app.state.parameters = {}  # of each route that was asked for
     errors.install(app)
+    _include_slices(app)
+    pages.mount_static(app)
+    return app
+
+
+@cache
+def contract() -> dict[str, Any]:
+    """Return the contract of the HTTP interface: made once, as that takes as long as a hundred requests."""
+    app = FastAPI(title="Twingrid 双网", version=VERSION, description=DESCRIPTION)
+    _include_slices(app)
+    made = app.openapi()
+    errors.complete(made)
+    return made
+
+
+def _include_slices(app: FastAPI) -> None:
     for slice_ in SLICES:
         require_permissions(slice_.router)
         app.include_router(slice_.router)
-    pages.mount_static(app)
-    errors.complete(app.openapi())
-    app.state.parameters = {}  # of each route that was asked for
-    app.state.contract = orjson.dumps(app.openapi())
-    return app
 
 
 def require_permissions(router: APIRouter) -> None:

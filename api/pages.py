@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Annotated
 
+import orjson
 from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
@@ -166,7 +167,7 @@ def docs(lang: Language) -> HTMLResponse:
 @router.get("/openapi.json", include_in_schema=False, dependencies=[needs(access.OPEN)])
 async def contract(request: Request) -> Response:
     """Return the contract of the HTTP interface."""
-    return Response(request.app.state.contract, media_type="application/json")
+    return Response(orjson.dumps(request.app.openapi()), media_type="application/json")
 
 
 def mount_static(app: FastAPI) -> None:

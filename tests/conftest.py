@@ -21,6 +21,7 @@ from spatial.local_postgis import LocalPostgis
 from spatial.postgresql import API
 from spatial.settings import ROOT, Settings
 from spatial.tables import SRID
+from spatial.time import now
 
 if TYPE_CHECKING:
     from tests.access_world import Precinct
@@ -99,21 +100,42 @@ def town_template(cluster: LocalPostgis) -> str:
     return _template(cluster, f"town_{_fingerprint('migrations', 'fixtures', 'spatial')}", fill)
 
 
-@pytest.fixture
-def precinct(empty_database: Database) -> "Precinct":
-    """Return two stations with principals of every role and scope."""
+@pytest.fixture(scope="session")
+def precinct_template(cluster: LocalPostgis) -> tuple[str, Path]:
+    """Return the name of a database with two stations and principals of every role, and the file of who they are."""
     from tests.access_world import build_precinct
 
-    return build_precinct(empty_database)
+    told = TEST_DATA / "precinct.json"
+
+    def fill(database: Database) -> None:
+        migrations.upgrade(database.engine)
+        made = build_precinct(database)
+        told.write_bytes(orjson.dumps({"ids": made.ids, "tokens": made.tokens}))
+
+    code = _fingerprint("migrations", "spatial", "tests")
+    return _template(cluster, f"precinct_{now():%Y%m%d}_{code}", fill), told  # its tokens are good for a day
+
+
+@contextmanager
+def _precinct_of(cluster: LocalPostgis, template: tuple[str, Path]) -> "Iterator[Precinct]":
+    from tests.access_world import Precinct
+
+    with copy_of(cluster, template[0]) as database:
+        yield Precinct(database, **orjson.loads(template[1].read_bytes()))
+
+
+@pytest.fixture
+def precinct(cluster: LocalPostgis, precinct_template: tuple[str, Path]) -> "Iterator[Precinct]":
+    """Yield two stations with principals of every role and scope, for one test."""
+    with _precinct_of(cluster, precinct_template) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
-def shared_precinct(cluster: LocalPostgis, empty_template: str) -> "Iterator[Precinct]":
+def shared_precinct(cluster: LocalPostgis, precinct_template: tuple[str, Path]) -> "Iterator[Precinct]":
     """Yield the same for all tests of a module, each of which adds people of its own."""
-    from tests.access_world import build_precinct
-
-    with copy_of(cluster, empty_template) as database:
-        yield build_precinct(database)
+    with _precinct_of(cluster, precinct_template) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
