@@ -168,7 +168,7 @@ def create_app(database: Database, settings: Settings, traces: "TracerProvider |
 
 @cache
 def contract() -> dict[str, Any]:
-    """Return the contract of the HTTP interface: made once, as that takes as long as a hundred requests."""
+    """Return the contract of the HTTP interface: made once, as that takes long."""
     app = FastAPI(title="Twingrid 双网", version=VERSION, description=DESCRIPTION)
     _include_slices(app)
     made = app.openapi()

@@ -19,9 +19,13 @@ from spatial.places import Told
 EXACTLY_M = 1.0  # how well a place is known of which nothing else is said
 CANDIDATES = 5
 
-Lon = Annotated[float | None, Query(allow_inf_nan=False, description="longitude, or x in `crs`", examples=[120.27])]
-Lat = Annotated[float | None, Query(allow_inf_nan=False, description="latitude, or y in `crs`", examples=[30.3])]
+_lon = Query(allow_inf_nan=False, description="longitude, or x in `crs`", examples=[120.27])
+_lat = Query(allow_inf_nan=False, description="latitude, or y in `crs`", examples=[30.3])
+Lon = Annotated[float, _lon]
+Lat = Annotated[float, _lat]
 Crs = Annotated[str, Query(max_length=4000, description="EPSG code, WKT, PROJ string, gcj02 or bd09")]
+Layers = Annotated[list[str] | None, Query(description="codes of layers; default all")]
+Category = Annotated[str | None, Query(max_length=100, description="code of the matter: who answers for it")]
 Words = Annotated[
     str | None,
     Query(
@@ -58,8 +62,8 @@ def place_told(session: Session, text: str, moment: Moment, accuracy_m: float | 
 async def get_place(
     teller: TheTeller,
     moment: AskedInstants,
-    lon: Lon = None,
-    lat: Lat = None,
+    lon: Annotated[float | None, _lon] = None,
+    lat: Annotated[float | None, _lat] = None,
     crs: Crs = STORED,
     text: Words = None,
     accuracy_m: Accuracy = None,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api.asked_place import ThePlace
+from api.asked_place import Category, Layers, ThePlace
 from api.deps import AskedInstants, needs
 from api.errors import problem_responses
 from api.lookup_out import AnswerOut, answer_out
@@ -29,11 +29,11 @@ async def lookup(
     teller: TheTeller,
     moment: AskedInstants,
     place: ThePlace,
-    layer: Annotated[list[str] | None, Query(description="codes of layers; default all")] = None,
+    layer: Layers = None,
     receipt: Annotated[
         str | None, Query(max_length=80, description="of an earlier answer: what it stood on, not what is known now")
     ] = None,
-    category: Annotated[str | None, Query(max_length=100, description="code of the matter: who answers for it")] = None,
+    category: Category = None,
 ) -> Response:
     """Return, per layer, the owning grid, who is responsible, who responds now and in which order, and the border."""
     layers = tuple(layer) if layer else None

@@ -9,6 +9,7 @@ import orjson
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from api.asked_place import Crs, Lat, Layers, Lon
 from api.deps import AskedInstants, needs
 from api.errors import problem_responses
 from api.lookup_out import GridOut, PeopleOut, grid_out, people_out
@@ -30,9 +31,7 @@ from spatial.lookup.area import (
 from spatial.time import now
 
 router = APIRouter(tags=["look-up"], dependencies=[needs("look-up")])
-Layers = Annotated[list[str] | None, Query(description="codes of layers; default all")]
 Most = Annotated[int, Query(ge=1, le=100, description="candidates of each layer that are told, with who answers")]
-Crs = Annotated[str, Query(max_length=4000, description="EPSG code, WKT, PROJ string, gcj02 or bd09")]
 Radius = Annotated[
     float, Query(ge=SHORTEST_RADIUS_M, le=LONGEST_RADIUS_M, allow_inf_nan=False, description="geodesic, in metres")
 ]
@@ -93,8 +92,8 @@ class AreaOut:
 async def lookup_circle(
     teller: TheTeller,
     moment: AskedInstants,
-    lon: Annotated[float, Query(allow_inf_nan=False, description="longitude, or x in `crs`", examples=[120.27])],
-    lat: Annotated[float, Query(allow_inf_nan=False, description="latitude, or y in `crs`", examples=[30.3])],
+    lon: Lon,
+    lat: Lat,
     radius_m: Radius,
     crs: Crs = STORED,
     layer: Layers = None,

@@ -15,6 +15,7 @@ from fastapi.exceptions import HTTPException
 from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 
+from api.asked_place import Layers
 from api.deps import AskedInstants, InstantText, needs
 from api.errors import problem_responses
 from api.instants import read_instants
@@ -61,7 +62,7 @@ Make = Callable[[BulkFacts], Tagging]
 
 
 async def get_batch(
-    layer: Annotated[list[str] | None, Query(description="codes of layers; default all")] = None,
+    layer: Layers = None,
     column: Annotated[
         list[str] | None, Query(description=f"what to add of each layer: {', '.join(COLUMNS)}; default grid, status")
     ] = None,

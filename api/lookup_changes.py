@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
+from api.asked_place import Crs, Lat, Layers, Lon
 from api.changes_text import told
 from api.deps import InstantText, needs
 from api.errors import problem_responses
@@ -64,14 +65,14 @@ class ChangesOut:
 )
 async def lookup_changes(
     teller: TheTeller,
-    lon: Annotated[float, Query(allow_inf_nan=False, description="longitude, or x in `crs`", examples=[120.27])],
-    lat: Annotated[float, Query(allow_inf_nan=False, description="latitude, or y in `crs`", examples=[30.3])],
+    lon: Lon,
+    lat: Lat,
     start: Annotated[InstantText | None, Query(alias="from", description="RFC 3339 instant; default now")] = None,
     end: Annotated[InstantText | None, Query(alias="to", description="RFC 3339 instant; default a day later")] = None,
     known_at: Annotated[InstantText | None, Query(description="as the system knew it then; default now")] = None,
-    crs: Annotated[str, Query(max_length=4000, description="EPSG code, WKT, PROJ string, gcj02 or bd09")] = STORED,
+    crs: Crs = STORED,
     accuracy_m: Annotated[float, Query(ge=0, le=200, allow_inf_nan=False, description="how well it is known")] = 1.0,
-    layer: Annotated[list[str] | None, Query(description="codes of layers; default all")] = None,
+    layer: Layers = None,
 ) -> Response:
     """Return how it is at the beginning, and each change of grid, unit, responsible officers and responders."""
     place = await teller.apart.run(partial(read_place, lon, lat, crs))

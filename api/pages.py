@@ -1,14 +1,14 @@
 """Pages for people: home, maps, the API's documentation, and the files they need."""
 
 from collections.abc import Collection, Mapping
-from typing import Annotated
 
 import orjson
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy.orm import Session
 
+from api.asked_place import Category, Layers, ThePlace
 from api.cookies import cookie_name
 from api.deps import (
     AppSettings,
@@ -24,7 +24,6 @@ from api.deps import (
 )
 from api.errors import problem_responses
 from api.headers import POLICY_OF_PAGES, policy_of_file
-from api.places import read_place
 from api.receipts import receipt_url
 from maps.grids import grid_map
 from maps.home import Figure, Person, docs_page, home_page
@@ -34,7 +33,6 @@ from maps.sheet import lookup_sheet, view_radius_m
 from maps.texts import say
 from spatial import access, audit
 from spatial.access import Actor, Gate
-from spatial.crs import STORED
 from spatial.db import Database as Database_
 from spatial.grids.about import example_place, synthetic_label
 from spatial.grids.listing import finding_rows, layer_rows
@@ -102,7 +100,7 @@ def grids(
     config: AppSettings,
     moment: AskedMoment,
     lang: Language,
-    layer: Annotated[list[str] | None, Query(description="codes of layers; default all")] = None,
+    layer: Layers = None,
 ) -> HTMLResponse:
     """Return one self-contained page; it makes no request, unless a base map is configured."""
     asked_for_now = request.query_params.keys().isdisjoint({"at", "known_at"})
@@ -120,23 +118,19 @@ def grids(
     dependencies=[needs("look-up")],
 )
 def lookup_page(
+    place: ThePlace,  # before the session: a request holds one connection
     session: ReadSession,
     database: Database,
     asking: AskedBy,
     config: AppSettings,
     moment: AskedMoment,
     lang: Language,
-    lon: Annotated[float, Query(allow_inf_nan=False, description="longitude, or x in `crs`", examples=[120.27])],
-    lat: Annotated[float, Query(allow_inf_nan=False, description="latitude, or y in `crs`", examples=[30.3])],
-    crs: Annotated[str, Query(max_length=4000, description="EPSG code, WKT, PROJ string, gcj02 or bd09")] = STORED,
-    accuracy_m: Annotated[float, Query(ge=0, le=10_000, allow_inf_nan=False, description="how well it is known")] = 1.0,
-    layer: Annotated[list[str] | None, Query(description="codes of layers; default all")] = None,
-    category: Annotated[str | None, Query(max_length=100, description="code of the matter: who answers for it")] = None,
+    layer: Layers = None,
+    category: Category = None,
 ) -> HTMLResponse:
     """Return one self-contained page for A4; it names people and never their phones."""
-    place = read_place(lon, lat, crs)
     layers = tuple(layer) if layer else None
-    question = Question(*place, moment.at, moment.known_at, accuracy_m, layers, category)
+    question = Question(place.lon, place.lat, moment.at, moment.known_at, place.accuracy_m, layers, category)
     answer = stored.answer(session, question)
     page = lookup_sheet(
         answer,
@@ -148,7 +142,7 @@ def lookup_page(
         base_map_url=config.base_map_url,
     )
     session.close()  # before the record is made: a request holds one connection
-    record_map(database, asking.actor.name, moment, layer, "maps/lookup", {"place": list(place)})
+    record_map(database, asking.actor.name, moment, layer, "maps/lookup", {"place": [place.lon, place.lat]})
     html = page.html()
     return page_answer(html, lang, policy_of_file(page.policy(html)))
 

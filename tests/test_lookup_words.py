@@ -43,6 +43,15 @@ def test_an_address_is_answered_for(ask: Ask, address: Any) -> None:
     assert again["told"] is None
 
 
+def test_a_sheet_is_printed_of_it(
+    town_copy: Database, client_as: Callable[[Database, str], TestClient], address: Any
+) -> None:
+    """One page of the place that an address means."""
+    said = client_as(town_copy, "dispatcher").get("/maps/lookup", params={"text": address.text, "lang": "en"})
+    assert (said.status_code, said.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert f"{address.lon:.6f}" in said.text
+
+
 def test_what_is_pasted_is_read(ask: Ask) -> None:
     """A link of a map in its own system, degrees and minutes, a BeiDou code: each the place it means."""
     link = ask(text="https://uri.amap.com/marker?position=120.2779730,30.3021609").json()
