@@ -58,6 +58,16 @@ def test_in_the_town_most_places_are_plain(town: Database) -> None:
     assert 0 < near < 1500
 
 
+def test_what_is_kept_of_a_grid_is_not_told_for_longer_than_it_is_true(town: Database) -> None:
+    """Hour by hour over two days, and back again: who is on duty is who is on duty then."""
+    view = whole(town)
+    lon, lat = places_in(view, 40)
+    for hours in (*range(47), 30, 10, -5):
+        at = AT + timedelta(hours=hours)
+        held = [hold_plain(view, Question(x, y, at), AT) for x, y in zip(lon.tolist(), lat.tolist(), strict=True)]
+        assert sum(held) > 10
+
+
 @pytest.mark.proof
 @pytest.mark.parametrize("seed", [1, 2])
 def test_in_the_city(city_of: Any, seed: int) -> None:

@@ -8,8 +8,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from api import straight
+from api import lookup, straight
 from api.app import create_app
+from api.deps import permission_of
 from spatial.access import operator
 from spatial.access.service import add_principal, disable_principal, issue_token
 from spatial.db import Database
@@ -98,6 +99,11 @@ def test_whoever_sees_a_part(precinct: Precinct, tmp_path: Any, taken: list[bool
         for column in range(3):
             lon, lat = middle(column, 0)
             same_as_the_route(client, precinct.tokens[who], taken, {"lon": f"{lon:.9f}", "lat": f"{lat:.9f}"})
+
+
+def test_it_asks_for_the_permission_of_the_route() -> None:
+    (route,) = lookup.router.routes
+    assert permission_of(route) == straight.PERMISSION
 
 
 def asked(client: TestClient, token: str, **more: Any) -> Any:
