@@ -1,9 +1,8 @@
 """Around each request: its id, its line in the log, its share of the metrics."""
 
-import itertools
 import logging
+import random
 import re
-import secrets
 from time import perf_counter
 from typing import Any
 
@@ -19,12 +18,12 @@ METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 POLLED = {"/health", "/ready", "/metrics"}  # by machines, every few seconds
 
 
-_process, _numbers = secrets.token_hex(10), itertools.count()
+_dice = random.Random()  # noqa: S311  an id is no secret, and the system's own chance is a call of the system
 
 
 def id_of(given: bytes) -> str:
     """Return the id of a request: the one it was given, where that is well-formed; else one that nobody else gives."""
-    return given.decode() if WELL_FORMED.fullmatch(given) else f"{_process}-{next(_numbers):08x}"
+    return given.decode() if WELL_FORMED.fullmatch(given) else f"{_dice.getrandbits(128):032x}"
 
 
 class Observing:
