@@ -13,7 +13,7 @@ up:  ## install what is missing, start PostGIS, load the demo town, serve on htt
 test:  ## everything that must hold before a commit: checks, then unit, property, PostGIS and browser tests
 	@./bootstrap test
 	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest -n 2 --dist loadfile -m "not proof and not full"
+	$(BIN)/pytest -n 3 --dist loadfile -m "not proof and not full"
 
 proof:  ## the longer tests; FULL=1 takes the longest form of each
 	@./bootstrap test

@@ -16,9 +16,8 @@ from spatial.history import Lasting, begun, is_over
 from spatial.lookup.area import AreaAnswer, AreaQuestion, shares
 from spatial.lookup.ask import ask, layer_answer
 from spatial.lookup.duty import duties
-from spatial.lookup.model import Answer, Candidate, LayerAnswer, Question, Receipt
+from spatial.lookup.model import Answer, Candidate, Held, LayerAnswer, Question, Receipt
 from spatial.lookup.placed import Placed
-from spatial.lookup.plain import Held
 from spatial.lookup.receipt import basis_of
 from spatial.lookup.rules import Spot
 from spatial.lookup.sight import Sight

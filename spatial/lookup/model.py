@@ -1,6 +1,6 @@
 """A question about a place, and its answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -84,6 +84,14 @@ class Beyond(NamedTuple):
     grid: GridRef
     distance_m: float
     overlaps: bool = False
+
+
+class Held(NamedTuple):
+    """What one layer says of a plain place: the grid that holds it, how far its border is, and who is beyond."""
+
+    grid: Candidate
+    edge_m: float
+    beyond: Sequence[Beyond]
 
 
 @dataclass(frozen=True)

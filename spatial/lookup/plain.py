@@ -7,7 +7,7 @@ plain is left to it.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 import shapely
@@ -16,7 +16,7 @@ from shapely.geometry.base import BaseGeometry
 from spatial.geometry import Floats, Plane
 from spatial.lookup.bulk import EPOCH, EVER, micros
 from spatial.lookup.bulk_kernel import Ints
-from spatial.lookup.model import Beyond, Candidate
+from spatial.lookup.model import Beyond, Candidate, Held
 from spatial.lookup.placed import EDGE_TOLERANCE_M
 from spatial.lookup.plain_kernel import SPECIAL, UNCLEAR, Borders, look
 from spatial.lookup.rules import away_m
@@ -27,14 +27,6 @@ CELLS_PER_GRID = 4
 SAME_M = 1e-6  # points of a border that are no farther apart are one
 ROUND_ABOUT = 1e-8  # degrees, by which what is special may be a line or a point, too
 HALF_A_MILLIMETRE = 1e-4  # of a millimetre: how near to it rounding might go one way here and another elsewhere
-
-
-class Held(NamedTuple):
-    """What one layer says of a plain place: the grid that holds it, how far its border is, and who is beyond."""
-
-    grid: Candidate
-    edge_m: float
-    beyond: Sequence[Beyond]
 
 
 @dataclass(frozen=True)

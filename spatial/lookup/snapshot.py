@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, S
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from shapely import STRtree
 from sqlalchemy.orm import Session
@@ -16,7 +16,6 @@ from spatial.grids.units import Link, UnitNamed
 from spatial.history import Moment
 from spatial.lookup.duty import SOON
 from spatial.lookup.model import Candidate
-from spatial.lookup.plain import Plains
 from spatial.lookup.source import CategoryRow, FaultRow, LayerRow, OverrideRow, ResponsibilityRow
 from spatial.lookup.stored import StoredFacts, versions
 from spatial.roster.source import (
@@ -31,6 +30,9 @@ from spatial.roster.source import (
     SufficeRow,
     TeamRow,
 )
+
+if TYPE_CHECKING:
+    from spatial.lookup.plain import Plains
 
 BEFORE, AFTER = timedelta(hours=12), timedelta(days=4)  # the days held: of questions, and of the shifts they look at
 
@@ -77,8 +79,10 @@ class Areas:
     responsibilities: Sequence[ResponsibilityRow]
 
     @cached_property
-    def plains(self) -> Plains:
+    def plains(self) -> "Plains":
         """The same ready for plain places."""
+        from spatial.lookup.plain import Plains  # with what compiles it: no verb of the command line waits for that
+
         grids = [one for table in self.grids.values() for one in table.grids]
         overrides = [(row.shape, row.until) for row in self.overrides]
         faults = [(shape, row.until) for row, shape in zip(self.faults, self.fault_tree.geometries, strict=True)]
