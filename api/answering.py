@@ -11,7 +11,12 @@ def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
 
-ADDED = {"http": _raw(ALWAYS), "https": _raw({**ALWAYS, **OVER_HTTPS})}
+_OPEN, _CLOSED = _raw(ALWAYS), _raw({**ALWAYS, **OVER_HTTPS})
+
+
+def added(scheme: str) -> list[tuple[bytes, bytes]]:
+    """Return the headers of all answers to requests that came over some scheme."""
+    return _CLOSED if scheme in {"https", "wss"} else _OPEN
 
 
 class Answering:
@@ -27,7 +32,7 @@ class Answering:
             if message["type"] == "http.response.start":
                 headers = list(message.get("headers", ()))
                 said = {name.lower() for name, _ in headers}
-                headers += [one for one in ADDED[scope["scheme"]] if one[0] not in said]
+                headers += [one for one in added(scope["scheme"]) if one[0] not in said]
                 message["headers"] = headers
             await send(message)
 

@@ -7,17 +7,21 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import httptools
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api.bounds import LARGEST_HEADERS, LONGEST_QUERY
+from api.bounds import LARGEST_HEADERS, LONGEST_PATH, LONGEST_QUERY, MOST_HEADERS
 from api.headers import ALWAYS
 
 HEAD_WITHIN_S = 10.0  # from the first byte, or from connecting, until the headers are whole
 STALLED_S = 20.0  # in which a client takes some 64 kB of an answer
 MOST_CONNECTIONS = 4096
 OTHER_FILES = 512  # of the process: the database's connections, uploads, libraries
-LONGEST_UNREAD = LARGEST_HEADERS + LONGEST_QUERY  # bytes of a head, of what stands between requests or parts of a body
+# bytes of a head, of what stands between requests or parts of a body
+LONGEST_UNREAD = LONGEST_PATH + LONGEST_QUERY + LARGEST_HEADERS + 4 * MOST_HEADERS
+MOST_AHEAD = 16  # requests that a client sends before the answer to an earlier one is sent
+FRAMING = {b"content-length", b"transfer-encoding"}
 EXTENSION = "twingrid.connection"  # in an ASGI scope
 _OF_REFUSAL = {**ALWAYS, "Content-Type": "text/plain; charset=utf-8", "Connection": "close"}
 REFUSAL = "\r\n".join(["HTTP/1.1 400 Bad Request", *(f"{name}: {value}" for name, value in _OF_REFUSAL.items()), ""])
@@ -48,6 +52,7 @@ class Joining(asyncio.Transport):
         super().__init__()
         self._transport = transport
         self._waiting: bytes | None = None  # for the next write; empty: for the one before that
+        self.is_lost = False
         for name in ("is_closing", "get_write_buffer_size", "pause_reading", "resume_reading", "get_extra_info"):
             setattr(self, name, getattr(transport, name))
 
@@ -56,7 +61,9 @@ class Joining(asyncio.Transport):
         self._waiting = b""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Write, or wait."""
+        """Write, or wait; to a client that is gone, nothing."""
+        if self.is_lost:
+            return
         if self._waiting is None:
             self._transport.write(data)
         elif self._waiting:
@@ -134,8 +141,9 @@ class Connection(HttpToolsProtocol):
         self._head = Deadline(self.loop)
         self._stalled = Deadline(self.loop)
         self._is_in_head = True  # or before one
+        self._is_read_again = False  # the head is one that was read before
         self._unread = 0  # bytes since something was made of them: a whole head, a part of a body, the end of one
-        self.end: Client | None = None  # refers to nothing that refers to this: no garbage is left for the collector
+        self.end: Client | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request; where there are too many, the one that has been idle for longest goes."""
@@ -153,7 +161,11 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Take some bytes, and wait for the rest of the headers where they are not whole."""
         self._unread += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
         if self.transport.is_closing():
             self._head.clear()
         elif self._unread > LONGEST_UNREAD:
@@ -163,14 +175,47 @@ class Connection(HttpToolsProtocol):
         else:
             self._head.clear()
 
+    def _feed(self, data: bytes) -> None:
+        """Parse some bytes. An upgrade that is asked for is none that is offered: the request is answered as it stands.
+
+        The parser takes what follows for another protocol, which it leaves alone, and so the body for none. Another one
+        goes on from there, once it has read how the body is framed.
+        """
+        while True:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+            else:
+                return
+            framing = b"".join(b"%b: %b\r\n" % one for one in self.headers if one[0] in FRAMING)
+            self.parser = httptools.HttpRequestParser(self)
+            self._is_read_again = True
+            self.parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
+            self._is_read_again = False
+
+    def on_message_begin(self) -> None:
+        """Begin with a request."""
+        if not self._is_read_again:
+            super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the address."""
+        if not self._is_read_again:
+            super().on_url(url)
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; one that comes behind the body is none, so that nothing can be added to a request later."""
-        if self._is_in_head:
+        if self._is_in_head and not self._is_read_again:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Begin to answer."""
+        """Begin to answer, unless there are too many that wait for an answer."""
         self._is_in_head, self._unread = False, 0
+        if self._is_read_again:
+            return
+        if len(self.pipeline) >= MOST_AHEAD:
+            raise httptools.HttpParserError
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -179,9 +224,10 @@ class Connection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Expect another head."""
-        self._is_in_head, self._unread = True, 0
-        super().on_message_complete()
+        """Expect another head; what asks for an upgrade is not read to its end yet."""
+        if self._is_read_again or not self.parser.should_upgrade():
+            self._is_in_head, self._unread = True, 0
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request, and for the client to take the rest of the answer."""
@@ -204,7 +250,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client."""
         if self.end is not None:
-            self.end.is_gone = True
+            self.end.is_gone = self.end.transport.is_lost = True
         super().connection_lost(exc)
         self._head.clear()
         self._stalled.clear()
@@ -216,7 +262,7 @@ class Connection(HttpToolsProtocol):
             self.flow.pause_reading()
             return
         if self._is_answering:
-            if self.cycle.response_started:
+            if self.cycle.response_started or self.pipeline:  # another answer is due, or on its way
                 self.transport.abort()
                 return
             self.cycle.disconnected = True  # the body turned out to be none

@@ -11,7 +11,7 @@ Key = tuple[int, tuple[Hashable, ...]]
 
 
 class Once(Generic[Value, Made]):
-    """A function of a value, told by identity, and of what else is asked; the newest results are kept.
+    """A function of a value, told by identity, and of what else is asked; what was asked for last is kept.
 
     To compare or to hash the value would take longer than to make anew what is kept.
     """
@@ -25,6 +25,7 @@ class Once(Generic[Value, Made]):
         key = (id(value), more)
         kept = self._kept.get(key)
         if kept is not None and kept[0]() is value:
+            self._kept.move_to_end(key)
             return kept[1]
         made = self._make(value, *more)
         self._kept[key] = weakref.ref(value, lambda _: self._kept.pop(key, None)), made

@@ -78,6 +78,11 @@ def known(rates: Rates, scope: Scope, principal: str) -> None:
     rates.take(f"principal {principal}", time.monotonic())
 
 
+def unknown(rates: Rates, principal: str) -> None:
+    """Take back that a request was counted for a principal: it is counted again."""
+    rates.add(f"principal {principal}", 1, time.monotonic())
+
+
 def refused(request: Request, costs: int = REFUSED_COSTS) -> None:
     """Count a request as one whose credentials were refused."""
     rates: Rates = request.app.state.rates

@@ -4,6 +4,7 @@ That is `GET /lookup` of two numbers for the present, with a bearer token that i
 (each showing is put on record). Whatever else is asked, and whatever is wrong with it, is for the route to answer.
 """
 
+import logging
 import re
 from dataclasses import replace
 from datetime import datetime
@@ -16,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import lookup, rates
-from api.answering import ADDED
+from api.answering import added
 from api.asked_place import EXACTLY_M
 from api.bounds import sound_head
 from api.connections import client_of
@@ -31,16 +32,17 @@ from maps.texts import LANGUAGES, negotiate
 from spatial.access import Actor, Credential, whole_reach
 from spatial.crs import degree_faults
 from spatial.db import Reach
-from spatial.errors import TooMany, TwingridError
+from spatial.errors import TwingridError
 from spatial.lookup.memory import PlainAnswer
 from spatial.lookup.model import Answer, LayerAnswer, Question
 from spatial.time import now
 
+log = logging.getLogger(__name__)
 PATH, PERMISSION = "/lookup", "look-up"
 NOT_READ = {b"cookie", b"origin", b"content-length", b"transfer-encoding"}
 SPOKEN = {one.encode(): one for one in LANGUAGES}
 NUMBER = re.compile(rb"-?\d{1,3}(\.\d{1,15})?")
-MOST_GRIDS = 4096  # of some kilobytes each
+MOST_GRIDS = 4096  # in a language, of some kilobytes each
 MOST_ACTORS = 1024
 # in what is written once, where what is said of each place goes
 LAYERS, EDGE = b'"layers":[]', b'"edge_m":-1.0,"beyond":[]'
@@ -76,19 +78,25 @@ class Straight:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or pass it on."""
-        begun = perf_counter()
+        begun, said = perf_counter(), None
         is_lookup = scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "GET"
         asked = read_asked(scope) if is_lookup else None
-        said = self._answer(asked, scope) if asked else None
+        if asked is not None:
+            try:
+                said = self._answer(asked, scope)
+            except Exception:  # the route meets it again, and answers it
+                log.exception("a look-up was not answered straight")
         if asked is None or said is None:
             await self.app(scope, receive, send)
             return
         headers = [
-            *ADDED[scope["scheme"]],
+            *added(scope["scheme"]),
             (b"content-type", b"application/json"),
             (b"content-length", str(len(said.body)).encode()),
             (HEADER, asked.request_id.encode()),
         ]
+        if self._state.settings.cors_origins:
+            headers.append((b"vary", b"Origin"))
         if said.stale_since is not None:
             headers.append((STALE_SINCE.lower().encode(), said.stale_since.isoformat().encode()))
         client = client_of(scope)
@@ -107,23 +115,23 @@ class Straight:
         try:
             sound_head(scope)
             actor = state.gate.at_hand(Credential("token", asked.token), present)
-            whole, sees_phones = _access(actor) if actor else (None, False)
-            reach = whole or (state.gate.reach_at_hand(actor, PERMISSION, present) if actor else None)
+            if actor is None:
+                return None
+            whole, sees_phones = _access(actor)
+            reach = whole or state.gate.reach_at_hand(actor, PERMISSION, present)
+            view = state.live.view(reach, present) if reach and not sees_phones else None
+            if view is None:
+                return None
+            state.rates.take(rates.address_of(scope), monotonic())
+            rates.known(state.rates, scope, actor.name)
         except (HTTPException, TwingridError):
-            return None
-        view = state.live.view(reach, present) if reach else None
-        if actor is None or view is None or sees_phones:
             return None
         lang = asked.lang or negotiate(asked.speaks, None, state.settings.language)
         question = Question(asked.lon, asked.lat, present, accuracy_m=EXACTLY_M)
         plain = view.plain_answer(question, present)
         body = written_plain(plain, lang) if plain else written(view.answer(question, present), lang)
         if len(body) > PIECE:
-            return None
-        try:
-            state.rates.take(rates.address_of(scope), monotonic())
-            rates.known(state.rates, scope, actor.name)
-        except TooMany:
+            rates.unknown(state.rates, actor.name)
             return None
         return Said(body, actor.name, state.watch.stale_since(present))
 

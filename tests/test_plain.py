@@ -113,6 +113,21 @@ def test_what_is_decided_otherwise_nearby_is_not_plain(empty_database: Database)
     assert not hold_plain(view, Question(*middle(1.4, 0.4), AT), AT)
 
 
+def test_what_is_near_a_grid_that_lies_over_another_is_not_plain(empty_database: Database) -> None:
+    """In a layer that may overlap: half a metre from a venue inside a large grid, that is far from its own border."""
+
+    def fill(world: World) -> None:
+        world.deployment()
+        layer = world.layer("free", kind="free")
+        world.grid(layer, "A", cell(0, 0, width=10, height=10), world.unit("S"))
+        world.grid(layer, "B", cell(5, 5), world.unit("V"))
+
+    build(empty_database, fill)
+    view = whole(empty_database)
+    found = [hold_plain(view, Question(*middle(column, 5), AT), AT) for column in (3, 4.495, 4.4, 5)]
+    assert found == [True, False, True, False]
+
+
 def test_a_layer_that_is_redrawn_later(empty_database: Database) -> None:
     """Of a grid that ends it is told when: about it nothing is plain until it is over."""
 

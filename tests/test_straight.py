@@ -163,6 +163,40 @@ def test_each_counts(served: tuple[TestClient, str], taken: list[bool], caplog: 
     assert asked(client, token).json()["type"].endswith("too-many")
 
 
+def test_what_goes_wrong_is_for_the_route(
+    served: tuple[TestClient, str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told in the log, and answered anyway."""
+
+    def broken(*_given: Any) -> bytes:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(straight, "written", broken)
+    monkeypatch.setattr(straight, "written_plain", broken)
+    assert asked(*served).status_code == 200
+    assert "not answered straight" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "place", [{"lon": "30", "lat": "0"}, {"lon": "31", "lat": "1"}, {"lon": "-60", "lat": "-30.3"}]
+)
+def test_the_other_side_of_the_earth(
+    served: tuple[TestClient, str], taken: list[bool], place: dict[str, str]
+) -> None:  # fmt: skip
+    """Places that are in no plane about the city are outside of it, and thousands of kilometres away."""
+    same_as_the_route(*served, taken, place)
+    said = served[0].get("/lookup", params=place, headers={"Authorization": f"Bearer {served[1]}"}).json()
+    assert all(layer["status"] == "outside" and layer["edge_m"] > 5e6 for layer in said["layers"])
+    asked_in_a_batch = {"columns": "grid,edge_m"}
+    rows = [{name: float(value) for name, value in place.items()}]
+    batch = served[0].post(
+        "/lookup/batch", params=asked_in_a_batch, json=rows, headers={"Authorization": f"Bearer {served[1]}"}
+    )
+    assert batch.status_code == 200, batch.text
+    edges = [batch.json()[0][f"{layer['layer']}_edge_m"] for layer in said["layers"]]
+    assert edges == pytest.approx([layer["edge_m"] for layer in said["layers"]])
+
+
 def test_its_age_is_told(town_copy: Database, served: tuple[TestClient, str], taken: list[bool]) -> None:
     """While the database is away, as of when the answer is known to be true."""
     client, token = served

@@ -2,11 +2,14 @@
 
 import logging
 import re
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 from fastapi.testclient import TestClient
 
+from api.connections import MOST_AHEAD
 from spatial.db import Database
 from tests.test_headers import lacking
 from tests.wire import Wire, served
@@ -143,6 +146,56 @@ def test_nothing_is_added_to_a_request_behind_its_body(wire: Wire) -> None:
     plain, more = (wire.say(head + end) for end in (b"0\r\n\r\n", b"0\r\nAuthorization: Bearer x\r\n\r\n"))
     assert (more.status, more.body) == (plain.status, plain.body)
     assert plain.body != wire.say(head[:-2] + b"Authorization: Bearer x\r\n\r\n0\r\n\r\n").body
+
+
+def heads(wire: Wire, request: bytes, *more: bytes) -> list[int]:
+    """Send bytes, and more a little later each; return the statuses of all answers until the connection ends."""
+    with wire.connect() as connection:
+        for part in (request, *more):
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.sendall(part)
+            time.sleep(0.05)
+        connection.settimeout(2)
+        got = b""
+        with suppress(TimeoutError, ConnectionResetError):
+            while part := connection.recv(2**20):
+                got += part
+    return [int(one) for one in re.findall(rb"HTTP/1\.1 (\d{3})", got)]
+
+
+def test_requests_that_are_sent_ahead_are_answered_in_turn(wire: Wire) -> None:
+    """A few are; a client that never waits is answered a few, and no more is taken from it."""
+    one = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert heads(wire, one * 5) == [200] * 5
+    assert len(heads(wire, one * 2000)) <= MOST_AHEAD + 2
+
+
+def test_a_refusal_goes_into_no_other_answer(wire: Wire) -> None:
+    """Of two requests the second's body is none: the first is answered whole, or not at all."""
+    broken = b"POST /incidents HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n"
+    assert heads(wire, b"GET /docs HTTP/1.1\r\nHost: a\r\n\r\n" + broken) in ([], [200])
+
+
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+
+
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        (b"Content-Length: 40", b"GET /me HTTP/1.1\r\nHost: a\r\n\r\n" + b" " * 11),
+        (b"Transfer-Encoding: chunked", b"20\r\nGET /me HTTP/1.1\r\nHost: a\r\n\r\n   \r\n0\r\n\r\n"),
+    ],
+)
+def test_an_upgrade_that_is_not_offered_is_none(wire: Wire, framing: bytes, body: bytes) -> None:
+    """The request is answered as it stands, its body is its body, at once or later, and the next one is read."""
+    head = (
+        b"POST /lookup/area HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n" + UPGRADE + framing + b"\r\n\r\n"
+    )
+    after = b"GET /health HTTP/1.1\r\nHost: a\r\n" + UPGRADE + b"\r\n"
+    refused = heads(wire, head + body)[0]
+    assert refused in {400, 401}
+    assert heads(wire, head + body + after) == [refused, 200]
+    assert heads(wire, head, body, after, after) == [refused, 200, 200]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from spatial.errors import Busy
 
 Value = TypeVar("Value")
 ACTOR_FOR = timedelta(seconds=1)  # so that a token or session that is revoked opens nothing two seconds later
-TWICE_AS_LONG = 2 * ACTOR_FOR
+KEYS_FOR = 2 * ACTOR_FOR
 REACH_FOR = timedelta(seconds=30)  # units move in the tree by decision, and grants by the day
 NOTED_AFTER = timedelta(minutes=1)  # since a session's use was noted last: not every request writes
 MOST_REMEMBERED = 10_000
@@ -117,7 +117,7 @@ class Gate:
         if self.is_away:
             return _holder(self._last(credential), now)
         keys = self._keys
-        held = keys.held.get(credential.key) if keys and now - keys.seen_at < TWICE_AS_LONG else None
+        held = keys.held.get(credential.key) if keys and now - keys.seen_at < KEYS_FOR else None
         if held is None:
             found = self._holders.fresh(credential.key, now)
             held = found.held if found else None

@@ -228,6 +228,11 @@ class _Asked:
         for place in near[at_fault].tolist():
             self._as_one(made, place)
         others = np.concatenate([nobodys[~is_near], near[~at_fault]])
+        if made.edge_m is not None:
+            is_far = ~np.isfinite(shapely.get_x(self._points_m(others)))  # not in the plane
+            for place in others[is_far].tolist():
+                self._as_one(made, place)
+            others = others[~is_far]
         bounds = np.unique(np.concatenate([self.index.since[seen], self.index.until[seen]]))
         times = np.broadcast_to(self._times(others), len(others))
         state = np.searchsorted(bounds, times, side="right")  # in each of which the same grids are in force

@@ -31,9 +31,11 @@ class Live:
         before = self._held.snapshot if self._held else None
         with self._database.read(Reach(WHOLE)) as session:
             found = Snapshot.read(session, now, before)
-        found.areas.plains.make_ready()
-        if found is not before:
-            self._held = _Held(found)
+        try:
+            found.areas.plains.make_ready()
+        finally:
+            if found is not before:
+                self._held = _Held(found)
 
     def view(self, reach: Reach | None, at: datetime) -> View | None:
         """Return what somebody sees of an instant; None where it is not held."""

@@ -16,7 +16,7 @@ from spatial.history import Lasting, begun, is_over
 from spatial.lookup.area import AreaAnswer, AreaQuestion, shares
 from spatial.lookup.ask import ask, layer_answer
 from spatial.lookup.duty import duties
-from spatial.lookup.model import Answer, Candidate, Held, LayerAnswer, Question, Receipt
+from spatial.lookup.model import Answer, Candidate, Inside, LayerAnswer, Question, Receipt
 from spatial.lookup.placed import Placed
 from spatial.lookup.receipt import basis_of
 from spatial.lookup.rules import Spot
@@ -52,7 +52,7 @@ class PlainAnswer(NamedTuple):
 
     answer: Answer
     layers: Sequence[LayerAnswer]
-    held: Sequence[Held]
+    held: Sequence[Inside]
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ class Beyond(NamedTuple):
     overlaps: bool = False
 
 
-class Held(NamedTuple):
+class Inside(NamedTuple):
     """What one layer says of a plain place: the grid that holds it, how far its border is, and who is beyond."""
 
     grid: Candidate

@@ -16,7 +16,7 @@ from shapely.geometry.base import BaseGeometry
 from spatial.geometry import Floats, Plane
 from spatial.lookup.bulk import EPOCH, EVER, micros
 from spatial.lookup.bulk_kernel import Ints
-from spatial.lookup.model import Beyond, Candidate, Held
+from spatial.lookup.model import Beyond, Candidate, Inside
 from spatial.lookup.placed import EDGE_TOLERANCE_M
 from spatial.lookup.plain_kernel import SPECIAL, UNCLEAR, Borders, look
 from spatial.lookup.rules import away_m
@@ -25,6 +25,7 @@ from spatial.lookup.source import LayerRow
 MOST_FOUND = 64  # grids about a place
 CELLS_PER_GRID = 4
 SAME_M = 1e-6  # points of a border that are no farther apart are one
+BENT = 0.01  # degrees: an edge so long bows by some centimetres in the plane
 ROUND_ABOUT = 1e-8  # degrees, by which what is special may be a line or a point, too
 HALF_A_MILLIMETRE = 1e-4  # of a millimetre: how near to it rounding might go one way here and another elsewhere
 
@@ -74,11 +75,11 @@ class Plains:
         if self.borders is not None:
             self.find(float(self.borders.lon[0]), float(self.borders.lat[0]), EPOCH, 0.0)
 
-    def find(self, lon: float, lat: float, at: datetime, accuracy_m: float) -> list[Held] | None:
+    def find(self, lon: float, lat: float, at: datetime, accuracy_m: float) -> list[Inside] | None:
         """Return what each layer says of a place in stored degrees, in their order; None where that is not plain."""
         if self.borders is None:
             return None
-        found = np.empty((MOST_FOUND, 4))
+        found = np.empty((self.layers + MOST_FOUND, 4))
         x, y = self.plane.metres_of(lon, lat)
         count = look(
             lon, lat, x, y, micros(at), EVER, accuracy_m, EDGE_TOLERANCE_M, self.borders, self.layers, found
@@ -86,7 +87,7 @@ class Plains:
         if count == UNCLEAR:
             return None
         rows = found[:count].tolist()
-        held: list[Held] = []
+        held: list[Inside] = []
         for own_x, own_y, _, number in rows[: self.layers]:
             own = self._grid(number)
             edge_m = away_m(self.plane, lon, lat, own_x, own_y)
@@ -100,7 +101,7 @@ class Plains:
                         beyond.append(Beyond(other.grid, its_m))
             if not all(map(_is_sure, (edge_m, *(one.distance_m for one in beyond)))):
                 return None
-            held.append(Held(own, edge_m, sorted(beyond, key=_order) if len(beyond) > 1 else beyond))
+            held.append(Inside(own, edge_m, sorted(beyond, key=_order) if len(beyond) > 1 else beyond))
         return held
 
     def _grid(self, number: float) -> Candidate:
@@ -126,7 +127,7 @@ def _borders(plane: Plane, shapes: np.ndarray, layer: Ints, since: np.ndarray, u
     is_edge = np.r_[ring[1:] == ring[:-1], False] if len(ring) else np.zeros(0, bool)
     xy = plane.metres(lonlat)
     first = np.searchsorted(of_vertex, np.arange(len(shapes) + 1))
-    bounds = np.column_stack([np.minimum.reduceat(xy, first[:-1]), np.maximum.reduceat(xy, first[:-1])])
+    bounds = shapely.bounds(plane.to_metres(shapely.segmentize(shapes, BENT)))  # edges are straight in degrees alone
     frame, cell_first, in_cells = _cells(bounds)
     lon, lat = np.ascontiguousarray(lonlat.T)
     x, y = np.ascontiguousarray(xy.T)

@@ -48,7 +48,7 @@ def look(
 ) -> int:  # fmt: skip
     """Write the owner of a place in each layer with the nearest point of its border, then all who are beyond.
 
-    `least_m`: how near a border must not be; `more_m`: farther than the border that one looks for others. A row of
+    `least_m`: how near no border must be; `more_m`: farther than the border that one looks for others. A row of
     `found` is x, y of the nearest point and how far it is, in the plane, and the number of the grid. Returns how many
     rows there are, the owners of all layers first; or `UNCLEAR`.
     """
@@ -63,7 +63,7 @@ def look(
         if found[layer, AWAY] <= _longest(least_m):
             return UNCLEAR
         farthest = max(farthest, found[layer, AWAY])
-    return _others(x, y, at, ever, more_m, farthest, borders, layers, found)
+    return _others(x, y, at, ever, least_m, more_m, farthest, borders, layers, found)
 
 
 @compiled
@@ -91,8 +91,9 @@ def _own(
 
 @compiled
 def _others(
-    x: float, y: float, at: int, ever: int, more_m: float, farthest: float, borders: Borders, layers: int, found: Floats
-) -> int:
+    x: float, y: float, at: int, ever: int, least_m: float, more_m: float, farthest: float,
+    borders: Borders, layers: int, found: Floats,
+) -> int:  # fmt: skip
     """Write who is beyond the border of each layer's owner, and return how many rows that makes; or `UNCLEAR`."""
     west, south, per_m, columns, rows = borders.frame
     count, reach = layers, _longest(farthest + more_m) * CORNER
@@ -113,7 +114,7 @@ def _others(
                 return UNCLEAR
             _nearest(borders, one, x, y, found[count])
             if found[count, AWAY] <= within:
-                if is_special:
+                if is_special or found[count, AWAY] <= _longest(least_m):
                     return UNCLEAR
                 found[count, OWNER] = one
                 count += 1

@@ -40,8 +40,8 @@ class Spot:
         return shapely.box(self.lon - dx, self.lat - dy, self.lon + dx, self.lat + dy)
 
     @cached_property
-    def metres(self) -> BaseGeometry:
-        """The place in the plane, in metres."""
+    def metres(self) -> Point:
+        """The place in the plane, in metres; infinite where it is too far away to be in it."""
         return Point(*self.plane.metres_of(self.lon, self.lat))
 
 
@@ -112,20 +112,37 @@ def united(grid: Candidate, pieces: Iterable[Candidate]) -> Candidate:
 
 
 def reach_m(spot: Spot, shapes: Sequence[BaseGeometry]) -> Floats:
-    """Return the geodesic distances in metres to the points of shapes in the plane that are nearest there; 0 within."""
+    """Return the geodesic distances in metres to the points of shapes in the plane that are nearest there; 0 within.
+
+    To a place so far away that it is not in the plane, the nearest vertex is near enough.
+    """
     if not shapes:
         return np.zeros(0)
+    if not math.isfinite(spot.metres.x):
+        return np.array([_far_m(spot.plane, spot.lon, spot.lat, shape) for shape in shapes])
     ends = shapely.get_coordinates(shapely.shortest_line(spot.metres, np.array(shapes))).tolist()
     lines = zip(ends[::2], ends[1::2], strict=True)
     return np.array([spot.away_m(*there) if here != there else 0.0 for here, there in lines])
 
 
 def reaches_m(plane: Plane, lonlat: Floats, points_m: Geometries, shapes_m: Geometries) -> Floats:
-    """Return the geodesic distance in metres of each place to its own shape; 0 within.
+    """Return the geodesic distance in metres of each place to its own shape, as `reach_m` does.
 
     `lonlat`: (n, 2) degrees; `points_m`, `shapes_m`: the same places, and the shapes, in the plane.
     """
-    lines = shapely.shortest_line(points_m, shapes_m)
-    away = shapely.length(lines) > 0
+    found = np.zeros(len(lonlat))
+    near = np.isfinite(shapely.get_x(points_m))
+    lines = shapely.shortest_line(points_m[near], shapes_m[near])
     there = plane.degrees(shapely.get_coordinates(lines)[1::2])
-    return np.where(away, GRS80.inv(lonlat[:, 0], lonlat[:, 1], there[:, 0], there[:, 1])[2], 0.0)
+    lon, lat = lonlat[near].T
+    found[near] = np.where(shapely.length(lines) > 0, GRS80.inv(lon, lat, *there.T)[2], 0.0)
+    for place in np.flatnonzero(~near).tolist():
+        found[place] = _far_m(plane, float(lonlat[place, 0]), float(lonlat[place, 1]), shapes_m[place])
+    return found
+
+
+def _far_m(plane: Plane, lon: float, lat: float, shape_m: BaseGeometry) -> float:
+    """Return the geodesic distance in metres to the nearest vertex of a shape."""
+    vertices = plane.degrees(shapely.get_coordinates(shape_m))
+    _, _, away = GRS80.inv(np.full(len(vertices), lon), np.full(len(vertices), lat), *vertices.T)
+    return float(np.min(away))
