@@ -41,7 +41,11 @@ def main(url: str, number: int) -> None:
     database = Database(make_engine(url))
     app = create_app(database.as_login(API), settings())
     app.include_router(router)
-    app.state.parameters[CONTROL, "get"] = {"lon": False, "lat": False}  # it is not in the contract
+    app.state.parameters[CONTROL, "get"] = {
+        "lon": False,
+        "lat": False,
+        "accuracy_m": False,
+    }  # not in the contract
     room.ALWAYS_LET_IN = (*room.ALWAYS_LET_IN, CONTROL)  # as look-ups are
     with socket.socket(fileno=number) as listening:
         server_of(app, settings()).run(sockets=[listening])

@@ -177,24 +177,16 @@ def test_what_goes_wrong_is_for_the_route(
     assert "not answered straight" in caplog.text
 
 
-@pytest.mark.parametrize(
-    "place", [{"lon": "30", "lat": "0"}, {"lon": "31", "lat": "1"}, {"lon": "-60", "lat": "-30.3"}]
-)
-def test_the_other_side_of_the_earth(
-    served: tuple[TestClient, str], taken: list[bool], place: dict[str, str]
-) -> None:  # fmt: skip
+@pytest.mark.parametrize(("lon", "lat"), [("30", "0"), ("31", "1"), ("-60", "-30.3")])
+def test_the_other_side_of_the_earth(served: tuple[TestClient, str], taken: list[bool], lon: str, lat: str) -> None:
     """Places that are in no plane about the city are outside of it, and thousands of kilometres away."""
-    same_as_the_route(*served, taken, place)
-    said = served[0].get("/lookup", params=place, headers={"Authorization": f"Bearer {served[1]}"}).json()
-    assert all(layer["status"] == "outside" and layer["edge_m"] > 5e6 for layer in said["layers"])
-    asked_in_a_batch = {"columns": "grid,edge_m"}
-    rows = [{name: float(value) for name, value in place.items()}]
-    batch = served[0].post(
-        "/lookup/batch", params=asked_in_a_batch, json=rows, headers={"Authorization": f"Bearer {served[1]}"}
-    )
-    assert batch.status_code == 200, batch.text
-    edges = [batch.json()[0][f"{layer['layer']}_edge_m"] for layer in said["layers"]]
-    assert edges == pytest.approx([layer["edge_m"] for layer in said["layers"]])
+    client, token = served
+    same_as_the_route(client, token, taken, {"lon": lon, "lat": lat})
+    layers = asked(client, token, lon=lon, lat=lat).json()["layers"]
+    assert all(layer["status"] == "outside" and layer["edge_m"] > 5e6 for layer in layers)
+    rows, shown = [{"lon": float(lon), "lat": float(lat)}], {"Authorization": f"Bearer {token}"}
+    (row,) = client.post("/lookup/batch", params={"column": "edge_m"}, json=rows, headers=shown).json()
+    assert [row[f"{layer['layer']}_edge_m"] for layer in layers] == pytest.approx([one["edge_m"] for one in layers])
 
 
 def test_its_age_is_told(town_copy: Database, served: tuple[TestClient, str], taken: list[bool]) -> None:
