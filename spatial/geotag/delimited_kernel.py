@@ -58,7 +58,7 @@ def rows_of(  # noqa: C901  one pass over the bytes, and no call for each
     )
     count, row, begin, fields, is_quoted, place = 0, 0, 0, 0, False, 0
     while place < stop and count < most:
-        byte = text[place]
+        byte = text[np.uintp(place)]
         if byte == QUOTE:
             if is_quoted:
                 is_quoted = False
@@ -121,7 +121,7 @@ def _number(text: Bytes, place: int, stop: int) -> tuple[float, int]:
         place += 1
     digits, kept, power, is_behind, has_any = np.uint64(0), 0, 0, False, False
     while place < stop:
-        byte = text[place]
+        byte = text[np.uintp(place)]
         if ZERO <= byte <= NINE:
             has_any = True
             if kept or byte != ZERO:
@@ -220,6 +220,7 @@ def added(  # noqa: C901  first how long, then what
 
 @compiled
 def _copied(source: Bytes, begin: int, stop: int, target: Bytes, place: int) -> int:
-    for one in range(begin, stop):
-        target[place + one - begin] = source[one]
+    first, to = np.uintp(begin), np.uintp(place)
+    for one in range(np.uintp(stop - begin)):  # without a sign, or each index is looked at for one: half as fast
+        target[to + one] = source[first + one]
     return place + stop - begin

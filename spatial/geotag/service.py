@@ -2,9 +2,10 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 from sqlalchemy import text
 
@@ -27,6 +28,7 @@ from spatial.lookup.snapshot import Areas
 from spatial.lookup.stored import StoredFacts, versions
 from spatial.time import EARLIEST, parse_instant
 
+Item = TypeVar("Item")
 NOTED_EVERY_BYTES = 1 << 26
 DELIMITED, LINES = (".csv", ".tsv", ".txt"), (".ndjson", ".jsonl", ".geojsonl", ".geojsons")
 STREAMED: Mapping[str, Callable[[Path, Asked, Sequence[str]], "Streamed"]] = {
@@ -147,7 +149,7 @@ class _Run:
             file.seek(0, 2)
             reached = before or self._begun(file)
         noted = reached
-        for block, share in self._rows.blocks(reached.read, reached.lines + 1):
+        for block, share in ahead(self._rows.blocks(reached.read, reached.lines + 1)):
             columns, kept = self._tagger.tag(block.places, self._crs)
             with told_writing(self._unfinished.target):
                 self._rows.write(file, block, columns, kept)
@@ -169,3 +171,12 @@ class _Run:
     def _begun(self, file: BinaryIO) -> Reached:
         read = self._rows.start(file)
         return Reached(read, file.tell(), 1 if read else 0)
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield items, each of which is made, by a thread of its own, while the one before is worked on."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(next, items, None)
+        while (one := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield one
