@@ -29,7 +29,7 @@ from spatial.lookup.stored import StoredFacts, versions
 from spatial.time import EARLIEST, parse_instant
 
 Item = TypeVar("Item")
-NOTED_EVERY_BYTES = 1 << 26
+NOTED_EVERY_BYTES = 1 << 28  # a second of work
 DELIMITED, LINES = (".csv", ".tsv", ".txt"), (".ndjson", ".jsonl", ".geojsonl", ".geojsons")
 STREAMED: Mapping[str, Callable[[Path, Asked, Sequence[str]], "Streamed"]] = {
     **dict.fromkeys(DELIMITED, Delimited),
