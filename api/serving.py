@@ -144,8 +144,7 @@ def _example(database: Database) -> list[tuple[str, str]]:
 def _listen(settings: Settings) -> socket.socket:
     """Take the port before anything is printed, so that a link that is printed works."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # asyncio lets answers leave at once (TCP_NODELAY) where a socket says that it is TCP: else each waits 40 ms
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((settings.host, settings.port))

@@ -162,7 +162,7 @@ def _features(name: str, postgis: LocalPostgis, database: Database) -> Iterator[
 
 
 def _listening() -> socket.socket:
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     return listening
 

@@ -44,6 +44,7 @@ from spatial.roster.source import (
 )
 from spatial.settings import settings
 
+ALL = Sight()
 Version = tuple[int, datetime | None]  # of a grid: its id, and since when it is as it is
 
 
@@ -80,7 +81,7 @@ class View:
 
     def plain_answer(self, question: Question, now: datetime) -> PlainAnswer | None:
         """Return the same of a plain place, asked for in all layers by who sees all of them; None where it is not."""
-        if self.sight != Sight() or question.layers is not None or question.category is not None:
+        if self.sight != ALL or question.layers is not None or question.category is not None:
             return None
         held = self.snapshot.areas.plains.find(question.lon, question.lat, question.at, question.accuracy_m)
         if held is None:
