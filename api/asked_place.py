@@ -49,6 +49,11 @@ class AskedPlace:
     accuracy_m: float
     told: Told | None = None
 
+    @property
+    def called(self) -> str | None:
+        """What the place is called, where its text was a name or an address."""
+        return self.told.found[0].text if self.told and not self.told.written else None
+
 
 def place_told(session: Session, text: str, moment: Moment, accuracy_m: float | None) -> AskedPlace:
     """Return the place that a text means, the surest of several; `NotFound` where it means none."""

@@ -138,6 +138,7 @@ def lookup_page(
         zone=config.zone,
         lang=lang,
         receipt=receipt_url(answer, lang),
+        called=place.called,
         synthetic=synthetic_label(session, lang),
         base_map_url=config.base_map_url,
     )

@@ -86,16 +86,20 @@ def lookup_sheet(
     zone: ZoneInfo,
     lang: str,
     receipt: str,
+    called: str | None = None,
     synthetic: str | None = None,
     base_map_url: str | None = None,
 ) -> OfflineMap:
-    """Return the page, made for A4 paper; `receipt` is the address that gives the answer again."""
+    """Return the page, made for A4 paper; `receipt` is the address that gives the answer again.
+
+    `called`: what the place is called, where it was asked for in words.
+    """
     reader = Reader(lang, zone, answer.question.at)
     page = OfflineMap("sheet", reader.say("sheet.title"), lang, base_map_url)
     page.write_style((STATIC / "sheet.css").read_text("utf-8"))
     for script in SCRIPTS:
         page.write_script((STATIC / script).read_text("utf-8"))
-    page.write_html(_frame(answer, reader, receipt, synthetic))
+    page.write_html(_frame(answer, reader, receipt, called, synthetic))
     page.write_data("data", _data(answer, around))
     Drawn().add_to(page)
     return page
@@ -157,12 +161,13 @@ def _as_wide_as_the_map(shape: BaseGeometry, lat: float) -> BaseGeometry:
     return shapely.box(west - dx, south - dy, east + dx, north + dy)
 
 
-def _frame(answer: Answer, reader: Reader, receipt: str, synthetic: str | None) -> str:
+def _frame(answer: Answer, reader: Reader, receipt: str, called: str | None, synthetic: str | None) -> str:
     asked = answer.question
     local = asked.at.astimezone(reader.zone)
     return TEMPLATES.get_template("sheet.html").render(
         reader=reader,
         title=reader.say("sheet.title"),
+        called=called,
         synthetic=synthetic,
         lon=f"{asked.lon:.6f}",
         lat=f"{asked.lat:.6f}",

@@ -49,7 +49,7 @@ def test_a_sheet_is_printed_of_it(
     """One page of the place that an address means."""
     said = client_as(town_copy, "dispatcher").get("/maps/lookup", params={"text": address.text, "lang": "en"})
     assert (said.status_code, said.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert f"{address.lon:.6f}" in said.text
+    assert f"<b>{address.text}</b> · <b>{address.lon:.6f}" in said.text
 
 
 def test_what_is_pasted_is_read(ask: Ask) -> None:
