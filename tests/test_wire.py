@@ -2,6 +2,8 @@
 
 import logging
 import re
+import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -168,6 +170,20 @@ def test_requests_that_are_sent_ahead_are_answered_in_turn(wire: Wire) -> None:
     one = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
     assert heads(wire, one * 5) == [200] * 5
     assert len(heads(wire, one * 2000)) <= MOST_AHEAD + 2
+
+
+def test_clients_that_leave_are_no_error(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
+    """Whether they have sent one request or several, and whether they hang up or break off."""
+    one = b"GET /maps/grids HTTP/1.1\r\nHost: a\r\n\r\n"
+    for count in (1, 3):
+        for linger in (b"", struct.pack("ii", 1, 0)):
+            with wire.connect() as connection:
+                if linger:
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                connection.sendall(one * count)
+    assert wire.get("/health").status == 200
+    time.sleep(0.5)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_a_refusal_goes_into_no_other_answer(wire: Wire) -> None:
