@@ -234,8 +234,7 @@ class Connection(HttpToolsProtocol):
         if self.end is not None:
             self.end.idle_since_s = self.loop.time()
         super().on_response_complete()
-        if self.transport.get_write_buffer_size() and not self._stalled.is_set:
-            self._stalled.set(STALLED_S, self._abort_if_closing)
+        self._wait_for_taking()
 
     def pause_writing(self) -> None:
         """Wait for the client to take what has been sent."""
@@ -269,6 +268,7 @@ class Connection(HttpToolsProtocol):
             self.cycle.message_event.set()
         self.transport.write(f"{REFUSAL}Content-Length: {len(msg)}\r\n\r\n{msg}".encode())
         self.transport.close()
+        self._wait_for_taking()
 
     @property
     def _is_answering(self) -> bool:
@@ -278,6 +278,11 @@ class Connection(HttpToolsProtocol):
     def _wait_for_head(self) -> None:
         if not self._head.is_set:
             self._head.set(HEAD_WITHIN_S, self.transport.abort)
+
+    def _wait_for_taking(self) -> None:
+        """Give the client time to take what is still to be sent before the end of the connection."""
+        if self.transport.get_write_buffer_size() and not self._stalled.is_set:
+            self._stalled.set(STALLED_S, self._abort_if_closing)
 
     def _abort_if_closing(self) -> None:
         self._stalled.clear()
