@@ -1,5 +1,6 @@
 """Showings of phones: on the disk before anybody sees one, and in the audit once, whoever is killed in between."""
 
+import fcntl
 import os
 import random
 import signal
@@ -9,6 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -246,3 +248,16 @@ def test_showings_are_private(tmp_path: Path) -> None:
     assert uuid.UUID(name.removesuffix(".open"))
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "data").rglob("*")}
     assert modes == {"audit": 0o700, "showings": 0o700, name: 0o600}
+
+
+def test_a_file_that_is_taken_in_holds_nobody_up(tmp_path: Path) -> None:
+    """While the database hangs on what was sealed, phones are shown, and put on record in another file."""
+    spool = Spool(tmp_path)
+    assert spool.put("a", "lookup/1", now())
+    (opened,) = showings_folder(tmp_path).glob("*.open")
+    sealed = opened.rename(opened.with_suffix(".sealed"))
+    with sealed.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with ThreadPoolExecutor(1) as thread:
+            assert thread.submit(spool.put, "a", "lookup/2", now()).result(timeout=5)
+    assert len(list(showings_folder(tmp_path).glob("*.open"))) == 1

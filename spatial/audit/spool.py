@@ -11,6 +11,7 @@ import fcntl
 import logging
 import os
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ import orjson
 from spatial.files import make_private, private_folder, sync
 
 SHOWN = "phones.show"  # as which a showing is on record
+SEALING_S = 0.001  # which that takes at the most, as a rule
 MOST_LINES = 10_000  # of one file, which is chained in one transaction
 log = logging.getLogger(__name__)
 
@@ -87,10 +89,13 @@ class Spool:
             if self._descriptor is None:
                 self._begin()
             descriptor = self._descriptor or 0
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if self._path.exists():
+            is_locked = _lock(descriptor)
+            if not self._path.exists():  # sealed: who takes it in may hold it for as long as the database takes
+                self._leave()
+            elif is_locked:
                 break
-            self._leave()
+            else:
+                time.sleep(SEALING_S)
         try:
             yield descriptor
         finally:
@@ -106,3 +111,12 @@ class Spool:
         if self._descriptor is not None:
             os.close(self._descriptor)
         self._descriptor, self._lines = None, 0
+
+
+def _lock(descriptor: int) -> bool:
+    """Take the lock of a file; return whether it was to be had."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
