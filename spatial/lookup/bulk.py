@@ -77,8 +77,8 @@ class BulkIndex:
     def __init__(self, grids: Sequence[Candidate | None], shapes: Geometries, raster: Raster | None) -> None:
         self.grids = grids
         self.shapes = shapes  # in degrees
-        self.since = np.array([_micros(one.since, -EVER) if one else EVER for one in grids], np.int64)
-        self.until = np.array([_micros(one.until, EVER) if one else -EVER for one in grids], np.int64)
+        self.since = np.array([bound_micros(one.since, -EVER) if one else EVER for one in grids], np.int64)
+        self.until = np.array([bound_micros(one.until, EVER) if one else -EVER for one in grids], np.int64)
         self._raster = raster
         is_there = self.since != EVER
         self._is_lasting = bool((self.since[is_there] == -EVER).all() and (self.until[is_there] == EVER).all())
@@ -222,7 +222,8 @@ def instant(micros_: int) -> datetime:
 
 
 @lru_cache(maxsize=4096)  # many grids begin together
-def _micros(at: datetime | None, unbounded: int) -> int:
+def bound_micros(at: datetime | None, unbounded: int) -> int:
+    """Return where a span begins or ends, as `micros`; `unbounded` where it does not."""
     return unbounded if at is None else micros(at)
 
 
@@ -233,7 +234,7 @@ def _key(one: Candidate) -> tuple[int, str, datetime | None]:
 def _order(grids: Sequence[Candidate]) -> list[int]:
     """Return the positions of grids in the order of their codes, bytewise, and of their time."""
     codes = [one.grid.code.encode() for one in grids]
-    by_time: list[int] = np.argsort([_micros(one.since, -EVER) for one in grids], kind="stable").tolist()
+    by_time: list[int] = np.argsort([bound_micros(one.since, -EVER) for one in grids], kind="stable").tolist()
     return sorted(by_time, key=codes.__getitem__)
 
 

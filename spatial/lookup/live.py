@@ -31,11 +31,12 @@ class Live:
         before = self._held.snapshot if self._held else None
         with self._database.read(Reach(WHOLE)) as session:
             found = Snapshot.read(session, now, before)
+        if found is before:
+            return
         try:
             found.areas.plains.make_ready()
         finally:
-            if found is not before:
-                self._held = _Held(found)
+            self._held = _Held(found)
 
     def view(self, reach: Reach | None, at: datetime) -> View | None:
         """Return what somebody sees of an instant; None where it is not held."""

@@ -14,7 +14,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from spatial.geometry import Floats, Plane
-from spatial.lookup.bulk import EPOCH, EVER, micros
+from spatial.lookup.bulk import EPOCH, EVER, bound_micros, micros
 from spatial.lookup.bulk_kernel import Ints
 from spatial.lookup.model import Beyond, Candidate, Inside
 from spatial.lookup.placed import EDGE_TOLERANCE_M
@@ -64,8 +64,8 @@ class Plains:
                 plane,
                 shapes,
                 np.array([position[one.layer_id] for one in given] + [SPECIAL] * len(others), np.int32),
-                np.array([-EVER if one is None else micros(one) for one in since], np.int64),
-                np.array([EVER if one is None else micros(one) for one in until], np.int64),
+                np.array([bound_micros(one, -EVER) for one in since], np.int64),
+                np.array([bound_micros(one, EVER) for one in until], np.int64),
             )
         )
         return cls(plane, len(layers), [*given, *[None] * len(others)], borders)

@@ -29,10 +29,6 @@ class Spot:
         """The place in degrees."""
         return Point(self.lon, self.lat)
 
-    def away_m(self, x: float, y: float) -> float:
-        """Return the geodesic distance in metres to a place in the plane."""
-        return away_m(self.plane, self.lon, self.lat, x, y)
-
     def box(self, radius_m: float) -> BaseGeometry:
         """Return a box in degrees that holds a circle about the place, and a little more."""
         dy = radius_m / METRES_PER_DEGREE
@@ -122,7 +118,7 @@ def reach_m(spot: Spot, shapes: Sequence[BaseGeometry]) -> Floats:
         return np.array([_far_m(spot.plane, spot.lon, spot.lat, shape) for shape in shapes])
     ends = shapely.get_coordinates(shapely.shortest_line(spot.metres, np.array(shapes))).tolist()
     lines = zip(ends[::2], ends[1::2], strict=True)
-    return np.array([spot.away_m(*there) if here != there else 0.0 for here, there in lines])
+    return np.array([away_m(spot.plane, spot.lon, spot.lat, *there) if here != there else 0.0 for here, there in lines])
 
 
 def reaches_m(plane: Plane, lonlat: Floats, points_m: Geometries, shapes_m: Geometries) -> Floats:
