@@ -1,11 +1,11 @@
 """`/lookup/area`: a circle or an outline in; the grids that it may be in out, the likeliest first."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -120,7 +120,7 @@ async def lookup_outline(
     most: Most = 20,
 ) -> Response:
     """Return the grids that an outline comes into, with their shares of its area and who answers there."""
-    written = orjson.dumps(outline.model_dump()).decode()
+    written = json.dumps(outline.model_dump())  # numbers of any length: they are the faults of the next line
     area = await teller.apart.run(partial(read_area, written, crs))
     layers = tuple(layer) if layer else None
     return await _answer(teller, AreaQuestion(area, moment.at, moment.known_at, layers, most))
