@@ -12,6 +12,7 @@ from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from spatial.db import Database, open_version
+from spatial.overlaps import service as overlaps
 from spatial.tables import (
     SRID,
     Assignment,
@@ -201,6 +202,8 @@ def build(database: Database, *steps: Any) -> None:
         world = World(session)
         for step in steps:
             step(world)
+        if "areas" in session.info.get("versions", {}):
+            overlaps.keep(session, open_version(session, "areas"))
 
 
 def point(lon: float, lat: float) -> Point:

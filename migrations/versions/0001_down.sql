@@ -15,6 +15,7 @@ DROP FUNCTION places_sounding, streets_sounding;
 
 DROP TABLE place_name;
 DROP TABLE house_number;
+DROP TABLE overlap;
 DROP TABLE street;
 DROP TABLE staffing_rule;
 DROP TABLE plan_op;
@@ -23,6 +24,7 @@ DROP TABLE lineage;
 DROP TABLE incident_event;
 DROP TABLE incident;
 DROP TABLE grid_version;
+DROP TABLE grid_shape;
 DROP TABLE grid_cell;
 DROP TABLE duty_event;
 DROP TABLE cover;
@@ -73,6 +75,6 @@ DROP TABLE address;
 
 DROP FUNCTION gis_scope, units_called, bind_subject, hidden_layers, touches_scope, scope_area, scope_of, scope_layers, scope_ids, scope_text, public_layers;
 DROP FUNCTION take_showings, record_audit, chain_audit, audit_link;
-DROP FUNCTION refresh_statistics, drop_incident_months, ensure_incident_months, cover_within_shift,
+DROP FUNCTION name_shape, refresh_statistics, drop_incident_months, ensure_incident_months, cover_within_shift,
     whole_outlives_parts, part_within_shift, watch_incidents, no_current_incident, one_current_incident, append_only,
     history_stays, open_version, domain_lock;

@@ -335,8 +335,9 @@ BEGIN
     END LOOP;
 END $$;
 
--- What nobody's scope hides: the deployment's name, its versions, its words, its streets.
-GRANT SELECT ON deployment, dataset_version, alembic_version
+-- What nobody's scope hides: the deployment's name, its versions, and the sizes of shapes, which say nothing to whom no
+-- grid of the shape is shown.
+GRANT SELECT ON deployment, dataset_version, alembic_version, grid_shape, overlap
     TO twingrid_api, twingrid_whole, twingrid_layered, twingrid_scoped, twingrid_worker, twingrid_system,
     twingrid_security, twingrid_audit;
 
@@ -357,7 +358,7 @@ GRANT INSERT, UPDATE, DELETE ON layer, unit, unit_version, unit_link, grid, grid
     cover, duty_event, leave, staffing_rule, calendar_day, category, responsibility, category_alias, source, place,
     place_version, place_name, address, house_number, street, incident, incident_key, incident_event, measure,
     road_node, road_edge, barrier, job,
-    deployment, plan, plan_op
+    deployment, plan, plan_op, grid_shape, overlap
     TO twingrid_worker;
 GRANT SELECT ON plan, plan_op, principal, role_grant TO twingrid_worker;
 

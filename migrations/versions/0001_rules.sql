@@ -57,13 +57,23 @@ BEGIN
         EXECUTE format('CREATE TRIGGER history_is_not_emptied BEFORE TRUNCATE ON %I
                         FOR EACH STATEMENT EXECUTE FUNCTION append_only()', kept);
     END LOOP;
-    FOREACH kept IN ARRAY ARRAY['audit', 'dataset_version', 'lineage', 'plan_op'] LOOP
+    FOREACH kept IN ARRAY ARRAY['audit', 'dataset_version', 'lineage', 'plan_op', 'grid_shape', 'overlap'] LOOP
         EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON %I
                         FOR EACH ROW EXECUTE FUNCTION append_only()', kept);
         EXECUTE format('CREATE TRIGGER is_not_emptied BEFORE TRUNCATE ON %I
                         FOR EACH STATEMENT EXECUTE FUNCTION append_only()', kept);
     END LOOP;
 END $$;
+
+-- A shape is known by what it is made of. Not a generated column: triggers that look at rows before it would find none.
+CREATE FUNCTION name_shape() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.shape_sha256 := sha256(ST_AsBinary(NEW.geom));
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER name_shape BEFORE INSERT ON grid_version FOR EACH ROW EXECUTE FUNCTION name_shape();
 
 -- Incidents are corrected by new versions; only the retention rule deletes, whole rows and by age.
 CREATE TRIGGER history_stays BEFORE UPDATE ON incident FOR EACH ROW EXECUTE FUNCTION history_stays();

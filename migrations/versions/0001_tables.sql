@@ -674,6 +674,13 @@ CREATE TABLE grid_cell (
 );
 CREATE INDEX ix_grid_cell_grid_id ON grid_cell (grid_id);
 
+CREATE TABLE grid_shape (
+    sha256 BYTEA NOT NULL,
+    area_m2 DOUBLE PRECISION NOT NULL,
+    border_m DOUBLE PRECISION NOT NULL,
+    CONSTRAINT pk_grid_shape PRIMARY KEY (sha256)
+);
+
 CREATE TABLE grid_version (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     grid_id BIGINT NOT NULL,
@@ -684,6 +691,7 @@ CREATE TABLE grid_version (
     unit_id BIGINT,
     geom geometry(MULTIPOLYGON,4490) NOT NULL,
     attributes JSONB DEFAULT '{}' NOT NULL,
+    shape_sha256 BYTEA NOT NULL,
     valid TSTZRANGE NOT NULL,
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_grid_version PRIMARY KEY (id),
@@ -694,7 +702,8 @@ CREATE TABLE grid_version (
     CONSTRAINT fk_grid_version_grid_id_layer_id FOREIGN KEY(grid_id, layer_id) REFERENCES grid (id, layer_id),
     CONSTRAINT one_version_of_a_grid EXCLUDE USING gist (grid_id WITH =, valid WITH &&, recorded WITH &&),
     CONSTRAINT one_grid_of_a_code EXCLUDE USING gist (layer_id WITH =, code WITH =, grid_id WITH <>),
-    CONSTRAINT fk_grid_version_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id)
+    CONSTRAINT fk_grid_version_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id),
+    CONSTRAINT fk_grid_version_shape_sha256 FOREIGN KEY(shape_sha256) REFERENCES grid_shape (sha256) DEFERRABLE INITIALLY DEFERRED
 );
 CREATE INDEX ix_grid_version_geom ON grid_version USING gist (geom) WHERE upper_inf(recorded);
 CREATE INDEX ix_grid_version_layer_id_code ON grid_version (layer_id, code);
@@ -871,3 +880,17 @@ CREATE TABLE place_name (
 CREATE INDEX ix_place_name_sound ON place_name USING gin (pinyin gin_trgm_ops, initials gin_trgm_ops);
 CREATE INDEX ix_place_name_line_at_m ON place_name (line, at_m);
 CREATE INDEX ix_place_name_sign ON place_name (sign);
+
+CREATE TABLE overlap (
+    left_sha256 BYTEA NOT NULL,
+    right_sha256 BYTEA NOT NULL,
+    area_m2 DOUBLE PRECISION NOT NULL,
+    left_inside_m DOUBLE PRECISION NOT NULL,
+    right_inside_m DOUBLE PRECISION NOT NULL,
+    together_m DOUBLE PRECISION NOT NULL,
+    CONSTRAINT pk_overlap PRIMARY KEY (left_sha256, right_sha256),
+    CONSTRAINT ck_overlap_area_m2_positive CHECK (area_m2 > 0),
+    CONSTRAINT fk_overlap_left_sha256 FOREIGN KEY(left_sha256) REFERENCES grid_shape (sha256),
+    CONSTRAINT fk_overlap_right_sha256 FOREIGN KEY(right_sha256) REFERENCES grid_shape (sha256)
+);
+CREATE INDEX ix_overlap_right_sha256 ON overlap (right_sha256);

@@ -4,7 +4,15 @@ from datetime import timedelta
 from uuid import UUID
 
 from geoalchemy2 import WKBElement
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Interval, Text
@@ -153,6 +161,33 @@ class GridVersion(Versioned, Base):
     unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"))
     geom: Mapped[Areas]
     attributes: Mapped[Json] = mapped_column(server_default="{}")  # columns of an import that have no own place
+    # written by a trigger; checked at the end, so that a version whose shape nobody measured cannot be committed
+    shape_sha256: Mapped[bytes] = mapped_column(ForeignKey("grid_shape.sha256", deferrable=True, initially="DEFERRED"))
+
+
+class GridShape(Base):
+    """A shape that a grid has or had, by what it is made of, and what was measured of it once for all."""
+
+    __tablename__ = "grid_shape"
+    sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    area_m2: Mapped[float]
+    border_m: Mapped[float]
+
+
+class Overlap(Base):
+    """The piece that two shapes share, the left one of the layer that was there first; what bounds it, in metres."""
+
+    __tablename__ = "overlap"
+    __table_args__ = (
+        CheckConstraint("area_m2 > 0", name="area_m2_positive"),
+        Index("ix_overlap_right_sha256", "right_sha256"),
+    )
+    left_sha256: Mapped[bytes] = mapped_column(ForeignKey("grid_shape.sha256"), primary_key=True)
+    right_sha256: Mapped[bytes] = mapped_column(ForeignKey("grid_shape.sha256"), primary_key=True)
+    area_m2: Mapped[float]
+    left_inside_m: Mapped[float]
+    right_inside_m: Mapped[float]
+    together_m: Mapped[float]
 
 
 class GridCell(Versioned, Base):

@@ -33,6 +33,7 @@ from spatial.imports.grids.schemes import require_scheme
 from spatial.imports.grids.sheet import sheet
 from spatial.imports.read import SourceTable, require_confirmed, unconfirmed
 from spatial.imports.write import write_rows
+from spatial.overlaps import service as overlaps
 from spatial.roster.chains import write_chain
 from spatial.settings import Settings
 from spatial.tables import Layer
@@ -219,6 +220,7 @@ def _write(session: Session, actor: Actor, plan: Plan, settings: Settings) -> No
     ]
     ended = [grid.old for grid in plan.of("changed", "adjusted", "ended") if grid.old]
     replace_versions(session, layer_id, ended, versions, start=start, stamp=stamp)
+    overlaps.keep(session, stamp)
     if plan.kind == "tiling":
         record_findings(session, layer_id, plan.standing, start=start, stamp=stamp)
     for inner, standing in plan.inner.items():
