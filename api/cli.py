@@ -33,6 +33,7 @@ LATER = {
     "geotag": ("api.geotag_cli", "app_geotag"),
     "jobs": ("api.jobs_cli", "app_jobs"),
     "map": ("api.map_cli", "app_map"),
+    "overlaps": ("api.overlaps_cli", "app_overlaps"),
     "gis": ("api.gis_cli", "app_gis"),
     "db": ("api.db_cli", "app_db"),
     "principal": ("api.access_cli", "app_principal"),
@@ -66,6 +67,7 @@ app.add_typer(typer.Typer(help="Whether what is stored is as it should be."), na
 app.add_typer(typer.Typer(help="Files in."), name="import")
 app.add_typer(typer.Typer(help="Files out."), name="export")
 app.add_typer(typer.Typer(help="Whose the place of each row of a file is."), name="geotag")
+app.add_typer(typer.Typer(help="What the grids of two layers share."), name="overlaps")
 app.add_typer(typer.Typer(help="Logins of the database for a GIS."), name="gis")
 app.add_typer(typer.Typer(help="Long work."), name="jobs")
 app.add_typer(typer.Typer(help="Maps as files that need nothing but a browser."), name="map")

@@ -1,7 +1,9 @@
 """Lists in pages, by the last key of the page before: stable while rows come and go."""
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Select, func, literal_column
@@ -30,6 +32,15 @@ def by_time(instant: Any, name: Any) -> ColumnElement[str]:
     """Return a unique key in the order of time: the instant in UTC, then a name."""
     digits = func.to_char(func.timezone("UTC", instant), literal_column("'YYYY-MM-DD HH24:MI:SS.US'"))
     return func.concat(digits, " ", name).collate("C")
+
+
+def page_of(rows: Iterable[Row_], key: Callable[[Row_], str], page: Page) -> Paged[Row_]:
+    """Return one page of rows that are all at hand, in the order of `key`, a unique text of each."""
+    keyed = sorted(((key(row), row) for row in rows), key=itemgetter(0))
+    first = 0 if page.after is None else bisect_right(keyed, page.after, key=itemgetter(0))
+    found = keyed[first : first + page.limit]
+    more = len(keyed) > first + page.limit
+    return Paged([row for _, row in found], found[-1][0] if more else None)
 
 
 def paged(

@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     repair_limit: float = Field(
         0.001, ge=0, le=1, description="largest share of a shape's area an import may change while repairing it"
     )
+    sliver_width_m: float = Field(
+        2.0, ge=0, le=100, description="mean width in metres below which what two grids share is drawing, not meant"
+    )
+    sliver_area_m2: float = Field(1.0, ge=0, le=10_000, description="area in m² below which it is drawing, too")
     incident_retention_days: int = Field(
         0, ge=0, le=36_500, description="days after which incidents are deleted; 0 keeps them"
     )

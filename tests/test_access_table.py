@@ -110,6 +110,8 @@ VERBS = {
     "changes": ("changes", str(LON), str(LAT)),
     "area": ("area", str(LON), str(LAT), "10"),
     "find": ("find", "house A"),
+    "overlaps": ("overlaps",),
+    "overlaps snaps": ("overlaps", "snaps"),
     "geotag": ("geotag", "places.csv", "tagged.csv", "--overwrite"),
     "sources": ("sources",),
     "audit list": ("audit", "list"),
