@@ -44,7 +44,7 @@ Layer = Annotated[str | None, Query(max_length=LONGEST_CODE, description="code o
 With = Annotated[
     str | None, Query(alias="with", max_length=LONGEST_CODE, description="code of another; default the next tiling")
 ]
-Grid = Annotated[str | None, Query(max_length=LONGEST_CODE, description="code of a grid of the layer")]
+Code = Annotated[str | None, Query(max_length=LONGEST_CODE, description="code of a grid of the layer")]
 Unit = Annotated[
     str | None, Query(max_length=LONGEST_CODE, description="code of a unit: its grids, and those of units below it")
 ]
@@ -79,7 +79,7 @@ def overlaps_of(session: Session, moment: Moment, config: Settings, layer: str |
 def overlaps(
     found: Found,
     page: Page,
-    grid: Grid = None,
+    code: Code = None,
     unit: Unit = None,
     start: Start = None,
     end: End = None,
@@ -90,7 +90,7 @@ def overlaps(
     Shares, what lies in the piece, and how much of either border runs inside of the other grid.
     """
     period = read_period(start, end, found.moment.at)
-    chosen = page_of(found.pieces(grid, unit), piece_key, page)
+    chosen = page_of(found.pieces(code, unit), piece_key, page)
     counted = found.counts(period, chosen.rows) if counts else {}
     return listing(chosen, lambda piece: overlap_out(found, piece, counted))
 
@@ -158,7 +158,7 @@ def file(
     other: With = None,
     what: Annotated[What, Query(description="which list")] = "pieces",
     fmt: Annotated[Format, Query(alias="format", description="with the shapes of pieces, or a table")] = "csv",
-    grid: Grid = None,
+    code: Code = None,
     unit: Unit = None,
     start: Start = None,
     end: End = None,
@@ -166,7 +166,7 @@ def file(
 ) -> FileResponse:
     """Return a whole list, with the shapes of the pieces in GeoJSON and GeoPackage."""
     found = overlaps_of(session, moment, config, layer, other)
-    asked = Asked(read_period(start, end, moment.at), grid, unit, weigh=weigh)
+    asked = Asked(read_period(start, end, moment.at), code, unit, weigh=weigh)
     folder = Path(tempfile.mkdtemp(prefix="twingrid-overlaps-"))
     try:
         path = folder / f"overlaps-{what}.{fmt}"

@@ -23,7 +23,7 @@ class Asked:
     """Which of the overlaps: of a grid; of the grids of a unit and of those below it; with what lies in them."""
 
     period: Period
-    grid: str | None = None
+    code: str | None = None
     unit: str | None = None
     counts: bool = True
     weigh: Weigh = "area"
@@ -41,7 +41,7 @@ def rows(found: Overlaps, what: What, asked: Asked, *, shapes: bool = True) -> t
     """Return all rows of an answer in order, and, if wanted, their shapes where they have any."""
     match what:
         case "pieces":
-            pieces = found.pieces(asked.grid, asked.unit)
+            pieces = found.pieces(asked.code, asked.unit)
             counts = found.counts(asked.period, pieces) if asked.counts else {}
             told = [Row(piece_key(one), overlap_out(found, one, counts)) for one in pieces]
             return told, found.shapes(pieces) if shapes else None

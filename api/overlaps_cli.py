@@ -34,7 +34,7 @@ def overlaps(
     ] = "relations",
     layer: Annotated[str | None, typer.Option(help="code of a layer; default the first tiling")] = None,
     other: Annotated[str | None, typer.Option("--with", help="code of another; default the next tiling")] = None,
-    grid: Annotated[str | None, typer.Option(help="pieces of one grid of the layer")] = None,
+    code: Annotated[str | None, typer.Option(help="pieces of one grid of the layer")] = None,
     unit: Annotated[str | None, typer.Option(help="pieces of a unit's grids, and of those of units below it")] = None,
     at: Annotated[str | None, typer.Option(help="RFC 3339 instant; default now")] = None,
     known_at: Annotated[str | None, typer.Option(help="answer as the system knew it then")] = None,
@@ -48,10 +48,10 @@ def overlaps(
     as_json: Annotated[bool, typer.Option("--json", help="all rows, for programs")] = False,
 ) -> None:
     """Say what the grids of two layers share, and what of it."""
-    given = {"layer": layer, "with": other, "grid": grid, "unit": unit}
+    given = {"layer": layer, "with": other, "code": code, "unit": unit}
     refuse_unprintable(**{name: [value] for name, value in given.items() if value})
     moment = read_moment(at, known_at)
-    asked = Asked(read_period(start, end, moment.at), grid, unit, weigh=weigh)
+    asked = Asked(read_period(start, end, moment.at), code, unit, weigh=weigh)
     fmt = None if output is None else format_of(output, None)
     permission = "exports" if output else "duty.read" if what == "snaps" else "areas.read"
     with calling(permission, notice) as caller, caller.read(moment.known_at) as session:

@@ -7,7 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import bulk, city, geotag, http, imports, intake, lookup, map, town  # noqa: A004  named after what it measures
+from benchmarks import (
+    bulk,
+    city,
+    geotag,
+    http,
+    imports,
+    intake,
+    lookup,
+    map,  # noqa: A004  named after what it measures
+    overlaps,
+    town,
+)
 from benchmarks.case import Result, run
 from spatial.local_postgis import LocalPostgis
 
@@ -25,7 +36,7 @@ owners in both layers on one core, files from end to end, and growth.
 RULE = "|---|---|---|---|---|\n"
 
 
-MODULES: tuple[ModuleType, ...] = (town, city, lookup, http, bulk, geotag, imports, intake, map)
+MODULES: tuple[ModuleType, ...] = (town, city, lookup, http, bulk, geotag, imports, intake, map, overlaps)
 NAMES = {module.__name__.rpartition(".")[2]: module for module in MODULES}
 
 

@@ -42,7 +42,7 @@ OF_VICTIM = f"JOIN principal ON principal.id = principal_id WHERE principal.name
 OF_THE_TOWN = {
     "layer": "SELECT code FROM layer",
     "code": """
-        (SELECT code FROM grid_version ORDER BY id LIMIT 3)
+        (SELECT code FROM grid_version ORDER BY id LIMIT 6)
         UNION ALL (SELECT code FROM unit_version ORDER BY id LIMIT 3)
         UNION ALL (SELECT code FROM team ORDER BY id LIMIT 3)""",
     "unit": "SELECT code FROM unit_version WHERE kind = 'station' ORDER BY id",
@@ -65,6 +65,7 @@ USUAL = {
     "end": [f"{ANCHOR}T23:00:00+08:00"],
     "reported_at": [f"{ANCHOR}T08:30:00+08:00"],
     "grid": ["police/A", "police"],
+    "with": ["police", "governance"],
     "bbox": ["120.2,30.2,120.4,30.4"],
     "lon": [120.27, 120.3],
     "lat": [30.3, 30.27],

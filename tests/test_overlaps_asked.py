@@ -106,7 +106,7 @@ def town_served(town: Database, tmp_path: Path) -> Iterator[tuple[TestClient, di
     [
         ("/overlaps", {"layer": "nope"}, 404, "nope"),
         ("/overlaps", {"layer": "police", "with": "police"}, 400, "itself"),
-        ("/overlaps", {"grid": "nope"}, 404, "nope"),
+        ("/overlaps", {"code": "nope"}, 404, "nope"),
         ("/overlaps", {"start": "2025-03-03T00:00:00Z", "end": "2025-03-02T00:00:00Z"}, 400, "end"),
         ("/overlaps", {"start": "1990-03-03T00:00:00Z", "end": "2025-03-02T00:00:00Z"}, 400, "end"),
         ("/overlaps/cells", {"layer": "police", "with": "other"}, 400, "built"),
@@ -286,7 +286,7 @@ def test_the_command_line_tells_the_same(
 
     whole = json.loads(said("relations", "--json"))
     assert f"{len(whole)} rows" in said()
-    pieces = json.loads(said("pieces", "--grid", whole[0]["grid"]["code"], "--json"))
+    pieces = json.loads(said("pieces", "--code", whole[0]["grid"]["code"], "--json"))
     assert {one["other"]["code"] for one in pieces} == set(whole[0]["others"])
     said("pieces", "-o", str(tmp_path / "p.geojson"))
     features = json.loads((tmp_path / "p.geojson").read_text())["features"]

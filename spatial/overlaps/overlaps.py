@@ -79,13 +79,13 @@ class Overlaps:
         """Return a unit of a grid, or one above it."""
         return None if unit_id is None else self.tree.units.get(unit_id)
 
-    def pieces(self, grid: str | None = None, unit: str | None = None) -> list[Piece]:
+    def pieces(self, code: str | None = None, unit: str | None = None) -> list[Piece]:
         """Return what is shared, by the codes of both; of one grid, or of the grids of a unit and of those below it."""
         found: Sequence[Piece] = self.matrix.pieces
-        if grid is not None:
-            if all(one.code != grid for one in self.matrix.left):
-                raise NotFound("no-such-grid", layer=self.layer.code, code=grid)
-            found = [piece for piece in found if piece.left.code == grid]
+        if code is not None:
+            if all(one.code != code for one in self.matrix.left):
+                raise NotFound("no-such-grid", layer=self.layer.code, code=code)
+            found = [piece for piece in found if piece.left.code == code]
         if unit is not None:
             found = [piece for piece in found if any(one.code == unit for one in self.tree.chain(piece.left.unit_id))]
         return list(found)

@@ -11,6 +11,7 @@ from spatial.overlaps.pieces_kernel import (
     DRAWN_AREA,
     EDGE,
     LEFT_INSIDE,
+    PART,
     RIGHT_INSIDE,
     TOGETHER,
     UNIT,
@@ -62,10 +63,19 @@ def _drawn(shapes: Geometries) -> Drawn:
     edges["ax"], edges["ay"] = xy[begins].T
     edges["bx"], edges["by"] = xy[begins + 1].T
     edges["goes_on"][1:] = begins[1:] == begins[:-1] + 1
+    of_part = part[ring[begins]]
+    drawn_parts = np.zeros(len(parts), PART)
+    drawn_parts["first"], drawn_parts["end"] = _ranges(of_part, len(parts))
     areas = np.zeros(len(shapes), DRAWN_AREA)
-    first = np.searchsorted(shape[part[ring[begins]]], np.arange(len(shapes) + 1))
-    areas["first"], areas["end"] = first[:-1], first[1:]
+    areas["first"], areas["end"] = _ranges(shape[of_part], len(shapes))
+    areas["part"], areas["parts_end"] = _ranges(shape, len(shapes))
     bounds = np.rint(shapely.bounds(shapes) / UNIT).astype(np.int64)
     for name, of_all in zip(("west", "south", "east", "north"), bounds.T, strict=True):
         areas[name] = of_all
-    return Drawn(areas, edges, *prepare(areas, edges))
+    return Drawn(areas, drawn_parts, edges, *prepare(areas, drawn_parts, edges))
+
+
+def _ranges(owner: Longs, owners: int) -> tuple[Longs, Longs]:
+    """Return where what belongs to each owner, in ascending order, begins and ends."""
+    bounds = np.searchsorted(owner, np.arange(owners + 1))
+    return bounds[:-1], bounds[1:]

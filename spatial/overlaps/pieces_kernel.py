@@ -20,7 +20,7 @@ from spatial.overlaps.model import Longs
 
 UNIT = 1e-9  # degrees
 CERTAIN = 2.0**60  # a difference of products that is as large in floating point has its sign, exact or not
-EDGES_PER_STRIP = 2
+EDGES_PER_STRIP = 4
 AREA, LEFT_INSIDE, RIGHT_INSIDE, TOGETHER, AGAINST = range(5)  # m², then metres: what is measured of a pair
 MEASURES = 5
 _A, _E2 = float(GRS80.a), float(GRS80.es)
@@ -41,6 +41,8 @@ DRAWN_AREA = np.dtype(
     [
         ("first", np.int64),  # edge, and the one after its last
         ("end", np.int64),
+        ("part", np.int64),  # the first of its parts, and the one after its last
+        ("parts_end", np.int64),
         ("west", np.int64),
         ("south", np.int64),
         ("east", np.int64),
@@ -48,6 +50,14 @@ DRAWN_AREA = np.dtype(
         ("strip", np.int64),  # the first of its strips, from the south up
         ("height", np.int64),  # of each of them
         ("level", np.float64),  # the authalic function of its southernmost parallel
+    ]
+)
+PART = np.dtype(
+    [
+        ("first", np.int64),  # edge
+        ("end", np.int64),
+        ("swept", np.float64),  # m², below zero
+        ("metres", np.float64),
     ]
 )
 SIDE = np.dtype([(name, np.int64) for name in ("ax", "ay", "bx", "by")])
@@ -60,13 +70,16 @@ class Drawn(NamedTuple):
     """
 
     areas: NDArray[np.void]
+    parts: NDArray[np.void]
     edges: NDArray[np.void]
     begin: Longs
     sides: NDArray[np.void]
 
 
 @compiled
-def prepare(areas: NDArray[np.void], edges: NDArray[np.void]) -> tuple[Longs, NDArray[np.void]]:
+def prepare(
+    areas: NDArray[np.void], parts: NDArray[np.void], edges: NDArray[np.void]
+) -> tuple[Longs, NDArray[np.void]]:
     """Write what edges sweep, and lay them into strips; work and memory grow with the edges."""
     count = 0
     for area in areas:
@@ -95,7 +108,16 @@ def prepare(areas: NDArray[np.void], edges: NDArray[np.void]) -> tuple[Longs, ND
         if not is_second:
             begin = np.cumsum(begin)
             sides = np.empty(begin[-1], SIDE)
+    _sum_up(parts, edges)
     return begin[:-1], sides
+
+
+@compiled
+def _sum_up(parts: NDArray[np.void], edges: NDArray[np.void]) -> None:
+    for part in parts:
+        for edge in edges[part.first : part.end]:
+            part.swept += edge.swept
+            part.metres += edge.metres
 
 
 @compiled
@@ -106,15 +128,18 @@ def measure(left: Drawn, right: Drawn, one: Longs, other: Longs) -> Floats:
     """
     found = np.zeros((len(one), MEASURES))
     cuts = np.empty(64)
-    l_areas, l_edges, l_begin, l_sides = left
-    r_areas, r_edges, r_begin, r_sides = right
+    l_areas, _, l_edges, l_begin, l_sides = left
+    r_areas, r_parts, r_edges, r_begin, r_sides = right
     for pair in range(len(one)):
         p, g = l_areas[one[pair]], r_areas[other[pair]]
         if p.west > g.east or g.west > p.east or p.south > g.north or g.south > p.north:
             continue
         its, level = found[pair], max(p.level, g.level)
         cuts = _walk(l_edges[p.first : p.end], p, g, r_begin, r_sides, level, its, LEFT_INSIDE, cuts)
-        cuts = _walk(r_edges[g.first : g.end], g, p, l_begin, l_sides, level, its, RIGHT_INSIDE, cuts)
+        if its[LEFT_INSIDE] == 0:
+            cuts = _fit(r_parts[g.part : g.parts_end], r_edges, p, l_begin, l_sides, its, cuts)
+        else:
+            cuts = _walk(r_edges[g.first : g.end], g, p, l_begin, l_sides, level, its, RIGHT_INSIDE, cuts)
         its[AREA] = max(-its[AREA], 0.0)
     return found
 
@@ -169,9 +194,38 @@ def _walk(
 
 
 @compiled
+def _fit(
+    parts: NDArray[np.void],
+    edges: NDArray[np.void],
+    other: Any,
+    begin: Longs,
+    sides: NDArray[np.void],
+    found: Floats,
+    cuts: Floats,
+) -> Floats:
+    """Add up the parts of an area that another holds: all of a part or nothing, where the border comes into none."""
+    found[AREA] = 0.0
+    metres = 0.0
+    for part in parts:
+        edge = edges[part.first]
+        near = _near(edge, other, begin, sides)
+        count, _, cuts = _contacts(edge, near, cuts)
+        _sorted(cuts, count)
+        middle = cuts[1] / 2
+        runs = _runs_along(edge, middle, near)
+        if runs > 0 or (runs == 0 and _holds(edge, middle, other, begin, sides)):
+            found[AREA] += part.swept
+            metres += part.metres
+    found[RIGHT_INSIDE] = max(metres - found[TOGETHER], 0.0)
+    return cuts
+
+
+@compiled
 def _near(edge: Any, other: Any, begin: Longs, sides: NDArray[np.void]) -> NDArray[np.void]:
     """Return the edges of an area, some of them more than once, that lie at the height of an edge."""
     low, high = max(min(edge.ay, edge.by), other.south), min(max(edge.ay, edge.by), other.north)
+    if low > high:
+        return sides[:0]
     first = other.strip + (low - other.south) // other.height
     last = other.strip + (high - other.south) // other.height
     return sides[begin[first] : begin[last + 1]]
