@@ -285,7 +285,7 @@ def test_the_command_line_tells_the_same(
         return capsys.readouterr().out
 
     whole = json.loads(said("relations", "--json"))
-    assert f"{len(whole)} rows" in said()
+    assert f"rows: {len(whole)}" in said()
     pieces = json.loads(said("pieces", "--code", whole[0]["grid"]["code"], "--json"))
     assert {one["other"]["code"] for one in pieces} == set(whole[0]["others"])
     said("pieces", "-o", str(tmp_path / "p.geojson"))
