@@ -27,7 +27,7 @@ LATER = {
     "audit": ("api.audit_cli", "app_audit"),
     "area": ("api.lookup_cli", "app_area"),
     "changes": ("api.lookup_cli", "app_changes"),
-    "check": ("api.audit_cli", "app_check"),
+    "check": ("api.findings_cli", "app_check"),
     "import": ("api.imports_rows", "app_import"),
     "export": ("api.imports_rows", "app_export"),
     "geotag": ("api.geotag_cli", "app_geotag"),

@@ -8,8 +8,8 @@ from pydantic import Field
 from api.imports_asked import FileAsked
 from maps.texts import LANGUAGES, known, say
 from spatial.errors import Fault, InputError, invalid
+from spatial.grids.schemes import is_layer_code
 from spatial.imports.grids.model import FIELDS, Chain, Columns, NewLayer, NewUnits, Request, UnitTree
-from spatial.imports.grids.schemes import is_layer_code
 from spatial.imports.mapping import Mapping
 
 USUAL_KINDS: dict[UnitTree, str] = {"police": "station", "governance": "community", "agency": "agency"}

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import FileResponse
@@ -30,7 +30,6 @@ from spatial.settings import Settings
 from spatial.tables import LONGEST_CODE
 
 router = APIRouter(tags=["overlaps"])
-Out = TypeVar("Out", bound=BaseModel)
 READING = [needs("areas.read")]
 Format = Literal["csv", "xlsx", "geojson", "gpkg"]
 MEDIA = {
@@ -38,6 +37,13 @@ MEDIA = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "geojson": "application/geo+json",
     "gpkg": "application/geopackage+sqlite3",
+}
+OUT: dict[What, type[BaseModel]] = {
+    "pieces": OverlapOut,
+    "relations": RelationOut,
+    "units": SharedOut,
+    "snaps": SnapOut,
+    "cells": EmbeddedOut,
 }
 WITH_SHAPES = {"geojson", "gpkg", "fgb", "parquet", "shp"}
 Layer = Annotated[str | None, Query(max_length=LONGEST_CODE, description="code of a layer; default the first tiling")]
@@ -162,7 +168,7 @@ def file(
     unit: Unit = None,
     start: Start = None,
     end: End = None,
-    weigh: Weigh = "area",
+    weigh: Annotated[Weighs | None, Query(description="of snaps: of what a grid keeps the most; default area")] = None,
 ) -> FileResponse:
     """Return a whole list, with the shapes of the pieces in GeoJSON and GeoPackage."""
     found = overlaps_of(session, moment, config, layer, other)
@@ -171,7 +177,7 @@ def file(
     try:
         path = folder / f"overlaps-{what}.{fmt}"
         with writing(found, what, asked, path, fmt):
-            record_export(session, actor.name, found, what, fmt)
+            record_export(session, actor.name, found, what, asked, fmt)
     except BaseException:
         shutil.rmtree(folder)
         raise
@@ -213,11 +219,11 @@ def writing(found: Overlaps, what: What, asked: Asked, path: Path, fmt: str) -> 
     """Write a whole list for a file that appears when the block ends well, and yield how many rows there are."""
     told, shapes = rows(found, what, asked)
     with_shapes = shapes if fmt in WITH_SHAPES else None
-    with write_rows(path, sheet(f"overlaps-{what}", [row.out for row in told], with_shapes), fmt):
+    with write_rows(path, sheet(f"overlaps-{what}", OUT[what], [row.out for row in told], with_shapes), fmt):
         yield len(told)
 
 
-def record_export(session: Session, actor: str, found: Overlaps, what: What, fmt: str) -> None:
+def record_export(session: Session, actor: str, found: Overlaps, what: What, asked: Asked, fmt: str) -> None:
     """Put on record who took a list away."""
     known_at = found.moment.known_at
     detail = {
@@ -226,6 +232,7 @@ def record_export(session: Session, actor: str, found: Overlaps, what: What, fmt
         "with": found.other.code,
         "what": what,
         "format": fmt,
+        **asked.told,
     }
     audit.record(session, actor, "export-overlaps", f"layer {found.layer.code}", detail)
 

@@ -39,8 +39,8 @@ def overlaps(
     at: Annotated[str | None, typer.Option(help="RFC 3339 instant; default now")] = None,
     known_at: Annotated[str | None, typer.Option(help="answer as the system knew it then")] = None,
     start: Annotated[str | None, typer.Option("--from", help="incidents from here on; default a year before")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="incidents before; default --at")] = None,
-    weigh: Annotated[Weigh, typer.Option(help="of what a grid keeps the most when it goes to one whole")] = "area",
+    end: Annotated[str | None, typer.Option("--to", help="and before; default --at, or a year after --from")] = None,
+    weigh: Annotated[Weigh | None, typer.Option(help="of snaps: of what a grid keeps the most; default area")] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="write them all: .csv .xlsx .geojson .gpkg .parquet .fgb .zip")
     ] = None,
@@ -58,7 +58,7 @@ def overlaps(
         found = overlaps_of(session, moment, settings(), layer, other)
         if output is not None and fmt is not None:
             with writing(found, what, asked, output, fmt) as count, caller.database.write() as writer:
-                record_export(writer, caller.actor.name, found, what, fmt)
+                record_export(writer, caller.actor.name, found, what, asked, fmt)
             Console(stderr=True).print(say("overlap.written", lang, count=count, file=str(output)), highlight=False)
             return
         told = [row.out for row in rows(found, what, asked, shapes=False)[0]]

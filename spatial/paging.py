@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
+import orjson
 from sqlalchemy import ColumnElement, Select, func, literal_column
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from spatial.errors import invalid
+
 Row_ = TypeVar("Row_")
+Key = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,23 @@ def by_time(instant: Any, name: Any) -> ColumnElement[str]:
     return func.concat(digits, " ", name).collate("C")
 
 
-def page_of(rows: Iterable[Row_], key: Callable[[Row_], str], page: Page) -> Paged[Row_]:
-    """Return one page of rows that are all at hand, in the order of `key`, a unique text of each."""
+def page_of(rows: Iterable[Row_], key: Callable[[Row_], Key], page: Page) -> Paged[Row_]:
+    """Return one page of rows that are all at hand, in the order of `key`, unique for each."""
     keyed = sorted(((key(row), row) for row in rows), key=itemgetter(0))
-    first = 0 if page.after is None else bisect_right(keyed, page.after, key=itemgetter(0))
+    first = 0 if page.after is None else bisect_right(keyed, _key_of(page.after), key=itemgetter(0))
     found = keyed[first : first + page.limit]
     more = len(keyed) > first + page.limit
-    return Paged([row for _, row in found], found[-1][0] if more else None)
+    return Paged([row for _, row in found], orjson.dumps(found[-1][0]).decode() if more else None)
+
+
+def _key_of(after: str) -> Key:
+    try:
+        told = orjson.loads(after)
+    except orjson.JSONDecodeError:
+        told = None
+    if not isinstance(told, list) or not all(isinstance(one, str) for one in told):
+        raise invalid("cursor", "malformed-cursor")
+    return tuple(told)
 
 
 def paged(

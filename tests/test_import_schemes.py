@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from spatial.db import Database
+from spatial.grids.schemes import codes_outside, is_scheme
 from spatial.imports.grids.model import NewLayer
-from spatial.imports.grids.schemes import codes_outside, is_scheme
 from tests.importing import FOUR, geojson_file, plan_of, take, told
 from tests.rows import counts
 from tests.rows import faults as wrong

@@ -25,7 +25,7 @@ from spatial.overlaps.rules import embedded, relations, snaps
 from spatial.postgresql import API
 from spatial.settings import Settings
 from tests.access_world import NOON, Precinct
-from tests.build import T0, cell
+from tests.build import CELL, LAT, LON, T0, World, build, cell
 from tests.conftest import City
 
 THEN = {"at": NOON.isoformat()}
@@ -77,28 +77,66 @@ def test_relations_are_told_of_ones_own_grids_alone(precinct: Precinct, client: 
     assert own == {"A": "aligned", "B": "orphan"}
 
 
-def test_lists_come_in_pages(town_served: tuple[TestClient, dict[str, str]]) -> None:
-    """Every row once, in order, whatever the size of a page."""
-    client, headers = town_served
-    for path in ("/overlaps", "/overlaps/relations", "/overlaps/units", "/overlaps/snaps", "/overlaps/cells"):
-        whole = client.get(path, params={"limit": 1000}, headers=headers).json()["items"]
-        paged, cursor = [], None
-        while True:
-            params = {"limit": 7} | ({"cursor": cursor} if cursor else {})
-            page = client.get(path, params=params, headers=headers).json()
-            paged += page["items"]
-            cursor = page["next"]
-            if cursor is None:
-                break
-        assert paged == whole, path
-
-
 @pytest.fixture
-def town_served(town: Database, tmp_path: Path) -> Iterator[tuple[TestClient, dict[str, str]]]:
-    """Yield a client of the town, and what it signs in with."""
-    app = create_app(town, Settings(language="en", data_dir=tmp_path))
-    with TestClient(app, "http://127.0.0.1:8000", client=("127.0.0.1", 50000)) as client:
-        yield client, {"X-Twingrid-Demo": "demo-planner"}
+def cut(precinct: Precinct) -> Precinct:
+    """Return the stations with seven grids of the other layer beside X, each across two or three police grids."""
+    places = {"K1": (0.6, 1), "K2": (1.45, 1), "K3": (0.2, 0.3), "K4": (2.3, 1), "K5": (0.1, 0.5), "K6": (9.5, 1)}
+
+    def fill(world: World) -> None:
+        for n, (code, (column, width)) in enumerate(places.items(), start=1):
+            south = LAT + n * CELL / 8
+            strip = shapely.box(LON + column * CELL, south, LON + (column + width) * CELL, south + CELL / 8)
+            shape = shapely.MultiPolygon([shapely.transform(strip, lambda xy: np.round(xy, 9))])
+            world.grid(precinct.ids["other"], code, shape, precinct.ids["S3" if code == "K6" else "S1"])
+
+    build(precinct.database, fill)
+    return precinct
+
+
+LISTS = ("/overlaps", "/overlaps/relations", "/overlaps/units", "/overlaps/snaps")
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_lists_come_in_pages(cut: Precinct, client: TestClient, path: str) -> None:
+    """Every row once, in order, whatever the size of a page."""
+    whole = ask(client, cut, path, limit=1000).json()["items"]
+    assert len(whole) > 1
+    for limit in (1, 2):
+        paged, cursor = [], {}
+        while True:
+            page = ask(client, cut, path, limit=limit, **cursor).json()
+            paged += page["items"]
+            if page["next"] is None:
+                break
+            cursor = {"cursor": page["next"]}
+        assert paged == whole
+    refused = ask(client, cut, path, cursor="bm90IGEga2V5")
+    assert refused.status_code == 400
+
+
+def test_proposals_are_ranked_by_what_they_move(cut: Precinct, client: TestClient) -> None:
+    """The largest first; and each names both sides of the border that cuts the grid."""
+    told = ask(client, cut, "/overlaps/snaps").json()["items"]
+    assert [(one["other"]["code"], one["to"], one["moves"][0]["from"]) for one in told] == [
+        ("K2", "B", "C"),
+        ("K1", "B", "A"),
+        ("K4", "C", "D"),
+    ]
+    areas = [one["area_m2"] for one in told]
+    assert areas == sorted(areas, reverse=True)
+
+
+def test_who_sees_a_part_is_told_of_what_is_seen_whole(cut: Precinct, client: TestClient) -> None:
+    """A station's viewer is told no price of what neighbours hold a part of, and counts of nobody else's pieces."""
+    own = ask(client, cut, "/overlaps/snaps", "viewer-unit").json()["items"]
+    assert {one["other"]["code"] for one in own} == {"K1"}
+    units = ask(client, cut, "/overlaps/units", "viewer-unit").json()["items"]
+    assert {one["unit"] for one in units} <= {"S1", "S2"}
+    pieces = ask(client, cut, "/overlaps", "viewer-unit").json()["items"]
+    everything = ask(client, cut, "/overlaps").json()["items"]
+    assert {(one["grid"]["code"], one["other"]["code"]) for one in pieces} < {
+        (one["grid"]["code"], one["other"]["code"]) for one in everything
+    }
 
 
 @pytest.mark.parametrize(
@@ -111,6 +149,9 @@ def town_served(town: Database, tmp_path: Path) -> Iterator[tuple[TestClient, di
         ("/overlaps", {"start": "1990-03-03T00:00:00Z", "end": "2025-03-02T00:00:00Z"}, 400, "end"),
         ("/overlaps/cells", {"layer": "police", "with": "other"}, 400, "built"),
         ("/overlaps/snaps", {"weigh": "people"}, 400, "weigh"),
+        ("/overlaps", {"unit": "nope"}, 404, "nope"),
+        ("/overlaps/file", {"what": "units", "unit": "S1"}, 400, "unit"),
+        ("/overlaps/file", {"what": "pieces", "weigh": "area"}, 400, "weigh"),
         ("/overlaps/file", {"format": "pdf"}, 400, "format"),
     ],
 )
@@ -118,7 +159,7 @@ def test_what_cannot_be_told_is_refused(
     precinct: Precinct, client: TestClient, path: str, params: dict[str, str], status: int, fault: str
 ) -> None:
     """With a word that names it."""
-    refused = ask(client, precinct, path, **params)
+    refused = ask(client, precinct, path, "planner-whole", **params)
     assert refused.status_code == status, refused.text
     assert fault in refused.text
 
@@ -145,11 +186,13 @@ def test_files_hold_what_the_list_says(precinct: Precinct, client: TestClient, t
         )
         assert found.all() == ["csv", "geojson", "gpkg", "xlsx"]
     assert ask(client, precinct, "/overlaps/file", "planner-unit").status_code == 403
+    nothing = ask(client, precinct, "/overlaps/file", "planner-whole", what="snaps").text
+    assert nothing.removeprefix("\ufeff").startswith("other_code,other_name,other_unit")
 
 
 def square(code: str, size: float = 100.0) -> Side:
     """Return a grid of 10,000 m²."""
-    return Side(hash(code), hash(code) % 2**31, code, code, None, size * size, 4 * size)
+    return Side(hash(code), hash(code) % 2**31, code, code, None, size * size)
 
 
 def piece(left: Side, right: Side, area: float, width: float = 50.0) -> Piece:

@@ -15,6 +15,9 @@ from pyproj import Transformer
 from sqlalchemy import text
 
 from spatial.db import Database
+from spatial.findings import checking
+from spatial.grids.listing import layer_named
+from spatial.history import Moment
 from spatial.local_postgis import LocalPostgis
 from spatial.lookup import stored
 from spatial.lookup.model import LayerAnswer, Question
@@ -80,6 +83,16 @@ def test_the_clean_tilings_are_clean_and_the_other_is_not(seattle: Database) -> 
     with seattle.read() as session:
         faults = {row.code: row.count for row in session.execute(counted)}
     assert faults == {"beats": 0, "precincts": 0, "mcpp": 0, "hoods": 2}
+    with seattle.read() as session:
+        found = {
+            code: [
+                one.kind
+                for one in checking.tiling(session, layer_named(session, code), Moment(AT))
+                if one.severity == "fault"
+            ]
+            for code in LAYERS
+        }
+    assert found == {"beats": [], "precincts": [], "mcpp": [], "hoods": ["gap", "gap"]}
 
 
 def test_the_owner_is_the_labelled_beat(calls: list[Call], answers: list[LayerAnswer]) -> None:

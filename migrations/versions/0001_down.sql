@@ -24,7 +24,7 @@ DROP TABLE lineage;
 DROP TABLE incident_event;
 DROP TABLE incident;
 DROP TABLE grid_version;
-DROP TABLE grid_shape;
+DROP TABLE grid_area;
 DROP TABLE grid_cell;
 DROP TABLE duty_event;
 DROP TABLE cover;

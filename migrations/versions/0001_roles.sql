@@ -246,6 +246,8 @@ BEGIN
         ('grid_version',
          some_layer || ' AND (' || own || ' OR grid_id = ANY ((SELECT scope_ids(''rim''))::bigint[])
                          OR layer_id = ANY ((SELECT public_layers())::bigint[]))', some_layer),
+        ('grid_area', 'EXISTS (SELECT FROM grid_version AS seen WHERE seen.id = grid_area.version_id)',
+         'EXISTS (SELECT FROM grid_version AS seen WHERE seen.id = grid_area.version_id)'),
         ('override', some_layer || ' AND ' || format(seen, 'grid', 'override.grid_id'), some_layer),
         ('finding', all_layers || ' AND touches_scope(geom)', all_layers),
         ('lineage', format(seen, 'grid', 'lineage.pred_id') || ' OR ' || format(seen, 'grid', 'lineage.succ_id'),
@@ -335,13 +337,13 @@ BEGIN
     END LOOP;
 END $$;
 
--- What nobody's scope hides: the deployment's name, its versions, and the sizes of shapes, which say nothing to whom no
--- grid of the shape is shown.
-GRANT SELECT ON deployment, dataset_version, alembic_version, grid_shape, overlap
+-- What nobody's scope hides: the deployment's name, its versions, its words, its streets, and what shapes share, which
+-- says nothing to whom no grid of the shape is shown.
+GRANT SELECT ON deployment, dataset_version, alembic_version, overlap
     TO twingrid_api, twingrid_whole, twingrid_layered, twingrid_scoped, twingrid_worker, twingrid_system,
     twingrid_security, twingrid_audit;
 
-GRANT SELECT ON layer, unit, unit_version, unit_link, grid, grid_version, grid_cell, override, finding, lineage,
+GRANT SELECT ON layer, unit, unit_version, unit_link, grid, grid_version, grid_area, grid_cell, override, finding, lineage,
     response_step, officer, officer_version, team, team_version, team_member, team_state, assignment, shift, cover,
     duty_event, leave, staffing_rule, calendar_day, category, responsibility, category_alias, source, place,
     place_version, place_name, address, house_number, street, incident, incident_key, incident_event, measure,
@@ -353,12 +355,12 @@ GRANT INSERT, UPDATE ON incident, incident_key, source, job TO twingrid_whole;
 GRANT INSERT, DELETE ON category_alias TO twingrid_whole;
 GRANT UPDATE ON job TO twingrid_layered, twingrid_scoped;
 
-GRANT INSERT, UPDATE, DELETE ON layer, unit, unit_version, unit_link, grid, grid_version, grid_cell, override, finding,
+GRANT INSERT, UPDATE, DELETE ON layer, unit, unit_version, unit_link, grid, grid_version, grid_area, grid_cell, override, finding,
     lineage, response_step, officer, officer_version, team, team_version, team_member, team_state, assignment, shift,
     cover, duty_event, leave, staffing_rule, calendar_day, category, responsibility, category_alias, source, place,
     place_version, place_name, address, house_number, street, incident, incident_key, incident_event, measure,
     road_node, road_edge, barrier, job,
-    deployment, plan, plan_op, grid_shape, overlap
+    deployment, plan, plan_op, overlap
     TO twingrid_worker;
 GRANT SELECT ON plan, plan_op, principal, role_grant TO twingrid_worker;
 

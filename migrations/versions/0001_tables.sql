@@ -674,11 +674,10 @@ CREATE TABLE grid_cell (
 );
 CREATE INDEX ix_grid_cell_grid_id ON grid_cell (grid_id);
 
-CREATE TABLE grid_shape (
-    sha256 BYTEA NOT NULL,
+CREATE TABLE grid_area (
+    version_id BIGINT NOT NULL,
     area_m2 DOUBLE PRECISION NOT NULL,
-    border_m DOUBLE PRECISION NOT NULL,
-    CONSTRAINT pk_grid_shape PRIMARY KEY (sha256)
+    CONSTRAINT pk_grid_area PRIMARY KEY (version_id)
 );
 
 CREATE TABLE grid_version (
@@ -703,7 +702,7 @@ CREATE TABLE grid_version (
     CONSTRAINT one_version_of_a_grid EXCLUDE USING gist (grid_id WITH =, valid WITH &&, recorded WITH &&),
     CONSTRAINT one_grid_of_a_code EXCLUDE USING gist (layer_id WITH =, code WITH =, grid_id WITH <>),
     CONSTRAINT fk_grid_version_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id),
-    CONSTRAINT fk_grid_version_shape_sha256 FOREIGN KEY(shape_sha256) REFERENCES grid_shape (sha256) DEFERRABLE INITIALLY DEFERRED
+    CONSTRAINT fk_grid_version_id FOREIGN KEY(id) REFERENCES grid_area (version_id) DEFERRABLE INITIALLY DEFERRED
 );
 CREATE INDEX ix_grid_version_geom ON grid_version USING gist (geom) WHERE upper_inf(recorded);
 CREATE INDEX ix_grid_version_layer_id_code ON grid_version (layer_id, code);
@@ -889,8 +888,6 @@ CREATE TABLE overlap (
     right_inside_m DOUBLE PRECISION NOT NULL,
     together_m DOUBLE PRECISION NOT NULL,
     CONSTRAINT pk_overlap PRIMARY KEY (left_sha256, right_sha256),
-    CONSTRAINT ck_overlap_area_m2_positive CHECK (area_m2 > 0),
-    CONSTRAINT fk_overlap_left_sha256 FOREIGN KEY(left_sha256) REFERENCES grid_shape (sha256),
-    CONSTRAINT fk_overlap_right_sha256 FOREIGN KEY(right_sha256) REFERENCES grid_shape (sha256)
+    CONSTRAINT ck_overlap_area_m2_positive CHECK (area_m2 > 0)
 );
 CREATE INDEX ix_overlap_right_sha256 ON overlap (right_sha256);

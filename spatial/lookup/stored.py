@@ -157,6 +157,12 @@ class StoredFacts(StoredRoster):
         hidden = func.hidden_layers(_point(spot), self.moment.at, self.moment.known_of(GridVersion))
         return frozenset(self.session.scalars(select(hidden)))
 
+    @property
+    def sees_everybody(self) -> bool:
+        """Whether whoever asks sees the people of all units."""
+        reach = reach_in(self.session)
+        return reach is None or reach.units is None
+
     def sees_people_of(self, unit_id: int | None) -> bool:
         """Whether whoever asks sees the people of a unit: of neighbours only the grids are seen."""
         reach = reach_in(self.session)

@@ -20,7 +20,7 @@ def counts(
 ) -> Counts:
     """Return what lies in the pieces of two layers, by the ids of their grids; `within`: in some bounds alone.
 
-    A place on a border is its owner's, as a look-up has it, so that nothing is counted twice.
+    A place on a border is its owner's, so that nothing is counted twice; overrides are not asked.
     """
     from spatial.lookup.bulk import BulkIndex  # machine code, which takes a while to load
 

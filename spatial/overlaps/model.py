@@ -23,7 +23,7 @@ class Pieces:
     `left`, `right`: positions, in ascending order; `area_m2`: authalic on GRS80, edges straight in longitude and
     latitude. The border of a piece, in metres along the same edges, is the sum of three: `left_inside_m` of the left
     area's border inside of the right one, `right_inside_m` the reverse, `together_m` where both run on with both areas
-    on the same side. Along `against_m` they lie on either side.
+    on the same side.
     """
 
     left: Longs
@@ -32,7 +32,6 @@ class Pieces:
     left_inside_m: Floats
     right_inside_m: Floats
     together_m: Floats
-    against_m: Floats
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,6 @@ class Side:
     name: str
     unit_id: int | None
     area_m2: float
-    border_m: float
 
 
 @dataclass(frozen=True)

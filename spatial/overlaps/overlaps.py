@@ -1,6 +1,8 @@
 """What two layers share at a moment, as far as a session reaches: the questions that planners ask of it."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -87,6 +89,8 @@ class Overlaps:
                 raise NotFound("no-such-grid", layer=self.layer.code, code=code)
             found = [piece for piece in found if piece.left.code == code]
         if unit is not None:
+            if all(one.code != unit for one in self.tree.units.values()):
+                raise NotFound("no-such-unit", code=unit)
             found = [piece for piece in found if any(one.code == unit for one in self.tree.chain(piece.left.unit_id))]
         return list(found)
 
@@ -108,25 +112,48 @@ class Overlaps:
 
     def relations(self) -> list[Relation]:
         """Return how each grid of the layer whose people are seen lies to the other layer."""
+        self._require_tilings()
         found = rules.relations(self.matrix, self.thresholds)
         return [one for one in found if self.facts.sees_people_of(one.grid.unit_id)]
 
     def shared_by_units(self, found: Counts) -> list[Shared]:
         """Return which station shares what with which street, or whatever units the grids are of."""
-        return rules.shared_by_units(self.matrix, found, self._hall_of)
+        own = tuple(filter(self._is_own, self.matrix.pieces))
+        return rules.shared_by_units(replace(self.matrix, pieces=own), found, self._hall_of)
 
     def snaps(self, found: Counts, weigh: str) -> list[Snap]:
-        """Return what it costs to give each grid of the other layer that several share to one of them."""
+        """Return what it costs to give each grid of the other layer that several share to one of them.
+
+        Only of grids that lie in grids whose people are seen, all of them: the price of others would be a part of it.
+        """
+        self._require_tilings()
         officers = queries.officers_of(self.session, self.layer.id, self.moment)
-        return rules.snaps(self.matrix, found, officers, self.thresholds, rules.WEIGHTS[weigh])
+        return rules.snaps(self._whole_seen(), found, officers, self.thresholds, rules.WEIGHTS[weigh])
 
     def embedded(self) -> list[Embedded]:
         """Return where grids are not the unions of the cells they are built from, in embed mode."""
         if self.layer.built_from_id != self.other.id:
             raise invalid("layer", "layer-not-built-from", layer=self.layer.code, other=self.other.code)
-        return rules.embedded(
-            self.matrix, queries.grids_of_cells(self.session, self.layer.id, self.moment), self.thresholds
-        )
+        grids_of_cells = queries.grids_of_cells(self.session, self.layer.id, self.moment)
+        return rules.embedded(self._whole_seen(), grids_of_cells, self.thresholds)
+
+    def _require_tilings(self) -> None:
+        for layer in (self.layer, self.other):
+            if layer.kind != "tiling":
+                raise invalid("layer", "layer-not-a-tiling", layer=layer.code)
+
+    def _whole_seen(self) -> Matrix:
+        """Return the matrix with those grids of the other layer alone of which whoever asks sees everything."""
+        if self.facts.sees_everybody:
+            return self.matrix
+        own: dict[int, float] = defaultdict(float)
+        for piece in self.matrix.pieces:
+            if self.facts.sees_people_of(piece.left.unit_id):
+                own[piece.right.version_id] += piece.area_m2
+        whole = tuple(one for one in self.matrix.right if one.area_m2 - own[one.version_id] < self.thresholds.area_m2)
+        kept = {one.version_id for one in whole}
+        pieces = tuple(piece for piece in self.matrix.pieces if piece.right.version_id in kept)
+        return Matrix(self.matrix.left, whole, pieces)
 
     def shapes(self, pieces: Sequence[Piece]) -> Geometries:
         """Return the shapes of pieces, in degrees."""
@@ -144,5 +171,5 @@ class Overlaps:
         return any(self.facts.sees_people_of(one.unit_id) for one in (piece.left, piece.right))
 
     def _hall_of(self, side: Side) -> int | None:
-        chain = self.tree.chain(side.unit_id)
-        return next((one.id for one in chain if one.kind in HALLS), side.unit_id)
+        chain = self.tree.chain(side.unit_id)  # of a unit that may not be named, nothing
+        return next((one.id for one in chain if one.kind in HALLS), chain[0].id if chain else None)

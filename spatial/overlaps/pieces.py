@@ -3,10 +3,9 @@
 import numpy as np
 import shapely
 
-from spatial.geometry import Floats, Geometries
+from spatial.geometry import Geometries
 from spatial.overlaps.model import Longs, Pieces
 from spatial.overlaps.pieces_kernel import (
-    AGAINST,
     AREA,
     DRAWN_AREA,
     EDGE,
@@ -28,12 +27,12 @@ def pieces(left: Geometries, right: Geometries, pairs: tuple[Longs, Longs] | Non
     """
     one, other = near_pairs(left, right) if pairs is None else pairs
     if len(one) == 0:
-        return Pieces(one, other, *np.empty((5, 0)))
+        return Pieces(one, other, *np.empty((4, 0)))
     lefts, one_of = np.unique(one, return_inverse=True)
     rights, other_of = np.unique(other, return_inverse=True)
     found = measure(_drawn(left[lefts]), _drawn(right[rights]), one_of, other_of)
     shared = found[:, AREA] > 0
-    what = (AREA, LEFT_INSIDE, RIGHT_INSIDE, TOGETHER, AGAINST)
+    what = (AREA, LEFT_INSIDE, RIGHT_INSIDE, TOGETHER)
     return Pieces(one[shared], other[shared], *(found[shared, which] for which in what))
 
 
@@ -42,15 +41,6 @@ def near_pairs(left: Geometries, right: Geometries) -> tuple[Longs, Longs]:
     one, other = shapely.STRtree(right).query(left)
     order = np.lexsort((other, one))
     return one[order], other[order]
-
-
-def border_m(shapes: Geometries) -> Floats:
-    """Return the length of the borders of areas in stored degrees, along the same edges."""
-    if len(shapes) == 0:
-        return np.zeros(0)
-    drawn = _drawn(shapes)
-    long_m: Floats = np.add.reduceat(drawn.edges["metres"], drawn.areas["first"])
-    return long_m
 
 
 def _drawn(shapes: Geometries) -> Drawn:

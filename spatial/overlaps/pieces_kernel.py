@@ -21,8 +21,9 @@ from spatial.overlaps.model import Longs
 UNIT = 1e-9  # degrees
 CERTAIN = 2.0**60  # a difference of products that is as large in floating point has its sign, exact or not
 EDGES_PER_STRIP = 4
-AREA, LEFT_INSIDE, RIGHT_INSIDE, TOGETHER, AGAINST = range(5)  # m², then metres: what is measured of a pair
-MEASURES = 5
+MOST_ENTRIES = 8  # in strips, for each edge of an area
+AREA, LEFT_INSIDE, RIGHT_INSIDE, TOGETHER = range(4)  # m², then metres: what is measured of a pair
+MEASURES = 4
 _A, _E2 = float(GRS80.a), float(GRS80.es)
 
 EDGE = np.dtype(
@@ -84,11 +85,8 @@ def prepare(
     count = 0
     for area in areas:
         area.level = _q(np.sin(np.radians(area.south * UNIT)))
-        tall = area.north - area.south + 1
-        wanted = max((area.end - area.first) // EDGES_PER_STRIP, 1)
-        area.height = (tall + wanted - 1) // wanted
-        area.strip = count
-        count += (tall + area.height - 1) // area.height
+        area.strip, area.height = count, _height(area, edges[area.first : area.end])
+        count += (area.north - area.south) // area.height + 1
     begin = np.zeros(count + 2, np.int64)
     sides = np.empty(0, SIDE)
     for is_second in (False, True):
@@ -110,6 +108,19 @@ def prepare(
             sides = np.empty(begin[-1], SIDE)
     _sum_up(parts, edges)
     return begin[:-1], sides
+
+
+@compiled
+def _height(area: Any, edges: NDArray[np.void]) -> int:
+    """Return how high the strips of an area are: few edges in each, but no edge in too many on the whole."""
+    height: int = (area.north - area.south) // max(len(edges) // EDGES_PER_STRIP, 1) + 1
+    while True:
+        entries = 0
+        for edge in edges:
+            entries += abs(edge.by - edge.ay) // height + 1
+        if entries <= MOST_ENTRIES * len(edges):
+            return height
+        height *= 2
 
 
 @compiled
@@ -186,8 +197,8 @@ def _walk(
             middle = (start + end) / 2
             runs = _runs_along(edge, middle, near) if is_along else 0
             if runs != 0:
-                if inside == LEFT_INSIDE:
-                    _add(edge, start, end, area.level, base, found, TOGETHER if runs > 0 else AGAINST)
+                if runs > 0 and inside == LEFT_INSIDE:
+                    _add(edge, start, end, area.level, base, found, TOGETHER)
             elif _holds(edge, middle, other, begin, sides):
                 _add(edge, start, end, area.level, base, found, inside)
     return cuts
@@ -257,7 +268,12 @@ def _contacts(edge: Any, near: NDArray[np.void], cuts: Floats) -> tuple[int, boo
         a, b = _turn(cx, cy, dx, dy, ax, ay), _turn(cx, cy, dx, dy, bx, by)
         if (a > 0 and b > 0) or (a < 0 and b < 0):
             continue
-        cuts[count] = a / (a - b)
+        if c == 0:  # the same place as along any other edge that ends there, to the last bit
+            cuts[count] = min(max(_along(ax, ay, bx, by, cx, cy), 0.0), 1.0)
+        elif d == 0:
+            cuts[count] = min(max(_along(ax, ay, bx, by, dx, dy), 0.0), 1.0)
+        else:
+            cuts[count] = a / (a - b)
         count += 1
     return count, is_along, cuts
 
@@ -297,13 +313,14 @@ def _runs_along(edge: Any, middle: float, near: NDArray[np.void]) -> int:
 def _holds(edge: Any, middle: float, other: Any, begin: Longs, sides: NDArray[np.void]) -> bool:
     """Whether an area holds a place along an edge, which is on none of its own."""
     ax, ay, bx, by = edge.ax, edge.ay, edge.bx, edge.by
-    y = ay + middle * (by - ay)
-    if y < other.south or y > other.north:
+    up = middle * (by - ay)  # from the edge's beginning: heights above the equator leave no digits for it
+    floor = ay + np.int64(np.floor(up))
+    if floor < other.south or floor > other.north:
         return False
-    strip = other.strip + int(y - other.south) // other.height
+    strip = other.strip + (floor - other.south) // other.height
     is_inside = False
     for side in sides[begin[strip] : begin[strip + 1]]:
-        if (side.ay <= y) == (side.by <= y):
+        if (side.ay - ay <= up) == (side.by - ay <= up):
             continue
         a = _turn(side.ax, side.ay, side.bx, side.by, ax, ay)
         b = _turn(side.ax, side.ay, side.bx, side.by, bx, by)
@@ -337,13 +354,12 @@ def _along(ax: int, ay: int, bx: int, by: int, x: int, y: int) -> float:
 
 @compiled
 def _add(edge: Any, start: float, end: float, level: float, base: float, found: Floats, what: int) -> None:
-    """Add the stretch of an edge to the metres of what it is, and to the area unless there it only touches."""
+    """Add the stretch of an edge to the metres of what it is, and to the area."""
     width, swept, metres = edge.width, edge.swept, edge.metres
     if end - start < 1:
         width, swept, metres = _swept(edge, start, end, level)
     found[what] += metres
-    if what != AGAINST:
-        found[AREA] += swept - width * base * _A * _A / 2
+    found[AREA] += swept - width * base * _A * _A / 2
 
 
 @compiled

@@ -1,13 +1,12 @@
 """All SQL about what grids of different layers share."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import ColumnElement, LargeBinary, Select, any_, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on, insert
@@ -17,15 +16,15 @@ from spatial.crs import Bounds
 from spatial.geometry import Floats
 from spatial.grids.units import among
 from spatial.history import Moment, in_force, known
-from spatial.overlaps.model import Matrix, Period, Piece, Pieces, Shapes, Side
+from spatial.overlaps.model import Longs, Matrix, Period, Piece, Pieces, Shapes, Side
 from spatial.tables import (
     SRID,
     Address,
     Assignment,
     Category,
     Grid,
+    GridArea,
     GridCell,
-    GridShape,
     GridVersion,
     Incident,
     Layer,
@@ -35,21 +34,18 @@ from spatial.tables import (
 _MEASURED = (Overlap.area_m2, Overlap.left_inside_m, Overlap.right_inside_m, Overlap.together_m)
 
 
-def shapes_known_at(session: Session, stamp: datetime) -> Shapes:
-    """Return the shapes of grid versions that became known at an instant."""
-    return _shapes(session, func.lower(GridVersion.recorded) == stamp)
+def versions_known_at(session: Session, stamp: datetime) -> tuple[Longs, Shapes]:
+    """Return the grid versions that became known at an instant, by id, and their shapes."""
+    version = GridVersion
+    wanted = select(version.id, version.layer_id, version.shape_sha256, func.ST_AsBinary(version.geom).label("wkb"))
+    rows = session.execute(wanted.where(func.lower(version.recorded) == stamp).order_by(version.id)).all()
+    return np.array([row.id for row in rows], np.int64), _as_shapes(rows)
 
 
 def shapes_near(session: Session, shapes: Shapes) -> Shapes:
     """Return the shapes of all layers, in force at any time as known now, within the bounds of some."""
     bounds = func.ST_MakeEnvelope(*shapely.total_bounds(shapes.shapes).tolist(), SRID)
     return _shapes(session, func.upper_inf(GridVersion.recorded), GridVersion.geom.op("&&")(bounds))
-
-
-def is_measured(session: Session, shapes: Shapes) -> NDArray[np.bool_]:
-    """Return which shapes are measured already."""
-    known = set(session.scalars(select(GridShape.sha256).where(_any_of(GridShape.sha256, shapes.sha256.tolist()))))
-    return np.array([one in known for one in shapes.sha256], bool)
 
 
 def pairs_of(session: Session, shapes: Shapes) -> set[tuple[bytes, bytes]]:
@@ -61,12 +57,10 @@ def pairs_of(session: Session, shapes: Shapes) -> set[tuple[bytes, bytes]]:
     return {(row[0], row[1]) for row in session.execute(wanted)}
 
 
-def add_shapes(session: Session, shapes: Shapes, area_m2: Floats, border_m: Floats) -> None:
-    """Record what was measured of shapes."""
-    sizes = zip(shapes.sha256.tolist(), area_m2.tolist(), border_m.tolist(), strict=True)
-    _add(
-        session, GridShape, ({"sha256": sha256, "area_m2": area, "border_m": long_m} for sha256, area, long_m in sizes)
-    )
+def add_areas(session: Session, version_ids: Longs, area_m2: Floats) -> None:
+    """Record how large grid versions are."""
+    rows = zip(version_ids.tolist(), area_m2.tolist(), strict=True)
+    _add(session, GridArea, ({"version_id": version_id, "area_m2": area} for version_id, area in rows))
 
 
 def add_overlaps(session: Session, left: Shapes, right: Shapes, found: Pieces) -> None:
@@ -94,10 +88,9 @@ def sides(session: Session, layer_id: int, moment: Moment) -> list[Side]:
             version.code,
             version.name,
             version.unit_id,
-            GridShape.area_m2,
-            GridShape.border_m,
+            GridArea.area_m2,
         )
-        .join(GridShape, GridShape.sha256 == version.shape_sha256)
+        .join(GridArea, GridArea.version_id == version.id)
         .where(version.layer_id == layer_id, in_force(version, moment.at, moment.known_at))
         .order_by(version.code)
     )
@@ -183,7 +176,7 @@ def _any_of(column: InstrumentedAttribute[bytes], hashes: list[bytes]) -> Column
     return column == any_(literal(hashes, ARRAY(LargeBinary)))
 
 
-def _add(session: Session, table: type[GridShape] | type[Overlap], rows: Iterable[dict[str, object]]) -> None:
+def _add(session: Session, table: type[GridArea] | type[Overlap], rows: Iterable[dict[str, object]]) -> None:
     made = list(rows)
     if made:
         session.execute(insert(table).on_conflict_do_nothing(), made)
@@ -194,7 +187,10 @@ def _shapes(session: Session, *conditions: ColumnElement[bool]) -> Shapes:
     wanted = select(version.layer_id, version.shape_sha256, func.ST_AsBinary(version.geom).label("wkb"))
     once = distinct_on(version.layer_id, version.shape_sha256)
     in_order = wanted.where(*conditions).ext(once).order_by(version.layer_id, version.shape_sha256)
-    rows = session.execute(in_order).all()
+    return _as_shapes(session.execute(in_order).all())
+
+
+def _as_shapes(rows: Sequence[Any]) -> Shapes:
     return Shapes(
         np.array([row.layer_id for row in rows], np.int64),
         np.array([row.shape_sha256 for row in rows], dtype=object),

@@ -111,13 +111,14 @@ def embedded(matrix: Matrix, grids_of_cells: Mapping[int, int], thresholds: Thre
     found = []
     for cell in matrix.right:
         its = of_cell[cell.version_id]
-        own = grids.get(grids_of_cells.get(cell.grid_id, -1))
+        own_id = grids_of_cells.get(cell.grid_id)
+        own = None if own_id is None else grids.get(own_id)
         strange = [one for one in its if one.left != own and not thresholds.is_sliver(one)]
         covered_m2 = sum(one.area_m2 for one in its)
         uncovered_m2 = max(cell.area_m2 - covered_m2, 0.0)
         strange_m2 = sum(one.area_m2 for one in strange)
         kind: Misplaced | None = None
-        if own is None:
+        if own_id is None:
             kind = "homeless"
         elif strange:
             kind = "split" if any(one.left == own and not thresholds.is_sliver(one) for one in its) else "elsewhere"

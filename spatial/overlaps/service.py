@@ -13,19 +13,16 @@ from spatial.overlaps.model import Shapes
 
 
 def keep(session: Session, stamp: datetime) -> None:
-    """Measure the shapes that became known with a version of `areas`, and what they share with those of other layers.
+    """Record how large the grids are that became known with a version of `areas`, and what they share with others.
 
-    Whoever writes versions of grids calls this in the same transaction. It costs what is new: a shape that comes back
-    has its overlaps already.
+    Whoever writes versions of grids calls this at the end of the same transaction, or cannot commit. It costs what is
+    new: of a shape that comes back the overlaps are on record.
     """
-    from spatial.overlaps.pieces import border_m  # machine code, which takes a while to load
-
-    fresh = queries.shapes_known_at(session, stamp)
+    version_ids, fresh = queries.versions_known_at(session, stamp)
     if len(fresh) == 0:
         return
+    queries.add_areas(session, version_ids, area_m2(fresh.shapes))
     near = queries.shapes_near(session, fresh)
-    unmeasured = near[~queries.is_measured(session, near)]
-    queries.add_shapes(session, unmeasured, area_m2(unmeasured.shapes), border_m(unmeasured.shapes))
     recorded = queries.pairs_of(session, fresh)
     new = set(fresh.sha256.tolist())
     layers = [near[near.layer_id == layer_id] for layer_id in np.unique(near.layer_id)]
@@ -40,7 +37,7 @@ def _keep_between(
     new: AbstractSet[bytes],
     recorded: AbstractSet[tuple[bytes, bytes]],
 ) -> None:
-    from spatial.overlaps.pieces import near_pairs, pieces
+    from spatial.overlaps.pieces import near_pairs, pieces  # machine code, which takes a while to load
 
     one, other = near_pairs(left.shapes, right.shapes)
     hashes = zip(left.sha256[one].tolist(), right.sha256[other].tolist(), strict=True)

@@ -146,6 +146,8 @@ class GridVersion(Versioned, Base):
         valid_shape(),
         one_of("kind", "regular", "dedicated", "micro"),
         ForeignKeyConstraint(["grid_id", "layer_id"], ["grid.id", "grid.layer_id"]),
+        # asked at the end, so that a version whose overlaps nobody looked for cannot be committed
+        ForeignKeyConstraint(["id"], ["grid_area.version_id"], deferrable=True, initially="DEFERRED"),
         at_most_one("grid_id", name="one_version_of_a_grid"),
         # a code once given is never another grid's, at any time
         ExcludeConstraint(("layer_id", "="), ("code", "="), ("grid_id", "<>"), name="one_grid_of_a_code", using="gist"),
@@ -161,17 +163,15 @@ class GridVersion(Versioned, Base):
     unit_id: Mapped[int | None] = mapped_column(ForeignKey("unit.id"))
     geom: Mapped[Areas]
     attributes: Mapped[Json] = mapped_column(server_default="{}")  # columns of an import that have no own place
-    # written by a trigger; checked at the end, so that a version whose shape nobody measured cannot be committed
-    shape_sha256: Mapped[bytes] = mapped_column(ForeignKey("grid_shape.sha256", deferrable=True, initially="DEFERRED"))
+    shape_sha256: Mapped[bytes]  # written by a trigger
 
 
-class GridShape(Base):
-    """A shape that a grid has or had, by what it is made of, and what was measured of it once for all."""
+class GridArea(Base):
+    """How large a grid version is; it also says that what the version shares with other layers is on record."""
 
-    __tablename__ = "grid_shape"
-    sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    __tablename__ = "grid_area"
+    version_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     area_m2: Mapped[float]
-    border_m: Mapped[float]
 
 
 class Overlap(Base):
@@ -182,8 +182,8 @@ class Overlap(Base):
         CheckConstraint("area_m2 > 0", name="area_m2_positive"),
         Index("ix_overlap_right_sha256", "right_sha256"),
     )
-    left_sha256: Mapped[bytes] = mapped_column(ForeignKey("grid_shape.sha256"), primary_key=True)
-    right_sha256: Mapped[bytes] = mapped_column(ForeignKey("grid_shape.sha256"), primary_key=True)
+    left_sha256: Mapped[bytes] = mapped_column(primary_key=True)
+    right_sha256: Mapped[bytes] = mapped_column(primary_key=True)
     area_m2: Mapped[float]
     left_inside_m: Mapped[float]
     right_inside_m: Mapped[float]

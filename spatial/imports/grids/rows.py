@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from spatial.errors import Fault
+from spatial.grids.schemes import codes_outside
 from spatial.imports.cells import CONTROL_IN_PROSE, LONGEST_TEXT, FaultyCell, text_within, translated
 from spatial.imports.grids.model import GRID_KINDS, Columns, Entry
-from spatial.imports.grids.schemes import codes_outside
 from spatial.imports.read import SourceTable
 from spatial.tables import LONGEST_CODE
 

@@ -14,6 +14,7 @@ from spatial.db import Database, hold_domain, open_version
 from spatial.errors import Fault, InputError, invalid
 from spatial.grids import about, queries
 from spatial.grids.listing import layer_named
+from spatial.grids.schemes import require_scheme
 from spatial.grids.service import (
     NewVersion,
     create_layer,
@@ -29,7 +30,6 @@ from spatial.imports.grids.became import Became
 from spatial.imports.grids.model import CHANGES, LayerKind, NewUnits, Plan, Request, Stored
 from spatial.imports.grids.queries import known_places, other_tiling
 from spatial.imports.grids.rules import plan_import
-from spatial.imports.grids.schemes import require_scheme
 from spatial.imports.grids.sheet import sheet
 from spatial.imports.read import SourceTable, require_confirmed, unconfirmed
 from spatial.imports.write import write_rows

@@ -3,7 +3,7 @@
 
 from dataclasses import replace
 
-from spatial.imports.grids.schemes import is_layer_code, is_scheme
+from spatial.grids.schemes import is_layer_code, is_scheme
 from spatial.imports.model import Check, Exclusion, Field, Rule, Subject, Thing
 
 PLANNER = ("planner",)
