@@ -111,7 +111,9 @@ class World:
         """Add a version of a grid."""
         row = {"grid_id": grid_id, "layer_id": layer_id, "code": code, "name": f"grid {code}", "unit_id": unit_id}
         times = {"valid": valid or self.valid, "recorded": self._recorded("areas")}
-        return self._add(GridVersion, geom=from_shape(shape, srid=SRID), **row, **times)
+        made = self._add(GridVersion, geom=from_shape(shape, srid=SRID), **row, **times)
+        overlaps.keep(self.session, open_version(self.session, "areas"))
+        return made
 
     def override(self, grid_id: int, layer_id: int, code: str, shape: BaseGeometry, **more: Any) -> int:
         """Give an area to a grid."""
@@ -202,8 +204,6 @@ def build(database: Database, *steps: Any) -> None:
         world = World(session)
         for step in steps:
             step(world)
-        if "areas" in session.info.get("versions", {}):
-            overlaps.keep(session, open_version(session, "areas"))
 
 
 def point(lon: float, lat: float) -> Point:

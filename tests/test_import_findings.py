@@ -15,6 +15,7 @@ from spatial.grids.queries import records_in_force
 from spatial.grids.service import replace_versions
 from spatial.history import close
 from spatial.imports.grids.model import Plan
+from spatial.overlaps.service import keep
 from spatial.tables import Finding
 from tests.importing import FOUR, SUMMER, Write, counts, geojson_file, rows, take, told
 from tests.test_tiling import in_degrees, shapes_of, square
@@ -141,6 +142,7 @@ def test_grids_that_end_leave_the_outline_uncovered(empty_database: Database, wr
         stamp = open_version(session, "areas")
         ended = records_in_force(session, beats.id, SUMMER)
         replace_versions(session, beats.id, ended, [], start=SUMMER, stamp=stamp)
+        keep(session, stamp)
         (gone,) = check(session, beats, at=SPRING, stamp=stamp)
     assert (gone.finding.kind, gone.finding.grids, gone.span.lower) == ("uncovered", (), SUMMER)
     assert round(gone.finding.area_m2 or 0, -3) == 360_000

@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from spatial.db import Database
 from spatial.imports.subjects import SUBJECTS
+from spatial.overlaps.service import keep
 from tests.rows import AT, counts, faults, rows, stored, take, versions_of
 
 IN_ORDER = (
@@ -53,6 +54,7 @@ def copy_grids(town: Database, empty: Database) -> None:
                 {"grid": number, "layer": layer, "code": code, "name": name, "kind": kind, "unit": unit, "geom": geom,
                  "since": LONG_AGO, "stamp": stamp},
             )  # fmt: skip
+        keep(session, stamp)
 
 
 @pytest.mark.proof

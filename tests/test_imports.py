@@ -16,6 +16,7 @@ from spatial.grids import queries
 from spatial.grids.service import NewVersion, replace_versions
 from spatial.imports.grids.model import NewLayer, NewUnits
 from spatial.imports.read import read_file
+from spatial.overlaps.service import keep
 from spatial.time import since
 from tests.importing import (
     FOUR,
@@ -143,6 +144,7 @@ def test_a_code_is_never_used_again(empty_database: Database, write: Write) -> N
         old = queries.records_in_force(session, layer.id, SUMMER)[0]
         new = NewVersion(old.grid_id, "G9", old.name, old.kind, None, {}, since(SUMMER), old.shape)
         replace_versions(session, layer.id, [old], [new], start=SUMMER, stamp=stamp)
+        keep(session, stamp)
     (fault,) = faults(lambda: take(empty_database, write(FOUR), effective=SUMMER))
     assert (fault.where, fault.text, fault.values["now"]) == ("row 1, column code", "code-of-another-grid", "G9")
 
@@ -158,6 +160,7 @@ def test_earlier_start_of_a_grid_renumbered_later(empty_database: Database, writ
         old = queries.records_in_force(session, layer.id, SUMMER)[3]
         new = NewVersion(old.grid_id, "A", old.name, old.kind, None, {}, since(autumn), old.shape)
         replace_versions(session, layer.id, [old], [new], start=autumn, stamp=stamp)
+        keep(session, stamp)
     plan = take(empty_database, write(FOUR), effective=START)
     assert {grid.valid.upper for grid in plan.grids} == {SUMMER}
 

@@ -21,6 +21,7 @@ from spatial.lookup.memory import View
 from spatial.lookup.model import Answer, LayerAnswer, Question
 from spatial.lookup.sight import Sight
 from spatial.lookup.snapshot import Snapshot
+from spatial.overlaps.service import keep
 from spatial.time import now, since
 from tests.build import CELL, HOUR, LAT, LON, T0, World, build, cell, middle
 
@@ -599,6 +600,7 @@ def test_what_was_known_stays_answerable(empty_database: Database, moves: list[t
                     {"grid": row.grid_id, "layer": row.layer_id, "code": row.code, "name": row.name,
                      "shape": shape, "valid": row.valid, "stamp": stamp},
                 )  # fmt: skip
+            keep(session, stamp)
     for known_at, then in remembered:
         assert all_answers(known_at) == then
 

@@ -22,7 +22,7 @@ from spatial.overlaps.pieces import _drawn, pieces
 from spatial.overlaps.pieces_kernel import UNIT
 from spatial.overlaps.service import keep
 from spatial.time import since
-from tests.build import T0, World, build, cell
+from tests.build import T0, build, cell
 
 CORNER = 120.27, 30.3
 STEPS = (1e-9, 1e-7, 1e-5, 1e-3, 0.1, 2.0)  # degrees between the places where vertices are
@@ -189,10 +189,14 @@ def test_a_version_whose_overlaps_nobody_looked_for_is_refused(empty_database: D
     if is_known:
         build(empty_database, lambda world: world.grid(world.layer("other"), "A", cell(0, 0)))
 
+    build(empty_database, lambda world: world.layer("police"))
+    new = NewVersion(None, "A", "A", "regular", None, {}, since(T0), cell(0, 0))
+
     def forget() -> None:
         with empty_database.write() as session:
-            world = World(session)
-            world.grid(world.layer("police"), "A", cell(0, 0))
+            police = grids.find_layer(session, "police")
+            assert police is not None
+            replace_versions(session, police.id, [], [new], start=T0, stamp=open_version(session, "areas"))
 
     with pytest.raises(IntegrityError, match="fk_grid_version_id"):
         forget()
