@@ -13,7 +13,8 @@ DAY = "tstzrange('2025-03-05 00:00+00', '2025-03-06 00:00+00')"
 SHIFTS = f"officer_id <= {FIRST} AND parent_shift IS NULL AND planned && {DAY}"
 SAMPLE = {
     "layer": "true", "unit": "true", "unit_version": "true", "source": "true", "category": "true",
-    "grid": f"id <= {FIRST}", "grid_version": f"grid_id <= {FIRST}", "address": f"id <= {FIRST}",
+    "grid": f"id <= {FIRST}", "grid_version": f"grid_id <= {FIRST}",
+    "grid_area": f"version_id IN (SELECT id FROM grid_version WHERE grid_id <= {FIRST})", "address": f"id <= {FIRST}",
     "officer": f"id <= {FIRST}", "officer_version": f"officer_id <= {FIRST}", "shift": SHIFTS,
     "cover": f"unit_id IS NOT NULL AND shift_id IN (SELECT id FROM shift WHERE {SHIFTS})",
     "incident_key": f"id <= {FIRST}", "incident": f"incident_key_id <= {FIRST}",
