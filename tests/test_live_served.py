@@ -19,6 +19,7 @@ from sqlalchemy import insert, select, text
 from spatial.db import Database, make_engine, open_version
 from spatial.history import cut
 from spatial.local_postgis import LocalPostgis
+from spatial.overlaps.service import keep
 from spatial.tables import Assignment, Grid, GridVersion, Layer, OfficerVersion
 from spatial.time import now, since
 from tests.build import World, build
@@ -142,6 +143,7 @@ def call(world: World, one: Subject, name: str) -> None:
         row: dict[str, Any] = {column: getattr(held, column) for column in columns}
         cut(session, table, [held.id], since(at), stamp)
         session.execute(insert(table).values(**row | {"name": name, "valid": since(at), "recorded": since(stamp)}))
+    keep(session, open_version(session, "areas"))
 
 
 def test_everybody_sees_every_change_in_time_and_whole(service: Service, database: Database) -> None:
