@@ -36,6 +36,8 @@ def cases(postgis: LocalPostgis) -> Iterator[Case]:
     """Yield the case: both read the shapes from the database, and tell the m² of each pair of grids."""
     database = empty(postgis)
     load(database)
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE"))  # or it does so meanwhile, now for one, now for another
 
     def ours() -> Areas:
         (left, left_shapes), (right, right_shapes) = (grids(database, layer) for layer in LAYERS)
