@@ -19,7 +19,7 @@ from api.faults import refuse_unprintable
 from api.findings_out import FlawOut, flaw_out
 from api.instants import read_moment
 from api.options import DEFAULT_LANGUAGE, Lang
-from api.overlaps_out import sheet
+from api.sheets import WITHOUT_SHAPES, sheet
 from maps.texts import say
 from spatial import audit
 from spatial.findings import checking
@@ -42,43 +42,19 @@ Output = Annotated[
 ]
 
 
-@app_check.command()
-def tiling(
-    layer: OfLayer = None,
-    at: At = None,
-    known_at: KnownAt = None,
-    output: Output = None,
-    lang: Lang = DEFAULT_LANGUAGE,
-    as_json: AsJson = False,
-) -> None:
-    """Look for gaps, overlaps, slivers and all else that is wrong with shapes; with faults the exit code is 1."""
-    _check(checking.tiling, "areas.read", "tiling", layer, read_moment(at, known_at), output, lang, as_json=as_json)
+def _verb(name: str, check: Check, permission: str, about: str) -> None:
+    """Add a verb that looks for what one check finds."""
 
-
-@app_check.command()
-def codes(
-    layer: OfLayer = None,
-    at: At = None,
-    known_at: KnownAt = None,
-    output: Output = None,
-    lang: Lang = DEFAULT_LANGUAGE,
-    as_json: AsJson = False,
-) -> None:
-    """Look for codes outside their scheme or of other units, and names given twice; with faults the exit code is 1."""
-    _check(checking.codes, "areas.read", "codes", layer, read_moment(at, known_at), output, lang, as_json=as_json)
-
-
-@app_check.command()
-def roster(
-    layer: OfLayer = None,
-    at: At = None,
-    known_at: KnownAt = None,
-    output: Output = None,
-    lang: Lang = DEFAULT_LANGUAGE,
-    as_json: AsJson = False,
-) -> None:
-    """Look for grids that nobody holds or leads, and officers without a grid; with faults the exit code is 1."""
-    _check(checking.roster, "duty.read", "roster", layer, read_moment(at, known_at), output, lang, as_json=as_json)
+    @app_check.command(name, help=f"Look for {about}; with faults the exit code is 1.")
+    def look(
+        layer: OfLayer = None,
+        at: At = None,
+        known_at: KnownAt = None,
+        output: Output = None,
+        lang: Lang = DEFAULT_LANGUAGE,
+        as_json: AsJson = False,
+    ) -> None:
+        _check(check, permission, name, layer, read_moment(at, known_at), output, lang, as_json=as_json)
 
 
 def _check(
@@ -105,7 +81,7 @@ def _check(
         )
         told = [flaw_out(one) for one in flaws]
         if output is not None and fmt is not None:
-            shapes = shapes_of(flaws) if fmt not in {"csv", "xlsx"} else None
+            shapes = shapes_of(flaws) if fmt not in WITHOUT_SHAPES else None
             table = sheet(f"check-{name}", FlawOut, told, shapes, "Unknown")
             with write_rows(output, table, fmt), caller.database.write() as writer:
                 detail = {"at": moment.at.isoformat(), "format": fmt, "rows": len(told)}
@@ -141,3 +117,8 @@ def show_flaws(flaws: Sequence[FlawOut], lang: str, zone: ZoneInfo) -> None:
     console.print(table)
     key = "all" if len(flaws) <= MOST else "first"
     console.print(Text(say(f"finding.{key}", lang, shown=min(MOST, len(flaws)), count=len(flaws)), style="dim"))
+
+
+_verb("tiling", checking.tiling, "areas.read", "gaps, overlaps, slivers and all else that is wrong with shapes")
+_verb("codes", checking.codes, "areas.read", "codes outside their scheme or of other units, and names given twice")
+_verb("roster", checking.roster, "duty.read", "grids that nobody holds or leads, and officers without a grid")

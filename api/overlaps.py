@@ -18,8 +18,9 @@ from api.errors import problem_responses
 from api.grids import GridCode, LayerCode
 from api.overlaps_asked import Asked, What, piece_key, read_period, rows
 from api.overlaps_asked import Weigh as Weighs
-from api.overlaps_out import EmbeddedOut, OverlapOut, RelationOut, SharedOut, SnapOut, overlap_out, sheet
+from api.overlaps_out import EmbeddedOut, OverlapOut, RelationOut, SharedOut, SnapOut, overlap_out
 from api.shapes import FeatureCollection, Listing, features, listing, shape_geojson
+from api.sheets import WITHOUT_SHAPES, sheet
 from spatial import audit
 from spatial.history import Moment
 from spatial.imports.write import write_rows
@@ -45,7 +46,6 @@ OUT: dict[What, type[BaseModel]] = {
     "snaps": SnapOut,
     "cells": EmbeddedOut,
 }
-WITH_SHAPES = {"geojson", "gpkg", "fgb", "parquet", "shp"}
 Layer = Annotated[str | None, Query(max_length=LONGEST_CODE, description="code of a layer; default the first tiling")]
 With = Annotated[
     str | None, Query(alias="with", max_length=LONGEST_CODE, description="code of another; default the next tiling")
@@ -217,9 +217,8 @@ def grid_overlaps(
 @contextmanager
 def writing(found: Overlaps, what: What, asked: Asked, path: Path, fmt: str) -> Iterator[int]:
     """Write a whole list for a file that appears when the block ends well, and yield how many rows there are."""
-    told, shapes = rows(found, what, asked)
-    with_shapes = shapes if fmt in WITH_SHAPES else None
-    with write_rows(path, sheet(f"overlaps-{what}", OUT[what], [row.out for row in told], with_shapes), fmt):
+    told, shapes = rows(found, what, asked, shapes=fmt not in WITHOUT_SHAPES)
+    with write_rows(path, sheet(f"overlaps-{what}", OUT[what], [row.out for row in told], shapes), fmt):
         yield len(told)
 
 

@@ -6,18 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import (
-    bulk,
-    city,
-    geotag,
-    http,
-    imports,
-    intake,
-    lookup,
-    map,  # noqa: A004  named after what it measures
-    overlaps,
-    town,
-)
+from benchmarks import bulk, geotag, http
+from benchmarks.__main__ import MODULES
 from benchmarks.case import Result
 from spatial.local_postgis import LocalPostgis
 from spatial.settings import ROOT
@@ -34,6 +24,6 @@ def test_both_ways_of_every_case_give_the_same(monkeypatch: pytest.MonkeyPatch) 
     with tempfile.TemporaryDirectory(prefix="twingrid-bench-", dir="/var/tmp") as folder:
         Path(folder).chmod(0o755)
         with LocalPostgis(Path(folder), durable=False) as postgis:
-            for module in (town, city, lookup, http, bulk, geotag, imports, intake, map, overlaps):
+            for module in MODULES:
                 for case in module.cases(postgis):
                     assert isinstance(case, Result) or case.same(case.ours(), case.theirs()), case

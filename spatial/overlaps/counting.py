@@ -10,6 +10,7 @@ from spatial.crs import Bounds
 from spatial.geometry import Floats
 from spatial.history import Moment, begun
 from spatial.lookup.model import Candidate
+from spatial.lookup.source import LayerRow
 from spatial.lookup.stored import StoredFacts
 from spatial.overlaps import queries
 from spatial.overlaps.model import Counted, Counts, Longs, Period
@@ -24,7 +25,8 @@ def counts(
     """
     from spatial.lookup.bulk import BulkIndex  # machine code, which takes a while to load
 
-    indexes = [BulkIndex.of(_grids(facts, moment, code, within)) for code in layers]
+    of_code = {one.code: one for one in facts.layers()}
+    indexes = [BulkIndex.of(_grids(facts, moment, of_code[code], within)) for code in layers]
     grids = [np.array([one.grid.id for one in index.grids if one], np.int64) for index in indexes]
 
     def owners(points: Floats) -> tuple[NDArray[np.bool_], list[Longs]]:
@@ -44,12 +46,11 @@ def counts(
     return made
 
 
-def _grids(facts: StoredFacts, moment: Moment, layer: str, within: Bounds | None) -> list[Candidate]:
+def _grids(facts: StoredFacts, moment: Moment, layer: LayerRow, within: Bounds | None) -> list[Candidate]:
     """Return the grids of a layer in force, all of them or those that come into some bounds."""
-    chosen = next(one for one in facts.layers() if one.code == layer)
     if within is None:
-        return facts.grids([chosen])
-    return [one for one in facts.about(chosen.id, shapely.box(*within)) if begun(one, moment.at)]
+        return facts.grids([layer])
+    return [one for one in facts.about(layer.id, shapely.box(*within)) if begun(one, moment.at)]
 
 
 def _summed(pair: Sequence[Longs], weights: Floats) -> list[tuple[tuple[int, int], int, float]]:

@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 import shapely
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy.orm import Session
 
 from spatial.errors import NotFound, invalid
@@ -51,6 +52,7 @@ class Overlaps:
         self.thresholds = thresholds
         self.facts = StoredFacts(session, moment)
         self.layer, self.other = self._layers(layer, other)
+        self._drawn: dict[int, BaseGeometry] = {}  # shapes read so far, by the ids of versions
 
     def _layers(self, layer: str | None, other: str | None) -> tuple[Layer, Layer]:
         tilings = [one.code for one in self.facts.layers() if one.kind == "tiling" and one.code not in {layer, other}]
@@ -162,9 +164,9 @@ class Overlaps:
         return only_areas(shapely.intersection(left, right))
 
     def _shapes(self, sides: Collection[Side]) -> Geometries:
-        by_version = queries.shapes_of(self.session, {one.version_id for one in sides})
+        self._drawn |= queries.shapes_of(self.session, {one.version_id for one in sides} - self._drawn.keys())
         shapes = np.empty(len(sides), dtype=object)
-        shapes[:] = [by_version[one.version_id] for one in sides]
+        shapes[:] = [self._drawn[one.version_id] for one in sides]
         return shapes
 
     def _is_own(self, piece: Piece) -> bool:
