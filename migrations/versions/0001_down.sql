@@ -13,12 +13,16 @@ DROP VIEW gis_grids, gis_units, gis_places, gis_incidents, gis_findings, gis_roa
 
 DROP FUNCTION places_sounding, streets_sounding;
 
+DROP TABLE plan_measure;
+DROP TABLE plan_event;
+DROP TABLE plan_change;
+DROP TABLE plan_op;
+DROP TABLE plan;
 DROP TABLE place_name;
 DROP TABLE house_number;
 DROP TABLE overlap;
 DROP TABLE street;
 DROP TABLE staffing_rule;
-DROP TABLE plan_op;
 DROP TABLE override;
 DROP TABLE lineage;
 DROP TABLE incident_event;
@@ -42,7 +46,6 @@ DROP TABLE role_grant;
 DROP TABLE road_edge;
 DROP TABLE responsibility;
 DROP TABLE response_step;
-DROP TABLE plan;
 DROP TABLE place_version;
 DROP TABLE officer_version;
 DROP TABLE measure;

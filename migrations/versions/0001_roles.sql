@@ -294,6 +294,25 @@ BEGIN
     END LOOP;
 END $$;
 
+-- A plan of a station is its planners' to make, to see and to work out; one of the whole deployment is seen by those who
+-- see all of it, and of some layers by those who see them.
+DO $$
+DECLARE
+    mine    constant text := 'unit_id = ANY ((SELECT scope_ids(''units''))::bigint[]) AND layers <@ (SELECT scope_layers())';
+    of_mine constant text := 'EXISTS (SELECT FROM plan WHERE plan.id = %I.plan_id)';
+    named   text;
+    rule    text;
+BEGIN
+    FOREACH named IN ARRAY ARRAY['plan', 'plan_op', 'plan_change', 'plan_event', 'plan_measure'] LOOP
+        EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', named);
+        rule := CASE named WHEN 'plan' THEN mine ELSE format(of_mine, named) END;
+        EXECUTE format('CREATE POLICY in_scope ON %I TO twingrid_scoped USING (%s)', named, rule);
+        rule := CASE named WHEN 'plan' THEN 'layers <@ (SELECT scope_layers())' ELSE format(of_mine, named) END;
+        EXECUTE format('CREATE POLICY in_layers ON %I TO twingrid_layered USING (%s)', named, rule);
+        EXECUTE format('CREATE POLICY all_rows ON %I TO twingrid_whole, twingrid_worker USING (true)', named);
+    END LOOP;
+END $$;
+
 -- Whoever asked for a job may stop it.
 CREATE POLICY own_jobs ON job FOR UPDATE TO twingrid_layered, twingrid_scoped USING (created_by = (SELECT scope_text('actor')));
 
@@ -360,9 +379,14 @@ GRANT INSERT, UPDATE, DELETE ON layer, unit, unit_version, unit_link, grid, grid
     cover, duty_event, leave, staffing_rule, calendar_day, category, responsibility, category_alias, source, place,
     place_version, place_name, address, house_number, street, incident, incident_key, incident_event, measure,
     road_node, road_edge, barrier, job,
-    deployment, plan, plan_op, overlap
+    deployment, overlap
     TO twingrid_worker;
-GRANT SELECT ON plan, plan_op, principal, role_grant TO twingrid_worker;
+GRANT SELECT ON principal, role_grant TO twingrid_worker;
+
+-- Plans are worked out over HTTP; the worker publishes them.
+GRANT SELECT, INSERT ON plan, plan_op, plan_change, plan_event, plan_measure
+    TO twingrid_whole, twingrid_layered, twingrid_scoped, twingrid_worker;
+GRANT UPDATE ON plan TO twingrid_whole, twingrid_layered, twingrid_scoped, twingrid_worker;
 
 -- Who works and what is scheduled is the worker's to say; the service tells it, and how many jobs of a kind there are.
 GRANT SELECT, INSERT, UPDATE, DELETE ON worker, schedule_slot TO twingrid_worker;
@@ -389,3 +413,4 @@ GRANT EXECUTE ON FUNCTION record_audit(text, text, text, jsonb)
     twingrid_security, twingrid_audit;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO twingrid_worker;
 GRANT USAGE ON SEQUENCE incident_id_seq, incident_key_id_seq TO twingrid_whole;
+GRANT USAGE ON SEQUENCE plan_event_id_seq TO twingrid_whole, twingrid_layered, twingrid_scoped;

@@ -57,7 +57,8 @@ BEGIN
         EXECUTE format('CREATE TRIGGER history_is_not_emptied BEFORE TRUNCATE ON %I
                         FOR EACH STATEMENT EXECUTE FUNCTION append_only()', kept);
     END LOOP;
-    FOREACH kept IN ARRAY ARRAY['audit', 'dataset_version', 'lineage', 'plan_op', 'grid_area', 'overlap'] LOOP
+    FOREACH kept IN ARRAY ARRAY['audit', 'dataset_version', 'lineage', 'plan_op', 'plan_change', 'plan_event', 'plan_measure', 'grid_area',
+        'overlap'] LOOP
         EXECUTE format('CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON %I
                         FOR EACH ROW EXECUTE FUNCTION append_only()', kept);
         EXECUTE format('CREATE TRIGGER is_not_emptied BEFORE TRUNCATE ON %I

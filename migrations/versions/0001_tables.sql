@@ -349,24 +349,6 @@ CREATE TABLE place_version (
 );
 CREATE INDEX ix_place_version_point ON place_version USING gist (point) WHERE upper_inf(recorded);
 
-CREATE TABLE plan (
-    id UUID NOT NULL,
-    name TEXT NOT NULL,
-    state TEXT NOT NULL,
-    base_version BIGINT NOT NULL,
-    revision BIGINT DEFAULT '0' NOT NULL,
-    effective TIMESTAMP WITH TIME ZONE,
-    document_number TEXT,
-    created_by BIGINT NOT NULL,
-    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
-    approved_by BIGINT,
-    sha256 TEXT,
-    CONSTRAINT pk_plan PRIMARY KEY (id),
-    CONSTRAINT ck_plan_state_known CHECK (state IN ('draft', 'submitted', 'returned', 'approved', 'scheduled', 'in_force', 'superseded')),
-    CONSTRAINT fk_plan_created_by FOREIGN KEY(created_by) REFERENCES principal (id),
-    CONSTRAINT fk_plan_approved_by FOREIGN KEY(approved_by) REFERENCES principal (id)
-);
-
 CREATE TABLE response_step (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     layer_id BIGINT NOT NULL,
@@ -673,6 +655,7 @@ CREATE TABLE grid_cell (
     CONSTRAINT fk_grid_cell_cell_id FOREIGN KEY(cell_id) REFERENCES grid (id)
 );
 CREATE INDEX ix_grid_cell_grid_id ON grid_cell (grid_id);
+CREATE INDEX ix_grid_cell_cell_id ON grid_cell (cell_id);
 
 CREATE TABLE grid_area (
     version_id BIGINT NOT NULL,
@@ -789,23 +772,6 @@ CREATE TABLE override (
 );
 CREATE INDEX ix_override_geom ON override USING gist (geom) WHERE upper_inf(recorded);
 
-CREATE TABLE plan_op (
-    id BIGINT GENERATED ALWAYS AS IDENTITY,
-    plan_id UUID NOT NULL,
-    n BIGINT NOT NULL,
-    parent_n BIGINT,
-    kind TEXT NOT NULL,
-    body JSONB NOT NULL,
-    inverse JSONB NOT NULL,
-    touched BIGINT[] NOT NULL,
-    made_by BIGINT NOT NULL,
-    at TIMESTAMP WITH TIME ZONE NOT NULL,
-    CONSTRAINT pk_plan_op PRIMARY KEY (id),
-    CONSTRAINT uq_plan_op_plan_id_n UNIQUE (plan_id, n),
-    CONSTRAINT fk_plan_op_plan_id FOREIGN KEY(plan_id) REFERENCES plan (id),
-    CONSTRAINT fk_plan_op_made_by FOREIGN KEY(made_by) REFERENCES principal (id)
-);
-
 CREATE TABLE staffing_rule (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     code TEXT COLLATE "C" NOT NULL,
@@ -891,3 +857,91 @@ CREATE TABLE overlap (
     CONSTRAINT ck_overlap_area_m2_positive CHECK (area_m2 > 0)
 );
 CREATE INDEX ix_overlap_right_sha256 ON overlap (right_sha256);
+
+CREATE TABLE plan (
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    note TEXT NOT NULL,
+    unit_id BIGINT,
+    layers BIGINT[] NOT NULL,
+    base_version BIGINT NOT NULL,
+    base_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    counted TSTZRANGE NOT NULL,
+    state TEXT DEFAULT 'draft' NOT NULL,
+    revision BIGINT DEFAULT '0' NOT NULL,
+    head BIGINT DEFAULT '0' NOT NULL,
+    created_by TEXT NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    reverts UUID,
+    document_number TEXT,
+    effective TIMESTAMP WITH TIME ZONE,
+    published_version BIGINT,
+    sha256 TEXT,
+    manifest JSONB,
+    CONSTRAINT pk_plan PRIMARY KEY (id),
+    CONSTRAINT ck_plan_state_known CHECK (state IN ('draft', 'submitted', 'returned', 'approved', 'published', 'abandoned')),
+    CONSTRAINT ck_plan_effective_once_published CHECK ((state = 'published') = (effective IS NOT NULL)),
+    CONSTRAINT fk_plan_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id),
+    CONSTRAINT fk_plan_reverts FOREIGN KEY(reverts) REFERENCES plan (id)
+);
+
+CREATE TABLE plan_op (
+    plan_id UUID NOT NULL,
+    n BIGINT NOT NULL,
+    parent BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    body JSONB NOT NULL,
+    made_by TEXT NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT pk_plan_op PRIMARY KEY (plan_id, n),
+    CONSTRAINT fk_plan_op_plan_id FOREIGN KEY(plan_id) REFERENCES plan (id)
+);
+
+CREATE TABLE plan_change (
+    plan_id UUID NOT NULL,
+    layer_id BIGINT NOT NULL,
+    key BIGINT NOT NULL,
+    n BIGINT NOT NULL,
+    was JSONB,
+    was_shape geometry(MULTIPOLYGON,4490),
+    becomes JSONB,
+    shape geometry(MULTIPOLYGON,4490),
+    holds JSONB,
+    CONSTRAINT pk_plan_change PRIMARY KEY (plan_id, layer_id, key, n),
+    CONSTRAINT fk_plan_change_plan_id_n FOREIGN KEY(plan_id, n) REFERENCES plan_op (plan_id, n),
+    CONSTRAINT ck_plan_change_says_something CHECK (was IS NOT NULL OR becomes IS NOT NULL),
+    CONSTRAINT ck_plan_change_was_whole CHECK ((was IS NULL) = (was_shape IS NULL)),
+    CONSTRAINT ck_plan_change_becomes_whole CHECK ((becomes IS NULL) = (shape IS NULL)),
+    CONSTRAINT fk_plan_change_layer_id FOREIGN KEY(layer_id) REFERENCES layer (id)
+);
+
+CREATE TABLE plan_event (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    plan_id UUID NOT NULL,
+    revision BIGINT NOT NULL,
+    head BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    by TEXT NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    detail JSONB DEFAULT '{}' NOT NULL,
+    CONSTRAINT pk_plan_event PRIMARY KEY (id),
+    CONSTRAINT uq_plan_event_plan_id_revision UNIQUE (plan_id, revision),
+    CONSTRAINT fk_plan_event_plan_id FOREIGN KEY(plan_id) REFERENCES plan (id)
+);
+CREATE INDEX ix_plan_event_plan_id_kind ON plan_event (plan_id, kind);
+
+CREATE TABLE plan_measure (
+    plan_id UUID NOT NULL,
+    grid_id BIGINT NOT NULL,
+    layer_id BIGINT NOT NULL,
+    unit_id BIGINT,
+    addresses BIGINT NOT NULL,
+    dwellings BIGINT NOT NULL,
+    incidents BIGINT NOT NULL,
+    handling_minutes DOUBLE PRECISION NOT NULL,
+    officers TEXT[] COLLATE "C" NOT NULL,
+    CONSTRAINT pk_plan_measure PRIMARY KEY (plan_id, grid_id),
+    CONSTRAINT fk_plan_measure_plan_id FOREIGN KEY(plan_id) REFERENCES plan (id),
+    CONSTRAINT fk_plan_measure_grid_id FOREIGN KEY(grid_id) REFERENCES grid (id),
+    CONSTRAINT fk_plan_measure_layer_id FOREIGN KEY(layer_id) REFERENCES layer (id)
+);

@@ -32,8 +32,6 @@ from .areas import (
     Place,
     PlaceName,
     PlaceVersion,
-    Plan,
-    PlanOp,
     ResponseStep,
     Responsibility,
     Street,
@@ -69,11 +67,13 @@ from .incidents import (
     Source,
 )
 from .jobs import Job, Slot, Worker
+from .plans import PLAN_STATES, Plan, PlanChange, PlanEvent, PlanMeasure, PlanOp
 
 __all__ = [
     "DOMAINS",
     "LONGEST_CODE",
     "OFFICER_KINDS",
+    "PLAN_STATES",
     "ROLES",
     "SRID",
     "Address",
@@ -114,6 +114,9 @@ __all__ = [
     "PlaceName",
     "PlaceVersion",
     "Plan",
+    "PlanChange",
+    "PlanEvent",
+    "PlanMeasure",
     "PlanOp",
     "Principal",
     "ResponseStep",

@@ -1,10 +1,9 @@
 """Layers, grids, units, places, categories: the domain `areas`."""
 
 from datetime import timedelta
-from uuid import UUID
 
 from geoalchemy2 import WKBElement
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Interval, Text
@@ -191,6 +190,7 @@ class GridCell(Versioned, Base):
         ForeignKeyConstraint(["grid_id", "layer_id"], ["grid.id", "grid.layer_id"]),
         at_most_one("layer_id", "cell_id", name="one_grid_of_a_cell"),
         Index("ix_grid_cell_grid_id", "grid_id"),
+        Index("ix_grid_cell_cell_id", "cell_id"),
     )
     id: Mapped[Id]
     grid_id: Mapped[int]
@@ -400,43 +400,6 @@ class Finding(Recorded, Base):
     valid: Mapped[Range_]  # of the faulty state
     acknowledged_until: Mapped[Instant | None]
     acknowledged_reason: Mapped[str | None]
-
-
-class Plan(Base):
-    """A draft redraw over a base version."""
-
-    __tablename__ = "plan"
-    __table_args__ = (
-        one_of("state", "draft", "submitted", "returned", "approved", "scheduled", "in_force", "superseded"),
-    )
-    id: Mapped[UUID] = mapped_column(primary_key=True)
-    name: Mapped[str]
-    state: Mapped[str]
-    base_version: Mapped[int]
-    revision: Mapped[int] = mapped_column(server_default="0")
-    effective: Mapped[Instant | None]
-    document_number: Mapped[str | None]
-    created_by: Mapped[int] = mapped_column(ForeignKey("principal.id"))
-    created_at: Mapped[Instant]
-    approved_by: Mapped[int | None] = mapped_column(ForeignKey("principal.id"))
-    sha256: Mapped[str | None]
-
-
-class PlanOp(Base):
-    """One operation of a plan, with its inverse and the grids it touches; append-only."""
-
-    __tablename__ = "plan_op"
-    __table_args__ = (UniqueConstraint("plan_id", "n"),)
-    id: Mapped[Id]
-    plan_id: Mapped[UUID] = mapped_column(ForeignKey("plan.id"))
-    n: Mapped[int]
-    parent_n: Mapped[int | None]  # undo and redo form a tree
-    kind: Mapped[str]
-    body: Mapped[Json]
-    inverse: Mapped[Json]
-    touched: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
-    made_by: Mapped[int] = mapped_column(ForeignKey("principal.id"))
-    at: Mapped[Instant]
 
 
 class Deployment(Base):

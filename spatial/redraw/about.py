@@ -1,0 +1,91 @@
+"""Which part of a draft an operation needs to see: what it names, what touches that, and what touches these."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+import numpy as np
+import shapely
+
+from spatial.crs import Bounds
+from spatial.errors import invalid
+from spatial.redraw import operations as asked
+from spatial.redraw.model import DraftGrid, DraftLayer, Place
+from spatial.redraw.queries import Draft
+
+Named = Mapping[str, Collection[str]]  # codes of grids, by the code of their layer
+
+
+def grids_about(draft: Draft, layers: Collection[DraftLayer], op: asked.Operation) -> list[DraftGrid]:
+    """Return the grids that an operation may touch, and all about them; what it names must be among them."""
+    of_code = {layer.code: layer for layer in layers}
+    layer = _layer(of_code, op.layer, "layer")
+    found: dict[Place, DraftGrid] = {}
+    for code, codes in named_by(op, layer, layers).items():
+        _add(found, draft.named(_layer(of_code, code, "of").id, set(codes)))
+    drawn = drawn_by(op)
+    if not found and drawn is None:
+        return []
+    related = [one.id for one in layers if one.code in named_by(op, layer, layers) or _is_related(one, layer)]
+    near = draft.within(related, _bounds(found.values(), drawn))
+    _add(found, near)
+    _add(found, draft.within(related, _bounds((grid for grid in near if grid.place.layer_id == layer.id), drawn)))
+    for built in layers:
+        if built.built_from_id in related:
+            keys = {grid.holders[built.id] for grid in near if built.id in grid.holders}
+            keys |= {grid.place.key for grid in near if grid.place.layer_id == built.id}
+            _add(found, draft.of_places({Place(built.id, key) for key in keys}))
+            _add(found, draft.cells_of(built, keys))
+    return list(found.values())
+
+
+def named_by(op: asked.Operation, layer: DraftLayer, layers: Iterable[DraftLayer]) -> Named:
+    """Return the grids that an operation names."""
+    names: list[str] = []
+    for field in ("to", "first", "second", "grid", "into"):
+        value = getattr(op, field, None)
+        names += [value] if isinstance(value, str) else []
+    names += getattr(op, "grids", [])
+    cells = [getattr(op, "cell", None), *(getattr(op, "cells", None) or [])]
+    cells += [*getattr(op, "first_cells", []), *getattr(op, "second_cells", [])]
+    below = next((one.code for one in layers if one.id == layer.built_from_id), None)
+    of = getattr(op, "of", None) or below
+    found = {layer.code: names}
+    told = [cell for cell in cells if cell is not None]
+    if told and of is not None:
+        found[of] = [*found.get(of, []), *told]
+    return found
+
+
+def drawn_by(op: asked.Operation) -> Bounds | None:
+    """Return the bounds of what an operation draws, in degrees."""
+    positions: list[asked.Position] = []
+    match op:
+        case asked.MoveVertex():
+            positions = [op.at, op.to]
+        case asked.Create():
+            positions = [position for ring in op.area or [] for position in ring]
+    if not positions:
+        return None
+    west, south, east, north = shapely.total_bounds(shapely.points(np.array(positions))).tolist()
+    return west, south, east, north
+
+
+def _is_related(one: DraftLayer, layer: DraftLayer) -> bool:
+    """Whether what is redrawn in a layer may change another: of one outline with it, its cells, or built of these."""
+    cells = layer.id if layer.built_from_id is None else layer.built_from_id
+    return one.id in (layer.id, cells, layer.parent_id) or one.built_from_id == cells or one.parent_id == layer.id
+
+
+def _bounds(grids: Iterable[DraftGrid], drawn: Bounds | None) -> Bounds:
+    boxes = [grid.shape.bounds for grid in grids] + ([] if drawn is None else [drawn])
+    wests, souths, easts, norths = zip(*boxes, strict=True)
+    return min(wests), min(souths), max(easts), max(norths)
+
+
+def _add(found: dict[Place, DraftGrid], grids: Iterable[DraftGrid]) -> None:
+    found.update((grid.place, grid) for grid in grids)
+
+
+def _layer(of_code: Mapping[str, DraftLayer], code: str, where: str) -> DraftLayer:
+    if code not in of_code:
+        raise invalid(where, "layer-unknown", layer=code)
+    return of_code[code]

@@ -1,0 +1,97 @@
+"""What an edit may not do to a tiling: tear it, fold it, or move what it covers. Pure."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from spatial.errors import Fault, GeometryFault
+from spatial.geometry import Plane
+from spatial.grids.tiling import DUST_M2, TilingFinding, findings
+from spatial.redraw.model import DraftGrid
+from spatial.redraw.rim import Edge, Vertex, rim
+
+NEVER = ("invalid", "overlap", "gap", "unnoded", "sliver")
+RIM_MOVES_M = 0.015  # a vertex new on the rim lies on the grid of 1 cm, and so up to this far from the old edge
+ROUNDED_DEGREES = 1.5e-7  # the same, roughly
+
+
+def require_sound(
+    before: Sequence[DraftGrid], after: Sequence[DraftGrid], plane: Plane, *, moves_union: bool = False
+) -> None:
+    """Refuse an edit that makes faults of a tiling, telling each with its grids, its size and a place in it."""
+    new = added_faults(_findings(before), _findings(after))
+    if new:
+        raise GeometryFault([_fault(one) for one in new])
+    if not moves_union:
+        _require_same_cover(before, after, plane)
+
+
+def noticed(before: Sequence[DraftGrid], after: Sequence[DraftGrid]) -> list[TilingFinding]:
+    """Return what is to be said of a tiling after an edit and was not before: it may be meant."""
+    known = {(one.kind, one.grids) for one in _findings(before)}
+    return [one for one in _findings(after) if _kind(one) not in NEVER and (one.kind, one.grids) not in known]
+
+
+def added_faults(before: Sequence[TilingFinding], after: Sequence[TilingFinding]) -> list[TilingFinding]:
+    """Return the faults after an edit that were not there before, or not as large."""
+    known = {kind: _cover([one for one in before if _kind(one) == kind]) for kind in NEVER}
+    added = []
+    for one in after:
+        kind = _kind(one)
+        if kind not in NEVER:
+            continue
+        if one.shape is None or one.area_m2 is None:
+            if not any(_kind(old) == kind and old.grids == one.grids for old in before):
+                added.append(one)
+        elif one.shape.difference(known[kind].buffer(ROUNDED_DEGREES)).area > one.shape.area * DUST_M2 / one.area_m2:
+            added.append(one)
+    return added
+
+
+def _kind(one: TilingFinding) -> str:
+    """Return what a finding is, whatever its size."""
+    return str(one.detail["of"]) if one.kind == "sliver" else one.kind
+
+
+def _cover(found: Sequence[TilingFinding]) -> BaseGeometry:
+    shapes = [one.shape for one in found if one.shape is not None]
+    return shapely.union_all(shapes) if shapes else shapely.MultiPolygon()
+
+
+def _findings(grids: Sequence[DraftGrid]) -> list[TilingFinding]:
+    shapes = np.empty(len(grids), dtype=object)
+    shapes[:] = [grid.shape for grid in grids]
+    return findings([grid.code for grid in grids], shapes)
+
+
+def _fault(one: TilingFinding) -> Fault:
+    values: dict[str, object] = {"grids": list(one.grids)}
+    if one.area_m2 is not None:
+        values["area_m2"] = round(one.area_m2, 4)
+    if one.shape is not None:
+        inside = shapely.point_on_surface(one.shape)
+        values |= {"lon": round(inside.x, 7), "lat": round(inside.y, 7)}
+    return Fault("operation", f"edit-makes-{_kind(one)}", values)
+
+
+def _require_same_cover(before: Sequence[DraftGrid], after: Sequence[DraftGrid], plane: Plane) -> None:
+    """Refuse an edit after which a layer covers more or less than before, by more than rounding."""
+    was, now = (rim(np.array([grid.shape for grid in grids], dtype=object)) for grids in (before, after))
+    if was == now:
+        return
+    far = _off(now - was, was, plane) or _off(was - now, now, plane)
+    if far is not None:
+        raise GeometryFault([Fault("operation", "edit-moves-rim", {"lon": round(far[0], 7), "lat": round(far[1], 7)})])
+
+
+def _off(edges: Collection[Edge], others: Collection[Edge], plane: Plane) -> Vertex | None:
+    """Return a vertex of some edges, in degrees, that lies off all others; None where each lies on one."""
+    vertices = sorted({vertex for edge in edges for vertex in edge})
+    if not vertices or not others:
+        return vertices[0] if vertices else None
+    lines = plane.to_metres(shapely.linestrings(sorted(others)))
+    points = plane.to_metres(shapely.points(vertices))
+    _, off = shapely.STRtree(lines).query_nearest(points, return_distance=True, all_matches=False)
+    return vertices[int(off.argmax())] if off.max() > RIM_MOVES_M else None

@@ -1,0 +1,110 @@
+"""A draft: what a plan makes of some layers, grid by grid."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import shapely
+from shapely.geometry.base import BaseGeometry
+
+from spatial.overlaps.model import Counted
+
+State = Literal["draft", "submitted", "returned", "approved", "published", "abandoned"]
+Standing = Literal["draft", "submitted", "returned", "approved", "abandoned", "scheduled", "in_force", "superseded"]
+
+
+class Place(NamedTuple):
+    """A grid within a draft: its layer, and its id, or below zero of one that the plan makes."""
+
+    layer_id: int
+    key: int
+
+
+@dataclass(frozen=True)
+class DraftLayer:
+    """A layer as far as redrawing goes."""
+
+    id: int
+    code: str
+    kind: str  # tiling, free
+    code_scheme: str
+    built_from_id: int | None = None
+    parent_id: int | None = None
+
+
+@dataclass(frozen=True)
+class DraftGrid:
+    """A grid as a draft has it; `shape` is in degrees, as it is stored.
+
+    `holders`: the grid that this one belongs to as a cell, by the ids of the layers that are built from its layer.
+    """
+
+    place: Place
+    code: str
+    name: str
+    kind: str
+    unit_id: int | None
+    attributes: Mapping[str, Any]
+    shape: BaseGeometry
+    holders: Mapping[int, int] = field(default_factory=dict)
+    is_locked: bool = False
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """All but place and shape, as it is kept."""
+        return {
+            "code": self.code,
+            "name": self.name,
+            "kind": self.kind,
+            "unit_id": self.unit_id,
+            "attributes": dict(self.attributes),
+            "holders": {str(layer_id): key for layer_id, key in sorted(self.holders.items())},
+            "is_locked": self.is_locked,
+        }
+
+    @classmethod
+    def of(cls, place: Place, told: Mapping[str, Any], shape: BaseGeometry) -> "DraftGrid":
+        """Return a grid from what is kept of it."""
+        holders = {int(layer_id): key for layer_id, key in told["holders"].items()}
+        return cls(place, **{**told, "holders": holders}, shape=shape)
+
+    def is_same(self, other: "DraftGrid | None") -> bool:
+        """Whether two states are the same, bit for bit."""
+        return other is not None and self.told == other.told and self.is_drawn_as(other)
+
+    def is_drawn_as(self, other: "DraftGrid") -> bool:
+        """Whether two states have the same shape, bit for bit."""
+        return shapely.to_wkb(self.shape) == shapely.to_wkb(other.shape)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What becomes of one grid, and what it was; none: there is no such grid then."""
+
+    was: DraftGrid | None
+    becomes: DraftGrid | None
+
+    @property
+    def place(self) -> Place:
+        """Which grid it is."""
+        state = self.becomes or self.was
+        assert state is not None  # noqa: S101  # a change says something
+        return state.place
+
+    @property
+    def inverse(self) -> "Change":
+        """What undoes it."""
+        return Change(self.becomes, self.was)
+
+
+@dataclass(frozen=True)
+class Held:
+    """What lies in a grid, and the numbers of the officers responsible for it."""
+
+    counted: Counted = field(default_factory=Counted)
+    officers: tuple[str, ...] = ()
+
+    @property
+    def staff(self) -> int:
+        """How many officers' work it is; a grid that nobody is responsible for is one officer's."""
+        return max(len(self.officers), 1)

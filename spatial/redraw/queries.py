@@ -1,0 +1,378 @@
+"""All SQL of plans: the plan, the operations it stands on, and its draft about a place."""
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import shapely
+from geoalchemy2.shape import from_shape
+from shapely.geometry.base import BaseGeometry
+from sqlalchemy import ColumnElement, false, func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.orm import Session
+
+from spatial.crs import Bounds
+from spatial.db import stamps
+from spatial.errors import NotFound
+from spatial.grids.units import among
+from spatial.history import in_force
+from spatial.overlaps.model import Counted
+from spatial.redraw.model import Change, DraftGrid, DraftLayer, Held, Place
+from spatial.tables import (
+    SRID,
+    Assignment,
+    Grid,
+    GridCell,
+    GridVersion,
+    Layer,
+    Officer,
+    Plan,
+    PlanChange,
+    PlanEvent,
+    PlanMeasure,
+    PlanOp,
+    UnitVersion,
+)
+
+# the operations a plan stands on, from the one it stands at down to the base
+CHAIN = text(
+    "WITH RECURSIVE chain AS (SELECT n, parent FROM plan_op WHERE plan_id = :plan_id AND n = :head"
+    " UNION ALL SELECT op.n, op.parent FROM chain JOIN plan_op AS op ON op.plan_id = :plan_id AND op.n = chain.parent)"
+    " SELECT n FROM chain ORDER BY n"
+)
+
+# a unit, what is under it, and what these serve: `scope_of` says the same of grants
+BELOW = text(
+    "WITH RECURSIVE below AS (SELECT CAST(:unit_id AS bigint) AS id UNION"
+    " SELECT CASE link.kind WHEN 'serves' THEN link.to_unit_id ELSE link.unit_id END"
+    " FROM below JOIN unit_link AS link ON link.kind IN ('command', 'administers') AND link.to_unit_id = below.id"
+    " OR link.kind = 'serves' AND link.unit_id = below.id"
+    " WHERE link.valid @> CAST(:at AS timestamptz) AND link.recorded @> CAST(:known_at AS timestamptz))"
+    " SELECT id FROM below"
+)
+COUNTS = ("addresses", "dwellings", "incidents", "handling_minutes")
+
+
+@dataclass(frozen=True)
+class Base:
+    """What a plan's grids are before it: in force at an instant, as known with a version of `areas`."""
+
+    at: datetime
+    known_at: datetime
+
+
+def find(session: Session, plan_id: uuid.UUID, *, lock: bool = False) -> Plan:
+    """Return a plan, or raise `NotFound`; with `lock`, nobody else changes it until the transaction ends."""
+    wanted = select(Plan).where(Plan.id == plan_id).execution_options(populate_existing=True)
+    plan = session.scalars(wanted.with_for_update() if lock else wanted).one_or_none()
+    if plan is None:
+        raise NotFound("no-such-plan", id=str(plan_id))
+    return plan
+
+
+def base_of(session: Session, plan: Plan) -> Base:
+    """Return what a plan is over."""
+    return Base(plan.base_at, stamps(session, {"areas": plan.base_version})["areas"])
+
+
+def layers_of(session: Session) -> list[DraftLayer]:
+    """Return all layers: what is redrawn in one may concern others."""
+    wanted = select(Layer.id, Layer.code, Layer.kind, Layer.code_scheme, Layer.built_from_id, Layer.parent_layer_id)
+    return [DraftLayer(*row) for row in session.execute(wanted.order_by(Layer.position, Layer.code))]
+
+
+def chain(session: Session, plan_id: uuid.UUID, head: int) -> list[int]:
+    """Return the numbers of the operations that a plan stands on, the first one first."""
+    return list(session.scalars(CHAIN, {"plan_id": plan_id, "head": head}))
+
+
+def head_at(session: Session, plan_id: uuid.UUID, revision: int) -> int | None:
+    """Return the operation that a plan stood at, at a revision; None where it never had that one."""
+    wanted = select(PlanEvent.head).where(PlanEvent.plan_id == plan_id, PlanEvent.revision == revision)
+    return session.scalar(wanted)
+
+
+def changes_on(session: Session, plan_id: uuid.UUID, ops: Sequence[int]) -> dict[Place, Change]:
+    """Return what the operations of a chain change, all of them together: by grid the base's state and the last."""
+    changed = _changed(session, plan_id, ops)
+    first = _changed(session, plan_id, ops, first=True)
+    return {place: Change(first[place].was, last.becomes) for place, last in changed.items()}
+
+
+def touched_by(session: Session, plan_id: uuid.UUID, ops: Collection[int]) -> set[Place]:
+    """Return the grids that operations touch."""
+    change = PlanChange
+    wanted = select(change.layer_id, change.key).where(change.plan_id == plan_id, among(change.n, ops))
+    return {Place(*row) for row in session.execute(wanted)}
+
+
+class Draft:
+    """The grids of a plan's draft where it stands, read as they are asked for."""
+
+    def __init__(self, session: Session, plan_id: uuid.UUID, base: Base, ops: Sequence[int]) -> None:
+        self._session, self._plan_id, self._base, self._ops = session, plan_id, base, ops
+        self._changed: dict[Place, DraftGrid | None] | None = None
+
+    @property
+    def changed(self) -> Mapping[Place, DraftGrid | None]:
+        """The grids that are other than in the base; none of one that the draft ends."""
+        if self._changed is None:
+            last = _changed(self._session, self._plan_id, self._ops)
+            self._changed = {place: change.becomes for place, change in last.items()}
+        return self._changed
+
+    def named(self, layer_id: int, codes: Collection[str]) -> list[DraftGrid]:
+        """Return grids of a layer by their codes; those that are not there are not found."""
+        base = _grids(self._session, self._base, GridVersion.layer_id == layer_id, GridVersion.code.in_(codes))
+        return [grid for grid in self._overlaid(base) if grid.place.layer_id == layer_id and grid.code in codes]
+
+    def within(self, layer_ids: Collection[int], bounds: Bounds) -> list[DraftGrid]:
+        """Return the grids of layers whose bounds meet some."""
+        box = func.ST_MakeEnvelope(*bounds, SRID)
+        base = _grids(self._session, self._base, among(GridVersion.layer_id, layer_ids), GridVersion.geom.op("&&")(box))
+        west, south, east, north = bounds
+        found = []
+        for grid in self._overlaid(base):
+            w, s, e, n = grid.shape.bounds
+            if grid.place.layer_id in layer_ids and w <= east and e >= west and s <= north and n >= south:
+                found.append(grid)
+        return found
+
+    def cells_of(self, layer: DraftLayer, keys: Collection[int]) -> list[DraftGrid]:
+        """Return the cells that grids of a layer built from cells have."""
+        held = (
+            select(GridCell.cell_id)
+            .where(
+                GridCell.layer_id == layer.id,
+                among(GridCell.grid_id, keys),
+                in_force(GridCell, self._base.at, self._base.known_at),
+            )
+            .scalar_subquery()
+        )
+        base = _grids(self._session, self._base, GridVersion.grid_id.in_(held))
+        return [grid for grid in self._overlaid(base) if grid.holders.get(layer.id) in keys]
+
+    def of_places(self, places: Collection[Place]) -> list[DraftGrid]:
+        """Return some grids."""
+        base = _grids(self._session, self._base, among(GridVersion.grid_id, {place.key for place in places}))
+        return [grid for grid in self._overlaid(base) if grid.place in places]
+
+    def of_layer(self, layer_id: int) -> list[DraftGrid]:
+        """Return all grids of a layer."""
+        base = _grids(self._session, self._base, GridVersion.layer_id == layer_id)
+        return [grid for grid in self._overlaid(base) if grid.place.layer_id == layer_id]
+
+    def _overlaid(self, base: Iterable[DraftGrid]) -> list[DraftGrid]:
+        """Return grids of the base as the draft has them, and all that the draft changed."""
+        kept = [grid for grid in base if grid.place not in self.changed]
+        return kept + [grid for grid in self.changed.values() if grid is not None]
+
+
+def units_named(session: Session, base: Base) -> dict[str, int]:
+    """Return the ids of units by their codes, as of a base."""
+    wanted = select(UnitVersion.code, UnitVersion.unit_id).where(in_force(UnitVersion, base.at, base.known_at))
+    return {row[0]: row[1] for row in session.execute(wanted)}
+
+
+def codes_ever_of_others(session: Session, layer_id: int, codes: Collection[str], key: int | None) -> set[str]:
+    """Return which codes were ever given to another grid of a layer."""
+    version = GridVersion
+    wanted = select(version.code).where(version.layer_id == layer_id, version.code.in_(codes))
+    if key is not None:
+        wanted = wanted.where(version.grid_id != key)
+    return set(session.scalars(wanted))
+
+
+def add_op(session: Session, op: PlanOp, changes: Iterable[Change], holds: Mapping[Place, Held]) -> None:
+    """Keep an operation with what it changes, and what the grids hold then."""
+    session.add(op)
+    session.flush()
+    rows = [
+        {
+            "plan_id": op.plan_id,
+            "n": op.n,
+            "layer_id": change.place.layer_id,
+            "key": change.place.key,
+            "was": change.was and change.was.told,
+            "was_shape": change.was and from_shape(change.was.shape, srid=SRID),
+            "becomes": change.becomes and change.becomes.told,
+            "shape": change.becomes and from_shape(change.becomes.shape, srid=SRID),
+            "holds": _holds(holds[change.place]) if change.place in holds else None,
+        }
+        for change in changes
+    ]
+    if rows:
+        session.execute(insert(PlanChange), rows)
+
+
+def note(
+    session: Session, plan: Plan, kind: str, by: str, at: datetime, detail: Mapping[str, Any] | None = None
+) -> None:
+    """Give a plan its next revision, and put on record what it is for."""
+    plan.revision += 1
+    session.execute(
+        update(Plan)
+        .where(Plan.id == plan.id)
+        .values(revision=plan.revision, head=plan.head, state=plan.state)
+        .execution_options(synchronize_session=False)
+    )
+    row = {"plan_id": plan.id, "revision": plan.revision, "head": plan.head, "kind": kind, "by": by, "at": at}
+    session.execute(insert(PlanEvent).values(**row, detail=dict(detail or {})))
+
+
+def holdings(
+    session: Session, plan: Plan, ops: Sequence[int], teams: Collection[tuple[int, int | None]]
+) -> dict[Place, tuple[int | None, Held]]:
+    """Return what the grids of units in layers hold in a draft, with the unit of each."""
+    measure, change = PlanMeasure, PlanChange
+    layer_ids = {layer_id for layer_id, _unit_id in teams}
+    last = select(change.layer_id, change.key, change.becomes["unit_id"], change.holds)
+    once = distinct_on(change.layer_id, change.key)
+    of_plan = last.where(change.plan_id == plan.id, among(change.n, ops), among(change.layer_id, layer_ids))
+    changed = session.execute(of_plan.ext(once).order_by(change.layer_id, change.key, change.n.desc())).all()
+    unit_ids = {unit_id for _layer_id, unit_id in teams if unit_id is not None}
+    unowned = measure.unit_id.is_(None) if any(unit_id is None for _layer_id, unit_id in teams) else false()
+    base = select(measure).where(
+        measure.plan_id == plan.id,
+        among(measure.layer_id, layer_ids),
+        among(measure.unit_id, unit_ids) | unowned,
+    )
+    found: dict[Place, tuple[int | None, Held]] = {}
+    for row in session.scalars(base):
+        counted = Counted(row.addresses, row.dwellings, row.incidents, row.handling_minutes)
+        found[Place(row.layer_id, row.grid_id)] = row.unit_id, Held(counted, tuple(row.officers))
+    for layer_id, key, unit_id, holds in changed:
+        place = Place(layer_id, key)
+        found.pop(place, None)
+        if holds is not None:
+            found[place] = unit_id, _held(holds)
+    return {place: one for place, one in found.items() if (place.layer_id, one[0]) in teams}
+
+
+def add_measures(session: Session, plan_id: uuid.UUID, rows: Iterable[tuple[int | None, Place, Held]]) -> None:
+    """Put on record what grids hold before a plan."""
+    made = [
+        {"plan_id": plan_id, "layer_id": place.layer_id, "grid_id": place.key, "unit_id": unit_id, **_holds(held)}
+        for unit_id, place, held in rows
+    ]
+    if made:
+        session.execute(insert(PlanMeasure), made)
+
+
+def officers_of(session: Session, base: Base, layer_ids: Collection[int]) -> dict[int, tuple[str, ...]]:
+    """Return the numbers of who is responsible for each grid of layers, by its id."""
+    numbers = func.array_agg(Officer.number.distinct())
+    wanted = (
+        select(Assignment.grid_id, numbers)
+        .join(Officer, Officer.id == Assignment.officer_id)
+        .join(Grid, Grid.id == Assignment.grid_id)
+        .where(among(Grid.layer_id, layer_ids), in_force(Assignment, base.at, None))
+        .group_by(Assignment.grid_id)
+    )
+    return {row[0]: tuple(sorted(row[1])) for row in session.execute(wanted)}
+
+
+def units_below(session: Session, unit_id: int | None, base: Base) -> set[int] | None:
+    """Return a unit, all below it and all that these serve; none of no unit: all there are."""
+    if unit_id is None:
+        return None
+    return set(session.scalars(BELOW, {"unit_id": unit_id, "at": base.at, "known_at": base.known_at}))
+
+
+def newest_after(session: Session, plan_id: uuid.UUID, n: int) -> int | None:
+    """Return the newest operation that followed one."""
+    return session.scalar(select(func.max(PlanOp.n)).where(PlanOp.plan_id == plan_id, PlanOp.parent == n))
+
+
+def told(grid: DraftGrid | None) -> dict[str, Any] | None:
+    """Return a grid as it is told in a conflict."""
+    return None if grid is None else {**grid.told, "shape": shapely.geometry.mapping(grid.shape)}
+
+
+def _holds(held: Held) -> dict[str, Any]:
+    return {**asdict(held.counted), "officers": list(held.officers)}
+
+
+def _held(holds: Mapping[str, Any]) -> Held:
+    return Held(Counted(**{name: holds[name] for name in COUNTS}), tuple(holds["officers"]))
+
+
+def next_n(session: Session, plan_id: uuid.UUID) -> int:
+    """Return the number of a plan's next operation."""
+    return (session.scalar(select(func.max(PlanOp.n)).where(PlanOp.plan_id == plan_id)) or 0) + 1
+
+
+def next_key(session: Session, plan_id: uuid.UUID) -> int:
+    """Return the key of the next grid that a plan makes, below all it made before."""
+    return min(session.scalar(select(func.min(PlanChange.key)).where(PlanChange.plan_id == plan_id)) or 0, 0) - 1
+
+
+def _changed(session: Session, plan_id: uuid.UUID, ops: Sequence[int], *, first: bool = False) -> dict[Place, Change]:
+    """Return the last change of each grid by operations, or the first one."""
+    change = PlanChange
+    wanted = select(
+        change.layer_id,
+        change.key,
+        change.was,
+        func.ST_AsBinary(change.was_shape).label("was_wkb"),
+        change.becomes,
+        func.ST_AsBinary(change.shape).label("wkb"),
+    ).where(change.plan_id == plan_id, among(change.n, ops))
+    order = change.n.asc() if first else change.n.desc()
+    once = distinct_on(change.layer_id, change.key)
+    rows = session.execute(wanted.ext(once).order_by(change.layer_id, change.key, order)).all()
+    was, becomes = (_shapes([getattr(row, name) for row in rows]) for name in ("was_wkb", "wkb"))
+    return {
+        Place(row.layer_id, row.key): Change(
+            _state(Place(row.layer_id, row.key), row.was, was[n]),
+            _state(Place(row.layer_id, row.key), row.becomes, becomes[n]),
+        )
+        for n, row in enumerate(rows)
+    }
+
+
+def _state(place: Place, told: Mapping[str, Any] | None, shape: BaseGeometry | None) -> DraftGrid | None:
+    return None if told is None or shape is None else DraftGrid.of(place, told, shape)
+
+
+def _shapes(found: Sequence[Any]) -> Any:
+    return shapely.from_wkb(np.array([None if one is None else bytes(one) for one in found], dtype=object))
+
+
+def _grids(session: Session, base: Base, *conditions: ColumnElement[bool]) -> list[DraftGrid]:
+    """Return grids of the base, with what they belong to as cells."""
+    version, cell = GridVersion, GridCell
+    holders = (
+        select(func.jsonb_object_agg(cell.layer_id, cell.grid_id))
+        .where(cell.cell_id == version.grid_id, in_force(cell, base.at, base.known_at))
+        .scalar_subquery()
+    )
+    wanted = select(
+        version.layer_id,
+        version.grid_id,
+        version.code,
+        version.name,
+        version.kind,
+        version.unit_id,
+        version.attributes,
+        func.ST_AsBinary(version.geom).label("wkb"),
+        holders.label("holders"),
+    ).where(in_force(version, base.at, base.known_at), *conditions)
+    rows = session.execute(wanted.order_by(version.layer_id, version.code)).all()
+    shapes = _shapes([row.wkb for row in rows])
+    return [
+        DraftGrid(
+            Place(row.layer_id, row.grid_id),
+            row.code,
+            row.name,
+            row.kind,
+            row.unit_id,
+            row.attributes,
+            shape,
+            {int(layer_id): key for layer_id, key in (row.holders or {}).items()},
+        )
+        for row, shape in zip(rows, shapes, strict=True)
+    ]

@@ -1,0 +1,285 @@
+"""Writes of plans: making one, its operations, undo and redo, marks and comments; each in the caller's transaction."""
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from spatial import audit
+from spatial.access import Actor
+from spatial.db import reach_in, versions
+from spatial.errors import Conflict, Fault, InputError, NotFound, invalid
+from spatial.grids import about as deployment
+from spatial.redraw import operations as asked
+from spatial.redraw import queries
+from spatial.redraw.about import grids_about
+from spatial.redraw.edits import perform
+from spatial.redraw.measures import Measures, count_base, held_after, measured
+from spatial.redraw.model import Change, Held, Place
+from spatial.redraw.queries import Draft
+from spatial.redraw.sheet import Notice, Settled, Sheet
+from spatial.tables import Plan, PlanOp, Unit
+from spatial.time import since
+
+COUNTED = timedelta(days=365)  # of incidents before a plan, whose number and minutes its measures tell
+OPEN_STATES = ("draft", "returned")
+
+
+@dataclass(frozen=True)
+class Done:
+    """What an operation did: its number, the plan's revision after it, and each grid before and after."""
+
+    n: int
+    revision: int
+    changes: Sequence[Change]
+    measures: Measures
+    notices: Sequence[Notice]
+
+
+def create(
+    session: Session,
+    actor: Actor,
+    name: str,
+    layers: Collection[str],
+    *,
+    note: str = "",
+    unit: str | None = None,
+    at: datetime,
+    now: datetime,
+) -> Plan:
+    """Make a plan over what is in force at an instant, as known now; `unit`: it redraws that one's grids alone."""
+    known = {layer.code: layer for layer in queries.layers_of(session)}
+    strange = [code for code in layers if code not in known]
+    if strange:
+        raise InputError([Fault("layers", "layer-unknown", {"layer": code}) for code in strange])
+    plan = Plan(
+        id=uuid.uuid4(),
+        name=name,
+        note=note,
+        layers=sorted(known[code].id for code in layers),
+        base_version=versions(session)["areas"],
+        base_at=at,
+        counted=since(min(at, now) - COUNTED, min(at, now)),
+        created_by=actor.name,
+        created_at=now,
+        state="draft",
+        revision=0,
+        head=0,
+    )
+    if unit is not None:
+        plan.unit_id = queries.units_named(session, queries.base_of(session, plan)).get(unit)
+        if plan.unit_id is None:
+            raise invalid("unit", "unit-unknown", unit=unit)
+    _require_in_scope(session, plan)
+    session.add(plan)
+    session.flush()
+    count_base(session, plan, [known[code] for code in layers])
+    queries.note(session, plan, "created", actor.name, now)
+    audit.record(session, actor.name, "plan.create", f"plan/{plan.id}", {"name": name, "layers": sorted(layers)})
+    return plan
+
+
+def edit(
+    session: Session, actor: Actor, plan_id: uuid.UUID, op: asked.Operation, *, revision: int | None, now: datetime
+) -> Done:
+    """Perform an operation on a plan; whatever it would tear is an error, and nothing is kept.
+
+    `revision`: what the planner saw. Where others worked on meanwhile, the operation is done on what they made, unless
+    both touch a grid: then it is a `Conflict` that tells what each grid was, is and would be.
+    """
+    plan = _opened(session, plan_id)
+    tried = _tried(session, plan, op, plan.head)
+    found = tried.changes
+    if revision is not None and revision != plan.revision:
+        _require_apart(session, plan, op, revision, found)
+    n = queries.next_n(session, plan.id)
+    body = op.model_dump(mode="json", exclude_none=True)
+    made = PlanOp(plan_id=plan.id, n=n, parent=plan.head, kind=op.kind, body=body, made_by=actor.name, at=now)
+    measures, holds = _measured(session, plan, found)
+    queries.add_op(session, made, found, holds)
+    plan.head = n
+    queries.note(session, plan, "operation", actor.name, now, {"n": n, "kind": op.kind})
+    return Done(n, plan.revision, found, measures, tried.notices)
+
+
+def preview(session: Session, plan_id: uuid.UUID, op: asked.Operation) -> Done:
+    """Return what an operation would do where a plan stands; nothing is kept."""
+    plan = queries.find(session, plan_id)
+    tried = _tried(session, plan, op, plan.head)
+    return Done(0, plan.revision, tried.changes, _measured(session, plan, tried.changes)[0], tried.notices)
+
+
+def _measured(session: Session, plan: Plan, changes: Sequence[Change]) -> tuple[Measures, dict[Place, Held]]:
+    """Return what changes do to a draft, and what the grids hold that they leave."""
+    ops = queries.chain(session, plan.id, plan.head)
+    draft = Draft(session, plan.id, queries.base_of(session, plan), ops)
+    states = [state for change in changes for state in (change.was, change.becomes) if state is not None]
+    before = queries.holdings(session, plan, ops, {(state.place.layer_id, state.unit_id) for state in states})
+    holds = held_after(session, plan, draft, changes, {place: held for place, (_unit_id, held) in before.items()})
+    after = {place: one for place, one in before.items() if place not in {change.place for change in changes}}
+    after |= {
+        place: (state.unit_id, holds[place])
+        for change in changes
+        if (state := change.becomes)
+        for place in [state.place]
+    }
+    plane = deployment.plane(session)
+    assert plane is not None  # noqa: S101  # there are grids
+    return measured(plane, changes, before, after), holds
+
+
+def _tried(session: Session, plan: Plan, op: asked.Operation, head: int) -> Settled:
+    """Return what an operation would change where a plan stood."""
+    if isinstance(op, asked.Barrier):
+        return Settled([])
+    base, layers = queries.base_of(session, plan), queries.layers_of(session)
+    plane = deployment.plane(session)
+    if plane is None:
+        raise Conflict("nothing-loaded")
+    draft = Draft(session, plan.id, base, queries.chain(session, plan.id, head))
+    sheet = Sheet(
+        plane,
+        layers,
+        grids_about(draft, layers, op),
+        editable=plan.layers,
+        own_units=queries.units_below(session, plan.unit_id, base),
+        next_key=queries.next_key(session, plan.id),
+    )
+    perform(sheet, op, queries.units_named(session, base))
+    settled = sheet.settle()
+    _require_new_codes(session, plan, settled.changes, layers_by_id={layer.id: layer.code for layer in layers})
+    return settled
+
+
+def _require_new_codes(
+    session: Session, plan: Plan, changes: Sequence[Change], *, layers_by_id: dict[int, str]
+) -> None:
+    """Refuse codes that another grid ever had, on record or in the draft."""
+    for change in changes:
+        new = change.becomes
+        if new is None or (change.was is not None and change.was.code == new.code):
+            continue
+        key = new.place.key if new.place.key > 0 else None
+        if queries.codes_ever_of_others(session, new.place.layer_id, [new.code], key):
+            raise invalid("code", "code-used-before", code=new.code, layer=layers_by_id[new.place.layer_id])
+        ops = queries.chain(session, plan.id, plan.head)
+        now = Draft(session, plan.id, queries.base_of(session, plan), ops).named(new.place.layer_id, [new.code])
+        if any(grid.place != new.place for grid in now):
+            raise invalid("code", "code-in-use", code=new.code, layer=layers_by_id[new.place.layer_id])
+
+
+def _require_apart(session: Session, plan: Plan, op: asked.Operation, revision: int, found: Sequence[Change]) -> None:
+    """Refuse an operation that touches what was touched since a revision, telling all three states of each grid."""
+    head = queries.head_at(session, plan.id, revision)
+    if head is None:
+        raise Conflict("revision-unknown", revision=revision, now=plan.revision)
+    then, now = queries.chain(session, plan.id, head), queries.chain(session, plan.id, plan.head)
+    between = queries.touched_by(session, plan.id, set(then) ^ set(now))
+    both = between & {change.place for change in found}
+    if both:
+        raise Conflict(
+            "edited-meanwhile", revision=revision, now=plan.revision, grids=_three(session, plan, head, op, both)
+        )
+
+
+def _three(session: Session, plan: Plan, head: int, op: asked.Operation, places: Collection[Place]) -> list[Any]:
+    """Return of each grid what it was when the planner saw it, what it is, and what the operation would make of it."""
+    base = queries.base_of(session, plan)
+    was, is_now = (
+        {
+            grid.place: grid
+            for grid in Draft(session, plan.id, base, queries.chain(session, plan.id, at)).of_places(places)
+        }
+        for at in (head, plan.head)
+    )
+    theirs = {change.place: change.becomes for change in _tried(session, plan, op, head).changes}
+    layers = {layer.id: layer.code for layer in queries.layers_of(session)}
+    return [
+        {
+            "layer": layers[place.layer_id],
+            "ancestor": queries.told(was.get(place)),
+            "ours": queries.told(is_now.get(place)),
+            "theirs": queries.told(theirs.get(place)),
+        }
+        for place in sorted(places)
+    ]
+
+
+def go_to(session: Session, actor: Actor, plan_id: uuid.UUID, n: int, *, revision: int | None, now: datetime) -> Plan:
+    """Let a plan stand at another of its operations, 0 being the base: undo, redo, or another branch."""
+    plan = _opened(session, plan_id)
+    if revision is not None and revision != plan.revision:
+        raise Conflict("plan-moved-on", revision=revision, now=plan.revision)
+    if n != 0 and session.get(PlanOp, (plan.id, n)) is None:
+        raise NotFound("no-such-operation", n=n)
+    if n != plan.head:
+        kind = "undo" if n in (0, *queries.chain(session, plan.id, plan.head)) else "redo"
+        plan.head = n
+        queries.note(session, plan, kind, actor.name, now, {"to": n})
+    return plan
+
+
+def undo(session: Session, actor: Actor, plan_id: uuid.UUID, *, revision: int | None, now: datetime) -> Plan:
+    """Let a plan stand at the operation before the last one."""
+    plan = _opened(session, plan_id)
+    if plan.head == 0:
+        raise Conflict("nothing-to-undo")
+    last = session.get_one(PlanOp, (plan.id, plan.head))
+    return go_to(session, actor, plan_id, last.parent, revision=revision, now=now)
+
+
+def redo(session: Session, actor: Actor, plan_id: uuid.UUID, *, revision: int | None, now: datetime) -> Plan:
+    """Let a plan stand at the newest operation that followed where it stands."""
+    plan = _opened(session, plan_id)
+    after = queries.newest_after(session, plan.id, plan.head)
+    if after is None:
+        raise Conflict("nothing-to-redo")
+    return go_to(session, actor, plan_id, after, revision=revision, now=now)
+
+
+def mark(session: Session, actor: Actor, plan_id: uuid.UUID, name: str, *, now: datetime) -> Plan:
+    """Give where a plan stands a name, to come back to."""
+    plan = _opened(session, plan_id)
+    queries.note(session, plan, "mark", actor.name, now, {"name": name})
+    return plan
+
+
+def comment(
+    session: Session,
+    actor: Actor,
+    plan_id: uuid.UUID,
+    words: str,
+    *,
+    place: tuple[float, float] | None = None,
+    now: datetime,
+) -> Plan:
+    """Say something of a plan as it stands, maybe of a place."""
+    plan = queries.find(session, plan_id, lock=True)
+    detail: dict[str, Any] = {"text": words}
+    if place is not None:
+        detail |= {"lon": place[0], "lat": place[1]}
+    queries.note(session, plan, "comment", actor.name, now, detail)
+    return plan
+
+
+def _opened(session: Session, plan_id: uuid.UUID) -> Plan:
+    """Return a plan that is still worked on, held until the transaction ends."""
+    plan = queries.find(session, plan_id, lock=True)
+    if plan.state not in OPEN_STATES:
+        raise Conflict("plan-not-open", state=plan.state)
+    return plan
+
+
+def _require_in_scope(session: Session, plan: Plan) -> None:
+    """Refuse a plan beyond somebody's reach, before the database does."""
+    reach = reach_in(session)
+    if reach is None or reach.units is None:
+        return
+    if plan.unit_id is None:
+        raise invalid("unit", "unit-needed")
+    if plan.unit_id not in reach.units:
+        raise invalid("unit", "unit-beyond-reach")
+    session.get(Unit, plan.unit_id)
