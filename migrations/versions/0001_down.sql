@@ -13,6 +13,7 @@ DROP VIEW gis_grids, gis_units, gis_places, gis_incidents, gis_findings, gis_roa
 
 DROP FUNCTION places_sounding, streets_sounding;
 
+DROP TABLE lineage;
 DROP TABLE plan_measure;
 DROP TABLE plan_event;
 DROP TABLE plan_change;
@@ -24,7 +25,6 @@ DROP TABLE overlap;
 DROP TABLE street;
 DROP TABLE staffing_rule;
 DROP TABLE override;
-DROP TABLE lineage;
 DROP TABLE incident_event;
 DROP TABLE incident;
 DROP TABLE grid_version;

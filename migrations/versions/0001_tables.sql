@@ -734,23 +734,6 @@ CREATE TABLE incident_event (
 );
 CREATE INDEX ix_incident_event_incident_key_id ON incident_event (incident_key_id);
 
-CREATE TABLE lineage (
-    id BIGINT GENERATED ALWAYS AS IDENTITY,
-    pred_id BIGINT NOT NULL,
-    succ_id BIGINT NOT NULL,
-    kind TEXT NOT NULL,
-    at TIMESTAMP WITH TIME ZONE NOT NULL,
-    area_share DOUBLE PRECISION NOT NULL,
-    workload_share DOUBLE PRECISION,
-    CONSTRAINT pk_lineage PRIMARY KEY (id),
-    CONSTRAINT uq_lineage_pred_id_succ_id_at UNIQUE (pred_id, succ_id, at),
-    CONSTRAINT ck_lineage_kind_known CHECK (kind IN ('reshape', 'split', 'merge', 'renumber', 'create', 'dissolve')),
-    CONSTRAINT ck_lineage_area_share_range CHECK (area_share BETWEEN 0 AND 1),
-    CONSTRAINT ck_lineage_workload_share_range CHECK (workload_share BETWEEN 0 AND 1),
-    CONSTRAINT fk_lineage_pred_id FOREIGN KEY(pred_id) REFERENCES grid (id),
-    CONSTRAINT fk_lineage_succ_id FOREIGN KEY(succ_id) REFERENCES grid (id)
-);
-
 CREATE TABLE override (
     id BIGINT GENERATED ALWAYS AS IDENTITY,
     code TEXT COLLATE "C" NOT NULL,
@@ -878,11 +861,15 @@ CREATE TABLE plan (
     published_version BIGINT,
     sha256 TEXT,
     manifest JSONB,
+    touched BIGINT[],
+    made JSONB,
+    superseded_by UUID,
     CONSTRAINT pk_plan PRIMARY KEY (id),
     CONSTRAINT ck_plan_state_known CHECK (state IN ('draft', 'submitted', 'returned', 'approved', 'published', 'abandoned')),
     CONSTRAINT ck_plan_effective_once_published CHECK ((state = 'published') = (effective IS NOT NULL)),
     CONSTRAINT fk_plan_unit_id FOREIGN KEY(unit_id) REFERENCES unit (id),
-    CONSTRAINT fk_plan_reverts FOREIGN KEY(reverts) REFERENCES plan (id)
+    CONSTRAINT fk_plan_reverts FOREIGN KEY(reverts) REFERENCES plan (id),
+    CONSTRAINT fk_plan_superseded_by FOREIGN KEY(superseded_by) REFERENCES plan (id)
 );
 
 CREATE TABLE plan_op (
@@ -944,4 +931,25 @@ CREATE TABLE plan_measure (
     CONSTRAINT fk_plan_measure_plan_id FOREIGN KEY(plan_id) REFERENCES plan (id),
     CONSTRAINT fk_plan_measure_grid_id FOREIGN KEY(grid_id) REFERENCES grid (id),
     CONSTRAINT fk_plan_measure_layer_id FOREIGN KEY(layer_id) REFERENCES layer (id)
+);
+
+CREATE TABLE lineage (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    plan_id UUID,
+    pred_id BIGINT NOT NULL,
+    succ_id BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    at TIMESTAMP WITH TIME ZONE NOT NULL,
+    area_share DOUBLE PRECISION NOT NULL,
+    address_share DOUBLE PRECISION,
+    workload_share DOUBLE PRECISION,
+    CONSTRAINT pk_lineage PRIMARY KEY (id),
+    CONSTRAINT uq_lineage_pred_id_succ_id_at_plan_id UNIQUE (pred_id, succ_id, at, plan_id),
+    CONSTRAINT ck_lineage_kind_known CHECK (kind IN ('reshape', 'split', 'merge', 'renumber', 'create', 'dissolve')),
+    CONSTRAINT ck_lineage_area_share_range CHECK (area_share BETWEEN 0 AND 1),
+    CONSTRAINT ck_lineage_address_share_range CHECK (address_share BETWEEN 0 AND 1),
+    CONSTRAINT ck_lineage_workload_share_range CHECK (workload_share BETWEEN 0 AND 1),
+    CONSTRAINT fk_lineage_plan_id FOREIGN KEY(plan_id) REFERENCES plan (id),
+    CONSTRAINT fk_lineage_pred_id FOREIGN KEY(pred_id) REFERENCES grid (id),
+    CONSTRAINT fk_lineage_succ_id FOREIGN KEY(succ_id) REFERENCES grid (id)
 );

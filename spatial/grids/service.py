@@ -104,15 +104,19 @@ def replace_versions(
     *,
     start: datetime,
     stamp: datetime,
-) -> None:
-    """End versions at `start` and write new ones; what was in force before `start` stays as it was."""
+) -> list[int]:
+    """End versions at `start` and write new ones; what was in force before `start` stays as it was.
+
+    Returns the ids of the grids that the new ones are of.
+    """
     if ended:
         cut(session, GridVersion, [state.version_id for state in ended], since(start), stamp)
     unborn = [{"layer_id": layer_id} for version in made if version.grid_id is None]
     ids = iter(_new_ids(session, Grid, unborn))
+    grid_ids = [next(ids) if version.grid_id is None else version.grid_id for version in made]
     rows = [
         {
-            "grid_id": next(ids) if version.grid_id is None else version.grid_id,
+            "grid_id": grid_id,
             "layer_id": layer_id,
             "code": version.code,
             "name": version.name,
@@ -123,10 +127,11 @@ def replace_versions(
             "valid": version.valid,
             "recorded": since(stamp),
         }
-        for version in made
+        for grid_id, version in zip(grid_ids, made, strict=True)
     ]
     if rows:
         session.execute(insert(GridVersion), rows)
+    return grid_ids
 
 
 def record_findings(

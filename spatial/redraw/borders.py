@@ -6,7 +6,7 @@ import numpy as np
 import shapely
 from shapely import LineString, Point
 from shapely.geometry.base import BaseGeometry
-from shapely.ops import linemerge, substring
+from shapely.ops import substring
 
 from spatial.errors import Fault, GeometryFault
 from spatial.geometry import Geometries
@@ -46,8 +46,9 @@ def cut(area: BaseGeometry, line: BaseGeometry) -> tuple[Geometries, Geometries]
 
 def shared_arcs(one: BaseGeometry, other: BaseGeometry) -> list[LineString]:
     """Return the borders that two areas share, each as one line."""
-    lines = [part for part in shapely.get_parts(one.boundary & other.boundary) if part.geom_type == "LineString"]
-    return list(shapely.get_parts(linemerge(lines))) if lines else []
+    met = shapely.get_parts(one.boundary & other.boundary)
+    lines = met[shapely.length(met) > 0]
+    return list(shapely.get_parts(shapely.line_merge(shapely.multilinestrings(lines)))) if len(lines) else []
 
 
 def along(left: BaseGeometry, right: BaseGeometry, line: LineString) -> tuple[BaseGeometry, BaseGeometry]:

@@ -14,6 +14,7 @@ from spatial.overlaps import queries as counted
 from spatial.overlaps.model import Counted, Longs, Period
 from spatial.redraw import queries
 from spatial.redraw.model import Change, DraftGrid, DraftLayer, Held, Place
+from spatial.redraw.passing import owners_of
 from spatial.redraw.queries import Draft
 from spatial.tables import Plan
 
@@ -218,10 +219,7 @@ def _counted(
 
 def _summed(shapes: Geometries, points: Floats, weights: Floats) -> tuple[Longs, Floats]:
     """Return how many points each shape has, and the sum of their weights; of several shapes the first has a point."""
-    owner = np.full(len(points), len(shapes))
-    if len(shapes) and len(points):
-        point, shape = shapely.STRtree(shapes).query(shapely.points(points), predicate="intersects")
-        np.minimum.at(owner, point, shape)
+    owner = owners_of(shapes, points)
     times = np.bincount(owner, minlength=len(shapes) + 1)[:-1]
     sums = np.bincount(owner, weights, minlength=len(shapes) + 1)[:-1]
     return times.astype(np.int64), sums.astype(np.float64)

@@ -61,7 +61,7 @@ class Base:
     """What a plan's grids are before it: in force at an instant, as known with a version of `areas`."""
 
     at: datetime
-    known_at: datetime
+    known_at: datetime | None  # none: as known now
 
 
 def find(session: Session, plan_id: uuid.UUID, *, lock: bool = False) -> Plan:
@@ -177,12 +177,31 @@ def units_named(session: Session, base: Base) -> dict[str, int]:
     return {row[0]: row[1] for row in session.execute(wanted)}
 
 
+def unit_code(session: Session, unit_id: int | None, base: Base) -> str | None:
+    """Return the code of a unit, as of a base."""
+    wanted = select(UnitVersion.code).where(
+        UnitVersion.unit_id == unit_id, in_force(UnitVersion, base.at, base.known_at)
+    )
+    return session.scalar(wanted)
+
+
 def codes_ever_of_others(session: Session, layer_id: int, codes: Collection[str], key: int | None) -> set[str]:
     """Return which codes were ever given to another grid of a layer."""
     version = GridVersion
     wanted = select(version.code).where(version.layer_id == layer_id, version.code.in_(codes))
     if key is not None:
         wanted = wanted.where(version.grid_id != key)
+    return set(session.scalars(wanted))
+
+
+def changing_after(session: Session, grid_ids: Collection[int], at: datetime) -> set[int]:
+    """Return which grids have a version on record that ends after an instant, or begins."""
+    version = GridVersion
+    begins: Any = func.lower(version.valid)
+    ends_: Any = func.upper(version.valid)
+    wanted = select(version.grid_id).where(
+        among(version.grid_id, grid_ids), func.upper_inf(version.recorded), (begins > at) | (ends_ > at)
+    )
     return set(session.scalars(wanted))
 
 
@@ -298,6 +317,12 @@ def _holds(held: Held) -> dict[str, Any]:
 
 def _held(holds: Mapping[str, Any]) -> Held:
     return Held(Counted(**{name: holds[name] for name in COUNTS}), tuple(holds["officers"]))
+
+
+def approval(session: Session, plan_id: uuid.UUID) -> dict[str, Any]:
+    """Return what was said when a plan was approved last."""
+    wanted = select(PlanEvent.detail).where(PlanEvent.plan_id == plan_id, PlanEvent.kind == "approved")
+    return session.scalars(wanted.order_by(PlanEvent.revision.desc()).limit(1)).one()
 
 
 def next_n(session: Session, plan_id: uuid.UUID) -> int:

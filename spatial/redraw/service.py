@@ -95,14 +95,35 @@ def edit(
     found = tried.changes
     if revision is not None and revision != plan.revision:
         _require_apart(session, plan, op, revision, found)
-    n = queries.next_n(session, plan.id)
     body = op.model_dump(mode="json", exclude_none=True)
-    made = PlanOp(plan_id=plan.id, n=n, parent=plan.head, kind=op.kind, body=body, made_by=actor.name, at=now)
-    measures, holds = _measured(session, plan, found)
-    queries.add_op(session, made, found, holds)
-    plan.head = n
-    queries.note(session, plan, "operation", actor.name, now, {"n": n, "kind": op.kind})
+    n, measures = keep(session, actor, plan, op.kind, body, found, now=now)
     return Done(n, plan.revision, found, measures, tried.notices)
+
+
+def keep(
+    session: Session,
+    actor: Actor,
+    plan: Plan,
+    kind: str,
+    body: dict[str, Any],
+    changes: Sequence[Change],
+    *,
+    now: datetime,
+) -> tuple[int, Measures]:
+    """Keep an operation that changes a draft where the plan stands; return its number and what it does."""
+    n = queries.next_n(session, plan.id)
+    made = PlanOp(plan_id=plan.id, n=n, parent=plan.head, kind=kind, body=body, made_by=actor.name, at=now)
+    measures, holds = _measured(session, plan, changes)
+    queries.add_op(session, made, changes, holds)
+    plan.head = n
+    queries.note(session, plan, "operation", actor.name, now, {"n": n, "kind": kind})
+    return n, measures
+
+
+def note_revert(session: Session, plan: Plan, old: Plan) -> None:
+    """Put on record that a plan takes another one back."""
+    plan.reverts = old.id
+    session.flush()
 
 
 def preview(session: Session, plan_id: uuid.UUID, op: asked.Operation) -> Done:

@@ -1,6 +1,7 @@
 """Layers, grids, units, places, categories: the domain `areas`."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from geoalchemy2 import WKBElement
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
@@ -203,17 +204,20 @@ class Lineage(Base):
 
     __tablename__ = "lineage"
     __table_args__ = (
-        UniqueConstraint("pred_id", "succ_id", "at"),
+        UniqueConstraint("pred_id", "succ_id", "at", "plan_id"),
         one_of("kind", "reshape", "split", "merge", "renumber", "create", "dissolve"),
         CheckConstraint("area_share BETWEEN 0 AND 1", name="area_share_range"),
+        CheckConstraint("address_share BETWEEN 0 AND 1", name="address_share_range"),
         CheckConstraint("workload_share BETWEEN 0 AND 1", name="workload_share_range"),
     )
     id: Mapped[Id]
+    plan_id: Mapped[UUID | None] = mapped_column(ForeignKey("plan.id"))  # none: before there were plans
     pred_id: Mapped[int] = mapped_column(ForeignKey("grid.id"))
     succ_id: Mapped[int] = mapped_column(ForeignKey("grid.id"))
     kind: Mapped[str]
     at: Mapped[Instant]
-    area_share: Mapped[float]
+    area_share: Mapped[float]  # of the one it came from
+    address_share: Mapped[float | None]  # none: it had no address
     workload_share: Mapped[float | None]
 
 

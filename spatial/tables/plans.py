@@ -40,6 +40,11 @@ class Plan(Base):
     published_version: Mapped[int | None]  # of the domain areas
     sha256: Mapped[str | None]  # of what it changed
     manifest: Mapped[Json | None]  # what it changed, and what that concerned
+    touched: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))  # ids of the grids that it changed
+    made: Mapped[Json | None]  # ids of the grids that it made, by their keys in the draft
+    superseded_by: Mapped[UUID | None] = mapped_column(
+        ForeignKey("plan.id")
+    )  # the first that changed one of them since
 
 
 class PlanOp(Base):

@@ -1,0 +1,448 @@
+"""Publication of an approved plan: one transaction that brings it into force at an instant, or not at all."""
+
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import orjson
+import shapely
+from geoalchemy2.shape import from_shape
+from sqlalchemy import BigInteger, func, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Session
+
+from spatial import audit
+from spatial.access import Actor
+from spatial.db import open_version, versions
+from spatial.errors import Conflict, GeometryFault, invalid
+from spatial.grids import about as deployment
+from spatial.grids import check
+from spatial.grids.queries import records_in_force, tilings_within
+from spatial.grids.service import NewVersion, replace_versions
+from spatial.grids.units import among
+from spatial.history import Moment, cut, known
+from spatial.overlaps import queries as counted
+from spatial.overlaps import service as overlaps
+from spatial.overlaps.model import Period
+from spatial.redraw import queries
+from spatial.redraw.checks import noticed, require_sound
+from spatial.redraw.handover import Handed, hand_on, orphans
+from spatial.redraw.model import Change, DraftGrid, Place
+from spatial.redraw.passing import Line, Passing, Points, heirs, lineage, passings
+from spatial.redraw.queries import Base, Draft
+from spatial.tables import SRID, Barrier, GridCell, Layer, Lineage, Plan, PlanOp
+from spatial.time import since
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Something that keeps a plan from being published, or that is to be acknowledged: what, where, of which grids."""
+
+    kind: str
+    layer: str
+    grids: tuple[str, ...]
+    place: tuple[float, float] | None = None
+    area_m2: float | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """What it is acknowledged by."""
+        named = orjson.dumps([self.kind, self.layer, self.grids, self.place])
+        return hashlib.sha256(named).hexdigest()[:32]
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """It as it is told."""
+        lon, lat = self.place or (None, None)
+        told = {
+            "kind": self.kind,
+            "key": self.key,
+            "layer": self.layer,
+            "grids": list(self.grids),
+            "lon": lon,
+            "lat": lat,
+        }
+        return told | {"area_m2": self.area_m2, **self.values}
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publication did."""
+
+    plan: Plan
+    changed: int
+    lineage: int
+    handed: Handed
+
+
+def whole_change(session: Session, plan: Plan) -> list[Change]:
+    """Return what a plan changes, from its base to where it stands."""
+    ops = queries.chain(session, plan.id, plan.head)
+    changes = queries.changes_on(session, plan.id, ops).values()
+    return [one for one in changes if not (one.was is None and one.becomes is None) and not _is_idle(one)]
+
+
+def passings_of(session: Session, plan: Plan, changes: Sequence[Change], base: Base) -> list[Passing]:
+    """Return what passes from grid to grid by changes over a base."""
+    shapes = [state.shape for one in changes for state in (one.was, one.becomes) if state is not None]
+    bounds = tuple(shapely.total_bounds(np.array(shapes, dtype=object)).tolist())
+    places = {one.place for one in changes}
+    layer_ids = {place.layer_id for place in places}
+    around = [grid for grid in Draft(session, plan.id, base, []).within(layer_ids, bounds) if grid.place not in places]
+    start, end = plan.counted.lower, plan.counted.upper
+    assert start is not None and end is not None  # noqa: PT018, S101  # as `create` wrote it
+    moment = Moment(plan.base_at, plan.created_at)
+    addresses = Points(*counted.addresses(session, bounds))
+    incidents = Points(*counted.incidents(session, moment, Period(start, end), bounds))
+    return passings(changes, around, addresses, incidents)
+
+
+def obstacles(session: Session, plan: Plan, effective: datetime) -> list[Obstacle]:
+    """Return all that keeps a plan from coming into force at an instant, each with a place where it has one."""
+    changes = whole_change(session, plan)
+    layers = {layer.id: layer.code for layer in queries.layers_of(session)}
+    if not changes:
+        return [] if _barriers(session, plan) else [Obstacle("plan-empty", "", ())]
+    base = Base(effective, None)
+    found = _moved_on(session, plan, changes, base, layers)
+    found += _codes_taken(session, changes, layers)
+    if not found:
+        found += _torn(session, plan, changes, base, layers)
+        found += _without_heir(session, plan, changes, base, layers, effective)
+    return found
+
+
+def added_findings(session: Session, plan: Plan) -> list[Obstacle]:
+    """Return what a plan makes so of its layers that is allowed and may be meant, such as parts that are apart."""
+    changes = whole_change(session, plan)
+    layers = {layer.id: layer.code for layer in queries.layers_of(session)}
+    found = []
+    for layer_id, (before, after) in _neighbourhoods(session, plan, changes, queries.base_of(session, plan)).items():
+        for one in noticed(before, after):
+            place = None if one.shape is None else _inside(one.shape)
+            size = None if one.area_m2 is None else round(one.area_m2, 2)
+            found.append(Obstacle(one.kind, layers[layer_id], one.grids, place, size))
+    return found
+
+
+def publish(session: Session, actor: Actor, plan_id: uuid.UUID, effective: datetime, *, now: datetime) -> Published:
+    """Bring an approved plan into force at an instant: one in the past, only where a correction was approved."""
+    stamp = open_version(session, "areas")  # decided under the lock, so that nothing it rests on changes meanwhile
+    plan = queries.find(session, plan_id, lock=True)
+    if plan.state != "approved":
+        raise Conflict("plan-in-other-state", state=plan.state, needed=["approved"])
+    correction = queries.approval(session, plan.id).get("correction")
+    if effective < now and correction is None:
+        raise invalid("effective", "effective-in-past")
+    against = obstacles(session, plan, effective)
+    if against:
+        raise Conflict("plan-has-obstacles", obstacles=[one.told for one in against])
+    changes = whole_change(session, plan)
+    found = passings_of(session, plan, changes, Base(effective, None)) if changes else []
+    ids = _write(session, changes, effective, stamp)
+    overlaps.keep(session, stamp)
+    _record_findings(session, changes, effective, stamp)
+    lines = lineage(changes, found)
+    _write_lineage(session, plan, lines, ids, effective)
+    handed = _hand_on(session, changes, found, ids, effective, stamp)
+    _write_barriers(session, plan)
+    manifest = _manifest(session, plan, changes, lines, effective)
+    plan.state, plan.effective, plan.manifest = "published", effective, manifest
+    plan.published_version = versions(session)["areas"]
+    plan.sha256 = hashlib.sha256(orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    plan.touched = sorted(set(ids.values()))
+    plan.made = {str(place.key): grid_id for place, grid_id in ids.items() if place.key < 0}
+    _supersede(session, plan)
+    session.flush()
+    detail: dict[str, Any] = {"effective": effective.isoformat(), "sha256": plan.sha256, "grids": len(changes)}
+    if correction is not None:
+        detail["correction"] = correction
+    queries.note(session, plan, "published", actor.name, now, detail)
+    audit.record(session, actor.name, "plan.publish", f"plan/{plan.id}", detail)
+    return Published(plan, len(changes), len(lines), handed)
+
+
+def _is_idle(change: Change) -> bool:
+    """Whether a grid is, after all operations, as it was, but for a lock, which is the plan's alone."""
+    if change.was is None or change.becomes is None:
+        return change.was is change.becomes
+    told = {**change.was.told, "is_locked": change.becomes.is_locked}
+    return told == change.becomes.told and change.was.is_drawn_as(change.becomes)
+
+
+def _moved_on(
+    session: Session, plan: Plan, changes: Sequence[Change], base: Base, layers: Mapping[int, str]
+) -> list[Obstacle]:
+    """Return the grids that are no longer as the plan found them, or that change again later on."""
+    places = {one.place for one in changes if one.was is not None}
+    current = {grid.place: grid for grid in Draft(session, plan.id, base, []).of_places(places)}
+    later = queries.changing_after(session, {place.key for place in places}, base.at)
+    found = []
+    for one in changes:
+        if one.was is None:
+            continue
+        kind = None
+        if not one.was.is_same(current.get(one.place)):
+            kind = "base-moved-on"
+        elif one.place.key in later:
+            kind = "changes-again-later"
+        if kind is not None:
+            found.append(Obstacle(kind, layers[one.place.layer_id], (one.was.code,), _inside(one.was.shape)))
+    return found
+
+
+def _codes_taken(session: Session, changes: Sequence[Change], layers: Mapping[int, str]) -> list[Obstacle]:
+    found = []
+    for one in changes:
+        new = one.becomes
+        if new is not None and (one.was is None or one.was.code != new.code):
+            key = one.place.key if one.place.key > 0 else None
+            if queries.codes_ever_of_others(session, one.place.layer_id, [new.code], key):
+                found.append(Obstacle("code-used-before", layers[one.place.layer_id], (new.code,), _inside(new.shape)))
+    return found
+
+
+def _torn(
+    session: Session, plan: Plan, changes: Sequence[Change], base: Base, layers: Mapping[int, str]
+) -> list[Obstacle]:
+    """Return what would be torn of the tilings as they are at an instant, not as they were in the plan's base."""
+    plane = deployment.plane(session)
+    found = []
+    for layer_id, (before, after) in _neighbourhoods(session, plan, changes, base).items():
+        if plane is None:
+            continue
+        try:
+            require_sound(before, after, plane, moves_union=True)
+        except GeometryFault as error:
+            for fault in error.faults:
+                at = (fault.values["lon"], fault.values["lat"]) if "lon" in fault.values else None
+                grids, size = tuple(fault.values.get("grids", ())), fault.values.get("area_m2")
+                found.append(Obstacle(fault.text, layers[layer_id], grids, at, size))
+    return found
+
+
+def _without_heir(
+    session: Session,
+    plan: Plan,
+    changes: Sequence[Change],
+    base: Base,
+    layers: Mapping[int, str],
+    effective: datetime,
+) -> list[Obstacle]:
+    """Return the grids that end, that nobody gets, and on which something hangs."""
+    ended = {one.place: one.was for one in changes if one.becomes is None and one.was is not None}
+    if not ended:
+        return []
+    inherited = heirs(changes, passings_of(session, plan, changes, base))
+    hanging = orphans(session, {place.key for place in ended if place not in inherited}, effective)
+    return [
+        Obstacle(
+            "without-heir", layers[place.layer_id], (grid.code,), _inside(grid.shape), values=vars(hanging[place.key])
+        )
+        for place, grid in ended.items()
+        if place.key in hanging
+    ]
+
+
+def _neighbourhoods(
+    session: Session, plan: Plan, changes: Sequence[Change], base: Base
+) -> dict[int, tuple[list[DraftGrid], list[DraftGrid]]]:
+    """Return by tiling the grids about changes, before and after, over a base."""
+    tilings = {layer.id for layer in queries.layers_of(session) if layer.kind == "tiling"}
+    made: dict[int, tuple[list[DraftGrid], list[DraftGrid]]] = {}
+    for layer_id in sorted({one.place.layer_id for one in changes} & tilings):
+        ours = [one for one in changes if one.place.layer_id == layer_id]
+        shapes = [state.shape for one in ours for state in (one.was, one.becomes) if state is not None]
+        bounds = tuple(shapely.total_bounds(np.array(shapes, dtype=object)).tolist())
+        before = Draft(session, plan.id, base, []).within([layer_id], bounds)
+        places = {one.place for one in ours}
+        after = [grid for grid in before if grid.place not in places]
+        made[layer_id] = before, [*after, *(one.becomes for one in ours if one.becomes is not None)]
+    return made
+
+
+def _write(session: Session, changes: Sequence[Change], start: datetime, stamp: datetime) -> dict[Place, int]:
+    """Close and open versions and cells, and return the id of each grid concerned."""
+    ids = {one.place: one.place.key for one in changes if one.place.key > 0}
+    for layer_id in sorted({one.place.layer_id for one in changes}):
+        ours = [one for one in changes if one.place.layer_id == layer_id]
+        records = {one.grid_id: one for one in records_in_force(session, layer_id, start)}
+        drawn = [one for one in ours if one.becomes is None or _says_more(one)]
+        ended = [records[one.place.key] for one in drawn if one.was is not None]
+        made = [one for one in drawn if one.becomes is not None]
+        rows = [_version(one.becomes, one.place.key, start) for one in made if one.becomes is not None]
+        grid_ids = replace_versions(session, layer_id, ended, rows, start=start, stamp=stamp)
+        ids |= dict(zip((one.place for one in made), grid_ids, strict=True))
+    _write_cells(session, changes, ids, start, stamp)
+    return ids
+
+
+def _says_more(change: Change) -> bool:
+    """Whether a change is of a version, and not of what a cell belongs to alone."""
+    if change.was is None or change.becomes is None:
+        return True
+    aside = {"holders": {}, "is_locked": False}
+    return change.was.told | aside != change.becomes.told | aside or not change.was.is_drawn_as(change.becomes)
+
+
+def _version(grid: DraftGrid, key: int, start: datetime) -> NewVersion:
+    grid_id = key if key > 0 else None
+    return NewVersion(grid_id, grid.code, grid.name, grid.kind, grid.unit_id, grid.attributes, since(start), grid.shape)
+
+
+def _write_cells(
+    session: Session, changes: Sequence[Change], ids: Mapping[Place, int], start: datetime, stamp: datetime
+) -> None:
+    """Close and open what cells belong to."""
+    moved = [
+        one for one in changes if (one.was.holders if one.was else {}) != (one.becomes.holders if one.becomes else {})
+    ]
+    if not moved:
+        return
+    wanted = select(GridCell.id).where(
+        among(GridCell.cell_id, [ids[one.place] for one in moved]),
+        known(GridCell, None),
+        GridCell.valid.op("&&")(func.tstzrange(start, None)),
+    )
+    old = list(session.scalars(wanted))
+    if old:
+        cut(session, GridCell, old, since(start), stamp)
+    rows = [
+        {
+            "cell_id": ids[one.place],
+            "layer_id": layer_id,
+            "grid_id": ids.get(Place(layer_id, key), key),
+            "valid": since(start),
+            "recorded": since(stamp),
+        }
+        for one in moved
+        if one.becomes is not None
+        for layer_id, key in one.becomes.holders.items()
+    ]
+    if rows:
+        session.execute(insert(GridCell), rows)
+
+
+def _record_findings(session: Session, changes: Sequence[Change], start: datetime, stamp: datetime) -> None:
+    """Look for faults in all layers concerned, as they will be, and put them on record."""
+    ids = {one.place.layer_id for one in changes}
+    ids |= {inner.id for layer_id in ids for inner in tilings_within(session, layer_id)}
+    for layer in session.scalars(select(Layer).where(among(Layer.id, ids)).order_by(Layer.id)):
+        check.check(session, layer, at=start, stamp=stamp)
+
+
+def _write_lineage(session: Session, plan: Plan, lines: Sequence[Line], ids: Mapping[Place, int], at: datetime) -> None:
+    rows = [
+        {
+            "plan_id": plan.id,
+            "pred_id": ids[line.pred],
+            "succ_id": ids[line.succ],
+            "kind": line.kind,
+            "at": at,
+            "area_share": line.area_share,
+            "address_share": line.address_share,
+            "workload_share": line.workload_share,
+        }
+        for line in lines
+    ]
+    if rows:
+        session.execute(insert(Lineage), rows)
+
+
+def _hand_on(
+    session: Session,
+    changes: Sequence[Change],
+    found: Sequence[Passing],
+    ids: Mapping[Place, int],
+    start: datetime,
+    stamp: datetime,
+) -> Handed:
+    inherited = {ids[pred]: ids[succ] for pred, succ in heirs(changes, found).items()}
+    if not inherited:
+        return Handed()
+    return hand_on(session, inherited, start, areas=stamp, duty=lambda: open_version(session, "duty"))
+
+
+def _barriers(session: Session, plan: Plan) -> list[dict[str, Any]]:
+    ops = queries.chain(session, plan.id, plan.head)
+    wanted = select(PlanOp.body).where(PlanOp.plan_id == plan.id, among(PlanOp.n, ops), PlanOp.kind == "barrier")
+    return list(session.scalars(wanted.order_by(PlanOp.n)))
+
+
+def _write_barriers(session: Session, plan: Plan) -> None:
+    rows = [
+        {
+            "code": body["code"],
+            "kind": body["barrier_kind"],
+            "name": body.get("name"),
+            "geom": from_shape(shapely.MultiLineString([body["line"]]), srid=SRID),
+        }
+        for body in _barriers(session, plan)
+    ]
+    if rows:
+        session.execute(insert(Barrier), rows)
+
+
+def _manifest(
+    session: Session,
+    plan: Plan,
+    changes: Sequence[Change],
+    lines: Sequence[Line],
+    effective: datetime,
+) -> dict[str, Any]:
+    """Return what a publication changed, by public names: what other systems are told, and what its digest is of."""
+    layers = {layer.id: layer.code for layer in queries.layers_of(session)}
+    codes = {one.place: state.code for one in changes for state in (one.becomes or one.was,) if state is not None}
+    return {
+        "plan": str(plan.id),
+        "document_number": plan.document_number,
+        "effective": effective.isoformat(),
+        "grids": [
+            {
+                "layer": layers[one.place.layer_id],
+                "code": codes[one.place],
+                "was": one.was and _public(one.was),
+                "becomes": one.becomes and _public(one.becomes),
+            }
+            for one in sorted(changes, key=lambda one: (layers[one.place.layer_id], codes[one.place]))
+        ],
+        "lineage": [
+            {
+                "layer": layers[line.pred.layer_id],
+                "pred": codes[line.pred],
+                "succ": codes[line.succ],
+                "kind": line.kind,
+                "area_share": round(line.area_share, 9),
+                "address_share": None if line.address_share is None else round(line.address_share, 9),
+                "workload_share": None if line.workload_share is None else round(line.workload_share, 9),
+            }
+            for line in lines
+        ],
+    }
+
+
+def _public(grid: DraftGrid) -> dict[str, Any]:
+    shape = hashlib.sha256(shapely.to_wkb(grid.shape, byte_order=1)).hexdigest()
+    return {"code": grid.code, "name": grid.name, "kind": grid.kind, "shape_sha256": shape}
+
+
+def _supersede(session: Session, plan: Plan) -> None:
+    """Note of plans published before that this one changes a grid of theirs."""
+    others: Any = Plan.touched
+    touched = literal(plan.touched, ARRAY(BigInteger))
+    session.execute(
+        update(Plan)
+        .where(Plan.id != plan.id, Plan.state == "published", Plan.superseded_by.is_(None), others.op("&&")(touched))
+        .values(superseded_by=plan.id)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _inside(shape: Any) -> tuple[float, float]:
+    point = shapely.point_on_surface(shape)
+    return round(point.x, 7), round(point.y, 7)

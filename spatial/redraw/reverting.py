@@ -1,0 +1,63 @@
+"""Taking a published plan back: a new plan makes its grids what they were, to be approved and published in turn."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from spatial.access import Actor
+from spatial.errors import Conflict
+from spatial.redraw import queries, service
+from spatial.redraw.model import Change, DraftGrid, Place
+from spatial.redraw.publishing import whole_change
+from spatial.redraw.queries import Base, Draft
+from spatial.tables import Plan
+
+
+def revert(session: Session, actor: Actor, plan_id: uuid.UUID, name: str, *, now: datetime) -> Plan:
+    """Make a plan that takes a published one back; a `Conflict` where a grid of it has changed since."""
+    old = queries.find(session, plan_id)
+    if old.state != "published" or old.effective is None:
+        raise Conflict("plan-in-other-state", state=old.state, needed=["published"])
+    at = max(now, old.effective)
+    layers = {layer.id: layer.code for layer in queries.layers_of(session)}
+    unit = queries.unit_code(session, old.unit_id, Base(now, None))
+    codes = [layers[layer_id] for layer_id in old.layers]
+    plan = service.create(session, actor, name, codes, unit=unit, at=at, now=now)
+    service.note_revert(session, plan, old)
+    made = {int(key): grid_id for key, grid_id in (old.made or {}).items()}
+    changes = [_known(one, made).inverse for one in whole_change(session, old)]
+    _require_unchanged(session, plan, changes, Base(at, None), layers)
+    service.keep(session, actor, plan, "revert", {"plan": str(old.id)}, changes, now=now)
+    return plan
+
+
+def _known(change: Change, made: Mapping[int, int]) -> Change:
+    """Return a change with the ids that grids got when it was published."""
+    return Change(*(None if one is None else _named(one, made) for one in (change.was, change.becomes)))
+
+
+def _named(grid: DraftGrid, made: Mapping[int, int]) -> DraftGrid:
+    place = Place(grid.place.layer_id, made.get(grid.place.key, grid.place.key))
+    holders = {layer_id: made.get(key, key) for layer_id, key in grid.holders.items()}
+    return replace(grid, place=place, holders=holders, is_locked=False)
+
+
+def _require_unchanged(
+    session: Session, plan: Plan, changes: list[Change], base: Base, layers: Mapping[int, str]
+) -> None:
+    places = {one.place for one in changes}
+    current = {grid.place: grid for grid in Draft(session, plan.id, base, []).of_places(places)}
+    strange = sorted(
+        f"{layers[one.place.layer_id]} {state.code}"
+        for one in changes
+        if (state := one.was or one.becomes) is not None and not _is_as(one.was, current.get(one.place))
+    )
+    if strange:
+        raise Conflict("plan-changed-since", grids=strange)
+
+
+def _is_as(one: DraftGrid | None, other: DraftGrid | None) -> bool:
+    return one is other or (one is not None and one.is_same(other))

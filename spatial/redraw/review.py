@@ -1,0 +1,117 @@
+"""Review of plans: submitted, returned or approved by somebody else, or given up."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from spatial import audit
+from spatial.access import Actor
+from spatial.errors import Conflict, Denied, Fault, InputError
+from spatial.redraw import queries
+from spatial.redraw.model import Standing
+from spatial.redraw.publishing import Obstacle, added_findings, obstacles
+from spatial.tables import Plan, PlanEvent, PlanOp
+
+
+@dataclass(frozen=True)
+class Review:
+    """What keeps a plan from being published, and what an approver is to know of."""
+
+    obstacles: tuple[Obstacle, ...]
+    findings: tuple[Obstacle, ...]  # faults that may be meant, each with a key to acknowledge it by
+
+
+def review(session: Session, plan: Plan, *, effective: datetime) -> Review:
+    """Return what stands against a plan if it came into force at an instant."""
+    return Review(tuple(obstacles(session, plan, effective)), tuple(added_findings(session, plan)))
+
+
+def submit(session: Session, actor: Actor, plan_id: uuid.UUID, *, revision: int | None, now: datetime) -> Plan:
+    """Hand a plan in for approval, unless something keeps it from being published."""
+    plan = _in_state(session, plan_id, ("draft", "returned"), revision)
+    against = obstacles(session, plan, now)
+    if against:
+        raise Conflict("plan-has-obstacles", obstacles=[one.told for one in against])
+    return _move(session, plan, "submitted", actor, now, {})
+
+
+def give_back(
+    session: Session, actor: Actor, plan_id: uuid.UUID, reason: str, *, revision: int | None, now: datetime
+) -> Plan:
+    """Return a plan to its planners, saying why."""
+    plan = _in_state(session, plan_id, ("submitted", "approved"), revision)
+    return _move(session, plan, "returned", actor, now, {"reason": reason})
+
+
+def approve(
+    session: Session,
+    actor: Actor,
+    plan_id: uuid.UUID,
+    document_number: str,
+    *,
+    acknowledged: frozenset[str] = frozenset(),
+    correction: str | None = None,
+    revision: int | None,
+    now: datetime,
+) -> Plan:
+    """Approve a plan under a document's number; who made any of it, or handed it in, may not.
+
+    `acknowledged`: keys of the findings that it adds; all of them must be. `correction`: why it may come into force in
+    the past.
+    """
+    plan = _in_state(session, plan_id, ("submitted",), revision)
+    if actor.name in _hands(session, plan):
+        raise Denied("own-plan")
+    unknown = [one for one in added_findings(session, plan) if one.key not in acknowledged]
+    if unknown:
+        raise Conflict("findings-not-acknowledged", findings=[one.told for one in unknown])
+    if not document_number.strip():
+        raise InputError([Fault("document_number", "value-missing")])
+    plan.document_number = document_number.strip()
+    detail = {"document_number": plan.document_number, "acknowledged": sorted(acknowledged)}
+    if correction is not None:
+        detail["correction"] = correction
+    return _move(session, plan, "approved", actor, now, detail)
+
+
+def abandon(session: Session, actor: Actor, plan_id: uuid.UUID, *, revision: int | None, now: datetime) -> Plan:
+    """Give a plan up that is not published."""
+    plan = _in_state(session, plan_id, ("draft", "submitted", "returned", "approved"), revision)
+    return _move(session, plan, "abandoned", actor, now, {})
+
+
+def standing(plan: Plan, now: datetime) -> Standing:
+    """Return how it stands with a plan: of a published one, whether it is in force yet, or still."""
+    if plan.state != "published" or plan.effective is None:
+        return cast("Standing", plan.state)
+    if plan.superseded_by is not None:
+        return "superseded"
+    return "scheduled" if now < plan.effective else "in_force"
+
+
+def _hands(session: Session, plan: Plan) -> set[str]:
+    """Return who made a plan or an operation of it, or handed it in."""
+    made = set(session.scalars(select(PlanOp.made_by).where(PlanOp.plan_id == plan.id)))
+    wanted = select(PlanEvent.by).where(PlanEvent.plan_id == plan.id, PlanEvent.kind == "submitted")
+    return made | set(session.scalars(wanted)) | {plan.created_by}
+
+
+def _in_state(session: Session, plan_id: uuid.UUID, states: tuple[str, ...], revision: int | None) -> Plan:
+    plan = queries.find(session, plan_id, lock=True)
+    if plan.state not in states:
+        raise Conflict("plan-in-other-state", state=plan.state, needed=list(states))
+    if revision is not None and revision != plan.revision:
+        raise Conflict("plan-moved-on", revision=revision, now=plan.revision)
+    return plan
+
+
+def _move(session: Session, plan: Plan, state: str, actor: Actor, now: datetime, detail: dict[str, Any]) -> Plan:
+    plan.state = state
+    session.flush()
+    queries.note(session, plan, state, actor.name, now, detail)
+    audit.record(session, actor.name, f"plan.{state}", f"plan/{plan.id}", {"revision": plan.revision, **detail})
+    return plan
