@@ -61,6 +61,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     faults: list[FaultOut] = []
+    told: Any = Field(None, description="what a program needs to go on, where there is more to say than words")
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -134,7 +135,8 @@ def ours(request: Request, error: errors.TwingridError) -> Response:
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     faults = error.faults if isinstance(error, errors.InputError) else ()
-    return problem(request, status, error.slug, error.text, error.values, faults, headers)
+    told = error.told if isinstance(error, errors.Conflict) else None
+    return problem(request, status, error.slug, error.text, error.values, faults, headers, told)
 
 
 def http(request: Request, error: HTTPException) -> Response:
@@ -152,6 +154,7 @@ def problem(
     values: dict[str, Any],
     faults: Sequence[errors.Fault] = (),
     headers: dict[str, str] | None = None,
+    told: Any = None,
 ) -> Response:
     """Return a problem in the language of the request."""
     accept, wish = request.headers.get("accept-language"), request.query_params.get("lang")
@@ -165,10 +168,12 @@ def problem(
             FaultOut(where=one.where, fault=one.text, detail=say(f"fault.{one.text}", lang, **one.values))
             for one in faults
         ],
+        told=told,
     )
     made = {**(headers or {}), "Content-Language": lang, "Cache-Control": "no-store"}
-    told = json.dumps(body.model_dump(), ensure_ascii=False).encode(errors="replace")  # what is repeated may be no text
-    return Response(told, status, made, media_type=PROBLEM)
+    text_ = json.dumps(body.model_dump(mode="json"), ensure_ascii=False)
+    content = text_.encode(errors="replace")  # what is repeated may be no text
+    return Response(content, status, made, media_type=PROBLEM)
 
 
 def stranger(request: Request) -> str:

@@ -83,9 +83,13 @@ class Gone(TwingridError):
 
 
 class Conflict(TwingridError):
-    """The input is right, but what is stored forbids it."""
+    """The input is right, but what is stored forbids it; `told`: what a program needs to go on."""
 
     slug = "conflict"
+
+    def __init__(self, text: str, told: Any = None, **values: Any) -> None:
+        super().__init__(text, **values)
+        self.told = told
 
 
 class Denied(TwingridError):

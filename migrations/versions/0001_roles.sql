@@ -315,6 +315,9 @@ END $$;
 
 -- Whoever asked for a job may stop it.
 CREATE POLICY own_jobs ON job FOR UPDATE TO twingrid_layered, twingrid_scoped USING (created_by = (SELECT scope_text('actor')));
+-- Whoever approves for some units or layers brings what they see into force.
+CREATE POLICY own_publications ON job FOR INSERT TO twingrid_layered, twingrid_scoped
+    WITH CHECK (kind = 'publish-plan' AND created_by = (SELECT scope_text('actor')));
 
 -- Rights ----------------------------------------------------------------------------------------------------------------
 
@@ -372,7 +375,7 @@ GRANT SELECT ON layer, unit, unit_version, unit_link, grid, grid_version, grid_a
 -- Over HTTP events are told and jobs are asked for; everything else is written by the worker, as a job.
 GRANT INSERT, UPDATE ON incident, incident_key, source, job TO twingrid_whole;
 GRANT INSERT, DELETE ON category_alias TO twingrid_whole;
-GRANT UPDATE ON job TO twingrid_layered, twingrid_scoped;
+GRANT INSERT, UPDATE ON job TO twingrid_layered, twingrid_scoped;
 
 GRANT INSERT, UPDATE, DELETE ON layer, unit, unit_version, unit_link, grid, grid_version, grid_area, grid_cell, override, finding,
     lineage, response_step, officer, officer_version, team, team_version, team_member, team_state, assignment, shift,

@@ -53,6 +53,14 @@ class TilingFinding:
     shape: BaseGeometry | None = None
     detail: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def place(self) -> tuple[float, float] | None:
+        """Longitude and latitude of a place in it, to 1 cm."""
+        if self.shape is None:
+            return None
+        inside = shapely.point_on_surface(self.shape)
+        return round(inside.x, 7), round(inside.y, 7)
+
 
 def identity(kind: str, grids: tuple[str, ...], shape: BaseGeometry | None) -> Identity:
     """Return what makes two findings the same: kind, grids and place."""

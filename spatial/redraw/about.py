@@ -87,5 +87,5 @@ def _add(found: dict[Place, DraftGrid], grids: Iterable[DraftGrid]) -> None:
 
 def _layer(of_code: Mapping[str, DraftLayer], code: str, where: str) -> DraftLayer:
     if code not in of_code:
-        raise invalid(where, "layer-unknown", layer=code)
+        raise invalid(where, "no-such-layer", layer=code)
     return of_code[code]

@@ -70,9 +70,8 @@ def _fault(one: TilingFinding) -> Fault:
     values: dict[str, object] = {"grids": list(one.grids)}
     if one.area_m2 is not None:
         values["area_m2"] = round(one.area_m2, 4)
-    if one.shape is not None:
-        inside = shapely.point_on_surface(one.shape)
-        values |= {"lon": round(inside.x, 7), "lat": round(inside.y, 7)}
+    if one.place is not None:
+        values |= dict(zip(("lon", "lat"), one.place, strict=True))
     return Fault("operation", f"edit-makes-{_kind(one)}", values)
 
 

@@ -296,7 +296,7 @@ def _lock(sheet: Sheet, op: asked.Lock | asked.Unlock, _units: Units) -> None:
 
 def _unit(units: Units, code: str) -> int:
     if code not in units:
-        raise invalid("unit", "unit-unknown", unit=code)
+        raise invalid("unit", "no-such-unit", code=code)
     return units[code]
 
 

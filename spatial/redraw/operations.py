@@ -157,3 +157,12 @@ Operation = (
 )  # fmt: skip
 AnyOperation = Annotated[Operation, Field(discriminator="kind")]
 OPERATIONS: TypeAdapter[Operation] = TypeAdapter(AnyOperation)
+
+
+def texts_of(op: Operation) -> dict[str, list[str]]:
+    """Return the words of an operation by field."""
+    found = {}
+    for name, value in op.model_dump().items():
+        words = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+        found[name] = [word for word in words if isinstance(word, str)]
+    return found

@@ -124,9 +124,8 @@ def added_findings(session: Session, plan: Plan) -> list[Obstacle]:
     found = []
     for layer_id, (before, after) in _neighbourhoods(session, plan, changes, queries.base_of(session, plan)).items():
         for one in noticed(before, after):
-            place = None if one.shape is None else _inside(one.shape)
             size = None if one.area_m2 is None else round(one.area_m2, 2)
-            found.append(Obstacle(one.kind, layers[layer_id], one.grids, place, size))
+            found.append(Obstacle(one.kind, layers[layer_id], one.grids, one.place, size))
     return found
 
 
@@ -136,12 +135,10 @@ def publish(session: Session, actor: Actor, plan_id: uuid.UUID, effective: datet
     plan = queries.find(session, plan_id, lock=True)
     if plan.state != "approved":
         raise Conflict("plan-in-other-state", state=plan.state, needed=["approved"])
-    correction = queries.approval(session, plan.id).get("correction")
-    if effective < now and correction is None:
-        raise invalid("effective", "effective-in-past")
+    correction = require_timely(session, plan, effective, now)
     against = obstacles(session, plan, effective)
     if against:
-        raise Conflict("plan-has-obstacles", obstacles=[one.told for one in against])
+        raise Conflict("plan-has-obstacles", [one.told for one in against], count=len(against))
     changes = whole_change(session, plan)
     found = passings_of(session, plan, changes, Base(effective, None)) if changes else []
     ids = _write(session, changes, effective, stamp)
@@ -165,6 +162,14 @@ def publish(session: Session, actor: Actor, plan_id: uuid.UUID, effective: datet
     queries.note(session, plan, "published", actor.name, now, detail)
     audit.record(session, actor.name, "plan.publish", f"plan/{plan.id}", detail)
     return Published(plan, len(changes), len(lines), handed)
+
+
+def require_timely(session: Session, plan: Plan, effective: datetime, now: datetime) -> str | None:
+    """Refuse an instant in the past, unless a correction was approved; return why that was."""
+    correction: str | None = queries.approval(session, plan.id).get("correction")
+    if effective < now and correction is None:
+        raise invalid("effective", "effective-in-past")
+    return correction
 
 
 def _is_idle(change: Change) -> bool:

@@ -306,9 +306,13 @@ def newest_after(session: Session, plan_id: uuid.UUID, n: int) -> int | None:
     return session.scalar(select(func.max(PlanOp.n)).where(PlanOp.plan_id == plan_id, PlanOp.parent == n))
 
 
-def told(grid: DraftGrid | None) -> dict[str, Any] | None:
-    """Return a grid as it is told in a conflict."""
-    return None if grid is None else {**grid.told, "shape": shapely.geometry.mapping(grid.shape)}
+def told(grid: DraftGrid | None, units: Mapping[int, str]) -> dict[str, Any] | None:
+    """Return a grid as it is told in a conflict, by public names."""
+    if grid is None:
+        return None
+    shape = shapely.geometry.mapping(grid.shape)
+    unit = units.get(grid.unit_id) if grid.unit_id is not None else None
+    return {"code": grid.code, "name": grid.name, "kind": grid.kind, "unit": unit, "shape": shape}
 
 
 def _holds(held: Held) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def submit(session: Session, actor: Actor, plan_id: uuid.UUID, *, revision: int 
     plan = _in_state(session, plan_id, ("draft", "returned"), revision)
     against = obstacles(session, plan, now)
     if against:
-        raise Conflict("plan-has-obstacles", obstacles=[one.told for one in against])
+        raise Conflict("plan-has-obstacles", [one.told for one in against], count=len(against))
     return _move(session, plan, "submitted", actor, now, {})
 
 
@@ -68,7 +68,7 @@ def approve(
         raise Denied("own-plan")
     unknown = [one for one in added_findings(session, plan) if one.key not in acknowledged]
     if unknown:
-        raise Conflict("findings-not-acknowledged", findings=[one.told for one in unknown])
+        raise Conflict("findings-not-acknowledged", [one.told for one in unknown], count=len(unknown))
     if not document_number.strip():
         raise InputError([Fault("document_number", "value-missing")])
     plan.document_number = document_number.strip()

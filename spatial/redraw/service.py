@@ -54,7 +54,7 @@ def create(
     known = {layer.code: layer for layer in queries.layers_of(session)}
     strange = [code for code in layers if code not in known]
     if strange:
-        raise InputError([Fault("layers", "layer-unknown", {"layer": code}) for code in strange])
+        raise InputError([Fault("layers", "no-such-layer", {"layer": code}) for code in strange])
     plan = Plan(
         id=uuid.uuid4(),
         name=name,
@@ -72,7 +72,7 @@ def create(
     if unit is not None:
         plan.unit_id = queries.units_named(session, queries.base_of(session, plan)).get(unit)
         if plan.unit_id is None:
-            raise invalid("unit", "unit-unknown", unit=unit)
+            raise invalid("unit", "no-such-unit", code=unit)
     _require_in_scope(session, plan)
     session.add(plan)
     session.flush()
@@ -201,9 +201,7 @@ def _require_apart(session: Session, plan: Plan, op: asked.Operation, revision: 
     between = queries.touched_by(session, plan.id, set(then) ^ set(now))
     both = between & {change.place for change in found}
     if both:
-        raise Conflict(
-            "edited-meanwhile", revision=revision, now=plan.revision, grids=_three(session, plan, head, op, both)
-        )
+        raise Conflict("edited-meanwhile", _three(session, plan, head, op, both), revision=revision, now=plan.revision)
 
 
 def _three(session: Session, plan: Plan, head: int, op: asked.Operation, places: Collection[Place]) -> list[Any]:
@@ -218,12 +216,13 @@ def _three(session: Session, plan: Plan, head: int, op: asked.Operation, places:
     )
     theirs = {change.place: change.becomes for change in _tried(session, plan, op, head).changes}
     layers = {layer.id: layer.code for layer in queries.layers_of(session)}
+    units = {unit_id: code for code, unit_id in queries.units_named(session, base).items()}
     return [
         {
             "layer": layers[place.layer_id],
-            "ancestor": queries.told(was.get(place)),
-            "ours": queries.told(is_now.get(place)),
-            "theirs": queries.told(theirs.get(place)),
+            "ancestor": queries.told(was.get(place), units),
+            "ours": queries.told(is_now.get(place), units),
+            "theirs": queries.told(theirs.get(place), units),
         }
         for place in sorted(places)
     ]

@@ -68,7 +68,7 @@ class Sheet:
         for layer in self.layers.values():
             if layer.code == code:
                 return layer
-        raise invalid(where, "layer-unknown", layer=code)
+        raise invalid(where, "no-such-layer", layer=code)
 
     def grid(self, layer: DraftLayer, code: str, where: str) -> DraftGrid:
         """Return a grid by code as it is now, or raise `InputError`."""

@@ -4,7 +4,7 @@ What an import reads back is what was written, coordinate by coordinate: degrees
 """
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +12,12 @@ from pathlib import Path
 from spatial import crs as systems
 from spatial.errors import invalid
 from spatial.imports.read import Chunk
-from spatial.imports.write.excel import write_excel
+from spatial.imports.write.excel import write_excel, write_sheets
 from spatial.imports.write.model import Kind, ShapeType, Table, kind_of
 from spatial.imports.write.plain import write_csv, write_geojson
 from spatial.imports.write.tables import write_flatgeobuf, write_geopackage, write_parquet, write_shapefile
 
-__all__ = ["FORMATS", "Kind", "ShapeType", "Table", "format_of", "kind_of", "write_rows"]
+__all__ = ["FORMATS", "Kind", "ShapeType", "Table", "format_of", "kind_of", "write_book", "write_rows"]
 
 FORMATS = {
     "geojson": (".geojson", ".json"),
@@ -60,16 +60,31 @@ def write_rows(
 
     Otherwise it never does. GeoJSON is always longitude, latitude (RFC 7946).
     """
-    if not path.parent.is_dir():
-        raise invalid("output", "folder-missing", folder=str(path.parent))
     if crs != systems.STORED:
         if fmt == "geojson":
             raise invalid("crs", "geojson-in-degrees-only")
         table = replace(table, chunks=_converted(table, crs, allow_shifted=allow_shifted))
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        aside = Path(folder, table.name + FORMATS[fmt][0])
+    with _aside(path, table.name + FORMATS[fmt][0]) as aside:
         WRITERS[fmt](aside, table, crs)
         yield
+
+
+@contextmanager
+def write_book(path: Path, tables: Sequence[Table]) -> Iterator[None]:
+    """Write tables as sheets of one workbook, for a file that appears when the block ends well."""
+    with _aside(path, path.name) as aside:
+        write_sheets(aside, tables)
+        yield
+
+
+@contextmanager
+def _aside(path: Path, name: str) -> Iterator[Path]:
+    """Yield where to write a file that takes its place when the block ends well."""
+    if not path.parent.is_dir():
+        raise invalid("output", "folder-missing", folder=str(path.parent))
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        aside = Path(folder, name)
+        yield aside
         aside.replace(path)
 
 

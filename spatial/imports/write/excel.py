@@ -1,5 +1,6 @@
 """Excel workbooks, written row by row."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,19 @@ NOT_IN_TITLES = str.maketrans(dict.fromkeys(r"\/*?:[]", "_"))
 
 def write_excel(path: Path, table: Table, _crs: str) -> None:
     """Write rows: numbers, flags and days as such, times and all else as text that no sheet computes."""
+    write_sheets(path, [table])
+
+
+def write_sheets(path: Path, tables: Sequence[Table]) -> None:
+    """Write several tables, each to a sheet of its own."""
     book = Workbook(write_only=True)
-    sheet = book.create_sheet(table.name.translate(NOT_IN_TITLES)[:LONGEST_TITLE] or "1")
-    sheet.freeze_panes = "A2"
-    try:
-        _fill(sheet, table)
-    finally:
-        sheet.close()
+    for table in tables:
+        sheet = book.create_sheet(table.name.translate(NOT_IN_TITLES)[:LONGEST_TITLE] or "1")
+        sheet.freeze_panes = "A2"
+        try:
+            _fill(sheet, table)
+        finally:
+            sheet.close()
     book.save(path)
 
 

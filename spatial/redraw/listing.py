@@ -1,0 +1,86 @@
+"""Plans, their operations and history, what is published: as lists."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Text, cast, func, select
+from sqlalchemy.orm import Session
+
+from spatial.paging import Page, Paged, by_time, paged
+from spatial.redraw import queries
+from spatial.redraw.model import DraftGrid, Place
+from spatial.redraw.queries import Base
+from spatial.redraw.review import standing
+from spatial.tables import Layer, Plan, PlanChange, PlanEvent, PlanOp
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    """A plan with the codes of its unit and layers, and how it stands with it."""
+
+    plan: Plan
+    layers: tuple[str, ...]
+    unit: str | None
+    standing: str
+
+
+@dataclass(frozen=True)
+class OpRow:
+    """An operation, whether the plan stands on it, and how many grids it touched."""
+
+    op: PlanOp
+    is_on: bool
+    touched: int
+
+
+def plan_rows(session: Session, page: Page, now: datetime, *, state: str | None = None) -> Paged[PlanRow]:
+    """Return a page of the plans, oldest first."""
+    wanted = select(Plan)
+    if state is not None:
+        wanted = wanted.where(Plan.state == state)
+    found = paged(session, wanted, by_time(Plan.created_at, cast(Plan.id, Text)), page)
+    return Paged([plan_row(session, row.Plan, now) for row in found.rows], found.next_after)
+
+
+def plan_row(session: Session, plan: Plan, now: datetime) -> PlanRow:
+    """Return a plan as it is shown."""
+    codes = {row[0]: row[1] for row in session.execute(select(Layer.id, Layer.code))}
+    unit = queries.unit_code(session, plan.unit_id, Base(now, None)) if plan.unit_id is not None else None
+    return PlanRow(plan, tuple(codes[one] for one in plan.layers if one in codes), unit, standing(plan, now))
+
+
+def op_rows(session: Session, plan: Plan) -> list[OpRow]:
+    """Return all operations of a plan, the first one first."""
+    on = set(queries.chain(session, plan.id, plan.head))
+    touched = (
+        select(func.count())
+        .where(PlanChange.plan_id == PlanOp.plan_id, PlanChange.n == PlanOp.n)
+        .correlate(PlanOp)
+        .scalar_subquery()
+    )
+    wanted = select(PlanOp, touched.label("touched")).where(PlanOp.plan_id == plan.id).order_by(PlanOp.n)
+    return [OpRow(row.PlanOp, row.PlanOp.n in on, row.touched) for row in session.execute(wanted)]
+
+
+def event_rows(session: Session, plan_id: uuid.UUID) -> Sequence[PlanEvent]:
+    """Return what happened to a plan, the first thing first."""
+    wanted = select(PlanEvent).where(PlanEvent.plan_id == plan_id).order_by(PlanEvent.revision)
+    return session.scalars(wanted).all()
+
+
+def draft_grids(session: Session, plan: Plan) -> Mapping[Place, tuple[DraftGrid | None, DraftGrid | None]]:
+    """Return the grids that a plan changes where it stands: each before and after."""
+    changes = queries.changes_on(session, plan.id, queries.chain(session, plan.id, plan.head))
+    return {place: (one.was, one.becomes) for place, one in changes.items() if one.was or one.becomes}
+
+
+def published_rows(session: Session, page: Page, *, after: int | None = None) -> Paged[Plan]:
+    """Return a page of what was published, in the order in which it was, after a version of `areas`."""
+    wanted = select(Plan).where(Plan.state == "published")
+    if after is not None:
+        wanted = wanted.where(Plan.published_version > after)
+    key = func.lpad(cast(Plan.published_version, Text), 19, "0").collate("C")
+    found = paged(session, wanted, key, page)
+    return Paged([row.Plan for row in found.rows], found.next_after)
