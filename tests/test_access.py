@@ -229,7 +229,7 @@ def test_every_table_is_of_somebody(precinct: Precinct) -> None:
     """Every table that holds rows of the operation has row-level security; a new one cannot be forgotten."""
     free = {
         "alembic_version", "audit", "audit_head", "audit_spool", "calendar_day", "category", "category_alias",
-        "dataset_version", "deployment", "gis_login", "overlap", "plan", "plan_op", "principal",
+        "dataset_version", "deployment", "gis_login", "overlap", "principal",
         "responsibility", "road_edge", "road_node", "barrier", "role_grant", "schedule_slot", "session", "street",
         "sign_in_flow", "source", "token", "worker",
     }  # fmt: skip

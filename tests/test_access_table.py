@@ -41,6 +41,15 @@ BODIES = {
     "PUT /principals/{name}/login": {"json": {"login": None}},
     "POST /principals/{name}/grants": {"json": {"role": "viewer"}},
     "POST /principals/{name}/tokens": {"json": {"label": "test"}},
+    "POST /plans": {"json": {"name": "draft", "layers": ["police"]}},
+    "POST /plans/{plan_id}/ops": {"json": {"kind": "lock", "layer": "police", "grids": ["A"]}},
+    "PUT /plans/{plan_id}/head": {"json": {"n": 0}},
+    "POST /plans/{plan_id}/marks": {"json": {"name": "mark"}},
+    "POST /plans/{plan_id}/comments": {"json": {"text": "words"}},
+    "POST /plans/{plan_id}/return": {"json": {"reason": "words"}},
+    "POST /plans/{plan_id}/approve": {"json": {"document_number": "1"}},
+    "POST /plans/{plan_id}/publish": {"json": {"effective": "2025-03-03T08:30:00+08:00"}},
+    "POST /plans/{plan_id}/revert": {"json": {"name": "back"}},
     "POST /sign-in": {"data": {"token": "none"}},
     "GET /lookup": {"params": {"lon": LON, "lat": LAT}},
     "GET /maps/lookup": {"params": {"lon": LON, "lat": LAT}},
@@ -54,7 +63,7 @@ BODIES = {
 NAMES = {
     "layer": "police", "code": "A", "number": "001", "source": "110", "external_id": "in-A",
     "import_id": str(uuid.UUID(int=1)), "subject": "grids", "name": "nobody", "grant_id": str(uuid.UUID(int=1)),
-    "token_id": str(uuid.UUID(int=1)),
+    "token_id": str(uuid.UUID(int=1)), "plan_id": str(uuid.UUID(int=1)),
 }  # fmt: skip
 
 

@@ -56,6 +56,7 @@ OF_THE_TOWN = {
     "grant_id": f"SELECT role_grant.uuid::text FROM role_grant {OF_VICTIM}",
     "token_id": f"SELECT token.uuid::text FROM token {OF_VICTIM}",
     "id": "SELECT id::text FROM job WHERE kind = 'import' ORDER BY created_at",
+    "plan_id": "SELECT id::text FROM plan ORDER BY created_at",
 }
 USUAL = {
     "subject": ["grids", *SUBJECTS],
