@@ -34,6 +34,13 @@ class Caller:
         with self.database.read(self.reach) as session:
             yield session
 
+    @contextmanager
+    def change(self, *, commit: bool) -> Iterator[Session]:
+        """Yield a session that may write as far as the caller reaches; without `commit` its work is taken back."""
+        opened = self.database.write if commit else self.database.trial
+        with opened(self.reach) as session:
+            yield session
+
 
 @contextmanager
 def calling(permission: str, notice: Notice = quiet) -> Iterator[Caller]:

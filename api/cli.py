@@ -34,6 +34,7 @@ LATER = {
     "jobs": ("api.jobs_cli", "app_jobs"),
     "map": ("api.map_cli", "app_map"),
     "overlaps": ("api.overlaps_cli", "app_overlaps"),
+    "plan": ("api.plans_review_cli", "app_plan"),
     "gis": ("api.gis_cli", "app_gis"),
     "db": ("api.db_cli", "app_db"),
     "principal": ("api.access_cli", "app_principal"),
@@ -68,6 +69,7 @@ app.add_typer(typer.Typer(help="Files in."), name="import")
 app.add_typer(typer.Typer(help="Files out."), name="export")
 app.add_typer(typer.Typer(help="Whose the place of each row of a file is."), name="geotag")
 app.add_typer(typer.Typer(help="What the grids of two layers share."), name="overlaps")
+app.add_typer(typer.Typer(help="Drafts of a redrawing: working one out, review, publication."), name="plan")
 app.add_typer(typer.Typer(help="Logins of the database for a GIS."), name="gis")
 app.add_typer(typer.Typer(help="Long work."), name="jobs")
 app.add_typer(typer.Typer(help="Maps as files that need nothing but a browser."), name="map")

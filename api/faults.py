@@ -35,7 +35,7 @@ def refuse_unprintable(**texts: Iterable[str]) -> None:
 
 def refused(error: Mapping[str, Any], where: str) -> Fault:
     """Turn one of pydantic's errors into a fault."""
-    kind, wanted = error["type"], {"ge", "gt", "le", "lt", "expected", "pattern"}
+    kind, wanted = error["type"], {"ge", "gt", "le", "lt", "expected", "expected_tags", "pattern"}
     limits = [value for key, value in error.get("ctx", {}).items() if key in wanted]
     match kind:
         case _ if kind in OURS:

@@ -10,14 +10,13 @@ from api.asking import PlainText
 from api.deps import Actor, InstantText, Page, ReadSession, WriteSession, needs
 from api.errors import problem_responses
 from api.jobs import JobOut, job_out
+from api.plan_jobs import queue_publication
 from api.plans import CHANGED, EDITING, Code, Name, PlanId, Seen, Words, shown
 from api.plans_out import PlanOut, ReviewOut, obstacle_out
 from api.shapes import Listing, listing
-from spatial import audit, jobs
-from spatial.errors import Conflict
+from spatial import jobs
 from spatial.redraw import listing as lists
 from spatial.redraw import queries, review
-from spatial.redraw.publishing import require_timely
 from spatial.redraw.reverting import revert as take_back
 from spatial.time import now, parse_instant
 
@@ -83,10 +82,13 @@ def what_stands_against(
 ) -> ReviewOut:
     """Return every place that keeps a plan from being published, and what an approver has to acknowledge."""
     at = now() if effective is None else parse_instant(effective, "effective")
-    found = review.review(session, queries.find(session, plan_id), effective=at)
-    return ReviewOut(
-        obstacles=[obstacle_out(one) for one in found.obstacles], findings=[obstacle_out(one) for one in found.findings]
-    )
+    return review_out(review.review(session, queries.find(session, plan_id), effective=at))
+
+
+def review_out(found: review.Review) -> ReviewOut:
+    """Return what stands against a plan as it is sent."""
+    obstacles, findings = ([obstacle_out(one) for one in several] for several in (found.obstacles, found.findings))
+    return ReviewOut(obstacles=obstacles, findings=findings)
 
 
 @router.post(
@@ -156,14 +158,7 @@ def abandon(session: WriteSession, actor: Actor, response: Response, plan_id: Pl
 )
 def publish(session: WriteSession, actor: Actor, response: Response, plan_id: PlanId, body: PublicationIn) -> JobOut:
     """Queue the publication of an approved plan: one transaction that changes grids, cover and lineage, or nothing."""
-    effective = parse_instant(body.effective, "effective")
-    plan = queries.find(session, plan_id)
-    if plan.state != "approved":
-        raise Conflict("plan-in-other-state", state=plan.state, needed=["approved"])
-    require_timely(session, plan, effective, now())
-    params = {"plan_id": str(plan.id), "effective": effective.isoformat(), "asked_by": actor.name}
-    job_id = jobs.enqueue(session, "publish-plan", params, actor=actor.name, now=now(), priority=10)
-    audit.record(session, actor.name, "job.enqueue", f"job/{job_id}", {"kind": "publish-plan", "plan": str(plan.id)})
+    job_id = queue_publication(session, actor, plan_id, parse_instant(body.effective, "effective"), now())
     response.headers["Location"] = f"/jobs/{job_id}"
     return job_out(jobs.find(session, job_id))
 

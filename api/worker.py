@@ -3,27 +3,25 @@
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import datetime, time, timedelta
+from datetime import time, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from api.audit_keeper import keep_audit
 from api.import_jobs import commit_import, try_import
+from api.plan_jobs import PUBLISH, publish_plan
 from api.tracing import traced
-from spatial import access, jobs
+from spatial import jobs
 from spatial.db import Database
-from spatial.errors import Busy, Denied
+from spatial.errors import Busy
 from spatial.grids.check import recheck_layer
 from spatial.grids.listing import layer_codes
 from spatial.incidents.retention import retire
 from spatial.incidents.rules import oldest_kept
 from spatial.jobs import Bell, Handler, Presence, Progress, Schedule
-from spatial.redraw.publishing import publish
 from spatial.settings import Settings, settings
 from spatial.time import now
 from spatial.uploads import Uploads
@@ -51,19 +49,6 @@ def check_tilings(session: Session, _params: dict[str, Any], _progress: Progress
         params = {"layer": layer, "asked_by": NAME}
         jobs.enqueue(session, "check-tiling", params, actor=NAME, now=now(), priority=NIGHTLY)
     return {"layers": layers}
-
-
-def publish_plan(session: Session, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
-    """Bring an approved plan into force."""
-    actor = access.actor_named(session, params["asked_by"])
-    if actor is None:
-        raise Denied("no-such-principal", name=params["asked_by"])
-    actor.granted("plans.decide")
-    progress(0.1, params["plan_id"])
-    done = publish(session, actor, UUID(params["plan_id"]), datetime.fromisoformat(params["effective"]), now=now())
-    return {"plan": params["plan_id"], "sha256": done.plan.sha256, "grids": done.changed, "lineage": done.lineage} | {
-        "handed_on": asdict(done.handed)
-    }
 
 
 def retire_incidents(session: Session, _params: dict[str, Any], progress: Progress) -> dict[str, Any]:
@@ -98,7 +83,7 @@ HANDLERS: dict[str, Handler] = {
     "clear-uploads": clear_uploads,
     "import": try_import,
     "import-commit": commit_import,
-    "publish-plan": publish_plan,
+    PUBLISH: publish_plan,
     "refresh-statistics": refresh_statistics,
     "retire-incidents": retire_incidents,
     "retire-jobs": retire_jobs,

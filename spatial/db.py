@@ -174,9 +174,9 @@ class Database:
             self.finish(session)
 
     @contextmanager
-    def trial(self) -> Iterator[Session]:
+    def trial(self, reach: Reach | None = None) -> Iterator[Session]:
         """Yield a session that may write, and whose work is taken back at the end: what would have happened."""
-        with _patience(), Session(self.engine) as session:
+        with _patience(), Session(self.engine, info={"reach": reach}) as session:
             yield session
             session.rollback()
 

@@ -111,6 +111,8 @@ def _failure(error: Exception, held: Held, now: datetime) -> dict[str, Any]:
     what: dict[str, Any] = {"error": type(error).__name__, "result": None}
     if isinstance(error, TwingridError):
         what = {"error": str(error), "result": {"fault": error.text, "values": error.values}}
+    if isinstance(error, Conflict) and error.told is not None:
+        what["result"]["told"] = error.told
     if isinstance(error, InputError):
         what["result"]["faults"] = [asdict(fault) for fault in error.faults[:MOST_FAULTS]]
     if isinstance(error, FINAL):
