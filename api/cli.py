@@ -34,7 +34,7 @@ LATER = {
     "jobs": ("api.jobs_cli", "app_jobs"),
     "map": ("api.map_cli", "app_map"),
     "overlaps": ("api.overlaps_cli", "app_overlaps"),
-    "plan": ("api.plans_review_cli", "app_plan"),
+    "plan": ("api.plans_drawn_cli", "app_plan"),
     "gis": ("api.gis_cli", "app_gis"),
     "db": ("api.db_cli", "app_db"),
     "principal": ("api.access_cli", "app_principal"),

@@ -54,7 +54,7 @@ def _export() -> None:
 )  # fmt: skip
 def import_grids(file: Path, asked: GridsAsked, run: Run) -> None:
     """Take in the grids of a layer, and tell what became of them or what is wrong."""
-    with _faults_told(run):
+    with faults_told(run):
         wanted = asked.over(run.saved())
         request = asked.request(asked.since(), wanted)
         with Console(stderr=True).status(say("import.working", run.lang)):
@@ -80,7 +80,7 @@ def _show(plan: Plan, file: str, run: Run) -> None:
 
 
 @contextmanager
-def _faults_told(run: Run) -> Iterator[None]:
+def faults_told(run: Run) -> Iterator[None]:
     """Write all faults to a file where one is asked for; of very many tell the first ones, and how many there are."""
     found: Sequence[Fault] = ()
     try:

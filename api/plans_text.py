@@ -79,8 +79,9 @@ def show_plan(plan: PlanOut, ops: Sequence[OpOut], lang: str, zone: ZoneInfo) ->
 
 def show_done(done: DoneOut, lang: str) -> None:
     """Print what an operation does to grids and units, and what is to be said of it."""
-    heads = ("grid", "area", "addresses", "incidents", "officers", "compactness", "deviation")
-    table = Table(*(say(f"plan.head.{head}", lang) for head in heads))
+    table = Table(Column(say("plan.head.grid", lang), no_wrap=True))
+    for head in ("area", "addresses", "incidents", "officers", "compactness", "deviation"):
+        table.add_column(say(f"plan.head.{head}", lang))
     for one in done.grids:
         before, after = _measured(one.before), _measured(one.after)
         table.add_row(

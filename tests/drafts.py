@@ -23,7 +23,7 @@ UNITS = {"A": 1, "B": 2}
 
 def drawn(shapes_m: Sequence[BaseGeometry]) -> Geometries:
     """Return areas in metres about the origin of the tests, as a tiling of degrees stores them."""
-    placed = shapely.transform(np.array(shapes_m, dtype=object), lambda xy: xy + (EAST, NORTH))
+    placed = shapely.transform(np.array(shapes_m, dtype=object), lambda xy: xy + np.array([EAST, NORTH]))
     return stored(canonical(PLANE.to_degrees(placed)), PLANE)
 
 

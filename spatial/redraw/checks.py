@@ -18,14 +18,14 @@ ROUNDED_DEGREES = 1.5e-7  # the same, roughly
 
 
 def require_sound(
-    before: Sequence[DraftGrid], after: Sequence[DraftGrid], plane: Plane, *, moves_union: bool = False
+    layer: str, before: Sequence[DraftGrid], after: Sequence[DraftGrid], plane: Plane, *, moves_union: bool = False
 ) -> None:
     """Refuse an edit that makes faults of a tiling, telling each with its grids, its size and a place in it."""
     new = added_faults(_findings(before), _findings(after))
     if new:
-        raise GeometryFault([_fault(one) for one in new])
+        raise GeometryFault([_fault(layer, one) for one in new])
     if not moves_union:
-        _require_same_cover(before, after, plane)
+        _require_same_cover(layer, before, after, plane)
 
 
 def noticed(before: Sequence[DraftGrid], after: Sequence[DraftGrid]) -> list[TilingFinding]:
@@ -66,8 +66,8 @@ def _findings(grids: Sequence[DraftGrid]) -> list[TilingFinding]:
     return findings([grid.code for grid in grids], shapes)
 
 
-def _fault(one: TilingFinding) -> Fault:
-    values: dict[str, object] = {"grids": list(one.grids)}
+def _fault(layer: str, one: TilingFinding) -> Fault:
+    values: dict[str, object] = {"layer": layer, "grids": list(one.grids)}
     if one.area_m2 is not None:
         values["area_m2"] = round(one.area_m2, 4)
     if one.place is not None:
@@ -75,14 +75,15 @@ def _fault(one: TilingFinding) -> Fault:
     return Fault("operation", f"edit-makes-{_kind(one)}", values)
 
 
-def _require_same_cover(before: Sequence[DraftGrid], after: Sequence[DraftGrid], plane: Plane) -> None:
+def _require_same_cover(layer: str, before: Sequence[DraftGrid], after: Sequence[DraftGrid], plane: Plane) -> None:
     """Refuse an edit after which a layer covers more or less than before, by more than rounding."""
     was, now = (rim(np.array([grid.shape for grid in grids], dtype=object)) for grids in (before, after))
     if was == now:
         return
     far = _off(now - was, was, plane) or _off(was - now, now, plane)
     if far is not None:
-        raise GeometryFault([Fault("operation", "edit-moves-rim", {"lon": round(far[0], 7), "lat": round(far[1], 7)})])
+        place = {"lon": round(far[0], 7), "lat": round(far[1], 7)}
+        raise GeometryFault([Fault("operation", "edit-moves-rim", {"layer": layer, **place})])
 
 
 def _off(edges: Collection[Edge], others: Collection[Edge], plane: Plane) -> Vertex | None:

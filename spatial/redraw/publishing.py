@@ -222,7 +222,7 @@ def _torn(
         if plane is None:
             continue
         try:
-            require_sound(before, after, plane, moves_union=True)
+            require_sound(layers[layer_id], before, after, plane, moves_union=True)
         except GeometryFault as error:
             for fault in error.faults:
                 at = (fault.values["lon"], fault.values["lat"]) if "lon" in fault.values else None

@@ -105,11 +105,12 @@ class Sheet:
         self.put(grid)
         self._drawn[grid.place] = area_m
 
-    def put(self, grid: DraftGrid) -> None:
-        """Let a grid be as given."""
+    def put(self, grid: DraftGrid, *, is_edit: bool = True) -> None:
+        """Let a grid be as given; `is_edit`: that is more than vertices on its border."""
         self.after[grid.place] = grid
         self._of_code[grid.place.layer_id, grid.code] = grid.place
-        self._edited.add(grid.place)
+        if is_edit:
+            self._edited.add(grid.place)
 
     def end(self, grid: DraftGrid) -> None:
         """Let there be no such grid any more."""
@@ -147,7 +148,7 @@ class Sheet:
         for layer_id in sorted({change.place.layer_id for change in changes}):
             if self.layers[layer_id].kind == "tiling":
                 before, after = self._states(layer_id, self.before), self._states(layer_id, self.after)
-                require_sound(before, after, self.plane, moves_union=moves_union)
+                require_sound(self.layers[layer_id].code, before, after, self.plane, moves_union=moves_union)
                 notices += [Notice(layer_id, one) for one in noticed(before, after)]
         if not changes:
             raise InputError([Fault("operation", "changes-nothing")])

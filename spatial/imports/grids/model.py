@@ -94,6 +94,7 @@ class Request:
     source_crs: str | None = None  # instead of what the file declares
     complete: bool = False
     as_is: bool = False  # even where the shapes look displaced
+    is_draft: bool = False  # of a plan, in which layers built from this one follow
     within: str | None = None  # the layer whose grids the file's should cover
     new_layer: NewLayer | None = None
     new_units: NewUnits | None = None

@@ -1,0 +1,59 @@
+"""`twingrid plan import`: a layer that was drawn anew, as in QGIS, becomes a plan."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from api.acting import calling
+from api.console import notice
+from api.faults import refuse_unprintable
+from api.grids_asked import GridsAsked
+from api.imports import faults_told
+from api.imports_verbs import Run, verb
+from api.plans import names
+from api.plans_cli import print_json, say_dry
+from api.plans_out import done_out, plan_out
+from api.plans_review_cli import app_plan
+from api.plans_text import show_done, show_plan
+from spatial.imports.files import Asked, opened
+from spatial.imports.grids.drafting import draft_from
+from spatial.imports.read import read_whole
+from spatial.redraw import listing as lists
+from spatial.settings import settings
+from spatial.time import now
+
+__all__ = ["app_plan"]
+
+
+class DrawingAsked(GridsAsked):
+    """What a drawing is asked: of which layer it is, and what the plan is called that is made of it."""
+
+    plan: str | None = Field(None, description="name of the plan; default: that of the file")
+    plan_unit: str | None = Field(None, description="redraw the grids of this unit alone")
+
+
+@verb(
+    app_plan, "import", DrawingAsked,
+    "Make a plan of a layer that was drawn anew, as in QGIS: what it changes is found; a dry run unless --commit.",
+)  # fmt: skip
+def import_drawing(file: Path, asked: DrawingAsked, run: Run) -> None:
+    """Make a plan of a file, and tell what it changes or what is wrong."""
+    with faults_told(run):
+        wanted = asked.over(run.saved())
+        request = asked.request(asked.since(), wanted)
+        name = asked.plan or file.stem
+        refuse_unprintable(plan=[name], plan_unit=[asked.plan_unit or ""])
+        how = Asked(source_layer=asked.source_layer, geometry=asked.geometry)
+        table = read_whole(opened(file, wanted, how, wants_shapes=True), wanted.drop)
+        with calling("plans.edit", notice) as caller, caller.change(commit=run.commit) as session:
+            made = draft_from(
+                session, caller.actor, table, request, settings(), name=name, unit=asked.plan_unit, now=now()
+            )
+            out = plan_out(lists.plan_row(session, made.plan, now()))
+            done = done_out(made.done, *names(session, made.plan.id))
+    if run.as_json:
+        print_json(out.model_dump(mode="json") | {"done": done.model_dump(mode="json")})
+    else:
+        show_plan(out, [], run.lang, settings().zone)
+        show_done(done, run.lang)
+        say_dry(run.lang, commit=run.commit)

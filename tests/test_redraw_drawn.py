@@ -1,0 +1,114 @@
+"""A layer that was drawn anew elsewhere becomes a plan: what its file changes is found, and nothing else."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import pytest
+import shapely
+from sqlalchemy.orm import Session
+
+from spatial.access import operator
+from spatial.db import Database
+from spatial.errors import GeometryFault, InputError
+from spatial.history import Moment
+from spatial.imports.files import Asked, opened
+from spatial.imports.grids.drafting import Drafted, draft_from
+from spatial.imports.grids.model import Columns, Request
+from spatial.imports.grids.service import export_layer
+from spatial.imports.mapping import Mapping
+from spatial.imports.read import read_whole
+from spatial.settings import Settings
+from spatial.time import now
+
+AT = datetime.fromisoformat("2025-03-05T08:00:00+08:00")
+ONE, OTHER, FAR = "339901001006011", "339901001006006", "339901001001001"
+
+
+@pytest.fixture
+def drawing(town: Database, tmp_path: Path) -> Any:
+    """Return the governance grids of the town as a GIS reads them from a GeoPackage."""
+    path = tmp_path / "governance.gpkg"
+    export_layer(town, operator("test"), "governance", Moment(AT), path, "gpkg", crs="EPSG:4490", settings=Settings())
+    return geopandas.read_file(path)
+
+
+def drafted(session: Session, drawn: Any, folder: Path, suffix: str = ".gpkg", **more: Any) -> Drafted:
+    """Return a plan made of a drawing."""
+    path = folder / f"drawn{suffix}"
+    drawn.to_file(path, **({"encoding": "UTF-8"} if suffix == ".shp" else {}))
+    columns = Columns({"code": "code", "name": "name"})
+    request = Request("governance", columns, AT, complete=True)
+    table = read_whole(opened(path, Mapping(), Asked(), wants_shapes=True), ())
+    how = {"name": "草图", "unit": None, "now": now(), **more}
+    return draft_from(session, operator("test"), table, request, Settings(), **how)
+
+
+def redrawn(drawing: Any) -> Any:
+    """Return a drawing in which the border between two grids is another one."""
+    drawn = drawing.copy()
+    one, other = (drawn[drawn.code == code].index[0] for code in (ONE, OTHER))
+    both = shapely.union_all([drawn.geometry[one], drawn.geometry[other]])
+    west, south, east, north = both.bounds
+    middle = (west + east) / 2
+    drawn.loc[one, "geometry"] = both & shapely.box(west, south, middle, north)
+    drawn.loc[other, "geometry"] = both & shapely.box(middle, south, east, north)
+    return drawn
+
+
+@pytest.mark.parametrize("suffix", [".gpkg", ".shp"])
+def test_what_a_drawing_changes_is_found(town_copy: Database, drawing: Any, tmp_path: Path, suffix: str) -> None:
+    """A border moved and a name changed are the plan's one operation; what the file has as it was is left alone."""
+    drawn = redrawn(drawing)
+    drawn.loc[drawn[drawn.code == FAR].index[0], "name"] = "改名"
+    with town_copy.trial() as session:
+        made = drafted(session, drawn, tmp_path, suffix)
+        edited = {one.code for one in made.done.measures.grids if one.before and one.after and one.before != one.after}
+        touched = {one.code for one in made.done.measures.grids}
+    assert {ONE, OTHER} <= edited
+    assert FAR in touched
+    assert len(touched) < 12, "and the neighbours that get vertices, and their police grids"
+
+
+def test_a_drawing_as_it_was_is_no_plan(town_copy: Database, drawing: Any, tmp_path: Path) -> None:
+    """Nothing is changed, and that is said."""
+    with town_copy.trial() as session, pytest.raises(InputError, match="changes-nothing"):
+        drafted(session, drawing, tmp_path)
+
+
+def test_a_drawing_with_a_hole_is_refused_with_its_place(town_copy: Database, drawing: Any, tmp_path: Path) -> None:
+    """Whatever would tear the tiling is told, each fault with its grids, its size and where it is."""
+    drawn = drawing.copy()
+    one = drawn[drawn.code == ONE].index[0]
+    hole = drawn.geometry[one].centroid.buffer(0.0002)
+    drawn.loc[one, "geometry"] = drawn.geometry[one] - hole
+    with town_copy.trial() as session, pytest.raises(GeometryFault) as refused:
+        drafted(session, drawn, tmp_path)
+    (fault,) = [
+        one for one in refused.value.faults if one.text == "edit-makes-gap" and one.values["layer"] == "governance"
+    ]
+    assert fault.values["grids"] == [ONE]
+    assert hole.contains(shapely.Point(fault.values["lon"], fault.values["lat"]))
+
+
+def test_a_grid_that_is_new_in_a_drawing_joins_the_police_grid_it_was_in(
+    town_copy: Database, drawing: Any, tmp_path: Path
+) -> None:
+    """A cell cut in two in the drawing: both halves are cells of the police grid, whose area is as it was."""
+    drawn = drawing.copy()
+    one = drawn[drawn.code == ONE].index[0]
+    west, south, east, north = drawn.geometry[one].bounds
+    middle = (west + east) / 2
+    half = drawn.loc[[one]].copy()
+    half["code"] = "339901001006900"
+    half["geometry"] = [drawn.geometry[one] & shapely.box(west, south, middle, north)]
+    drawn.loc[one, "geometry"] = drawn.geometry[one] & shapely.box(middle, south, east, north)
+    drawn = geopandas.GeoDataFrame(geopandas.pd.concat([drawn, half]), crs=drawing.crs)
+    with town_copy.trial() as session:
+        made = drafted(session, drawn, tmp_path)
+        new = next(change.becomes for change in made.done.changes if change.was is None)
+        old = next(change.becomes for change in made.done.changes if change.becomes and change.becomes.code == ONE)
+    assert new is not None
+    assert new.holders
+    assert new.holders == old.holders
