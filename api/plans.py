@@ -78,7 +78,9 @@ class CommentIn(BaseModel):
 
 
 async def seen_revision(
-    if_match: Annotated[str | None, Header(description='the `ETag` seen, such as `"3"`; none: whatever it is')] = None,
+    if_match: Annotated[
+        str | None, Header(description='the `ETag` seen, such as `"3"`; none: whatever it is', examples=['"3"'])
+    ] = None,
 ) -> int | None:
     """Return the revision of a plan that somebody saw."""
     if if_match is None:

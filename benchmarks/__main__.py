@@ -17,6 +17,7 @@ from benchmarks import (
     lookup,
     map,  # noqa: A004  named after what it measures
     overlaps,
+    redraw,
     town,
 )
 from benchmarks.case import Result, run
@@ -36,7 +37,7 @@ owners in both layers on one core, files from end to end, and growth.
 RULE = "|---|---|---|---|---|\n"
 
 
-MODULES: tuple[ModuleType, ...] = (town, city, lookup, http, bulk, geotag, imports, intake, map, overlaps)
+MODULES: tuple[ModuleType, ...] = (town, city, lookup, http, bulk, geotag, imports, intake, map, overlaps, redraw)
 NAMES = {module.__name__.rpartition(".")[2]: module for module in MODULES}
 
 

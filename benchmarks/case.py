@@ -56,7 +56,7 @@ class Result:
         """Return the result as a row of a Markdown table."""
         case = self.case
         done = ((case.work, self.ours_s), (self.their_work, self.theirs_s))
-        rates = [f"{work / seconds:,.0f} {case.unit}/s" for work, seconds in done]
+        rates = [f"{_rate(work / seconds)} {case.unit}/s" for work, seconds in done]
         return f"| {case.name} | {rates[0]} | {case.their_name}: {rates[1]} | {self.ratio:.2f} | ≥ {case.floor:g} |"
 
 
@@ -72,3 +72,7 @@ def run(case: Case) -> Result:
             way()
             seconds.append(time.perf_counter() - start)
     return Result(case, statistics.median(timed[0]), statistics.median(timed[1]))
+
+
+def _rate(per_s: float) -> str:
+    return f"{per_s:,.0f}" if per_s >= 10 else f"{per_s:.2g}"
