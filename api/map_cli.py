@@ -2,12 +2,15 @@
 
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
 from api.acting import calling
 from api.options import DEFAULT_LANGUAGE, Lang
 from api.pages import draw_grids, record_map
+from api.plans_page import draw_plan
+from maps.offline import OfflineMap
 from maps.texts import say
 from spatial.errors import invalid
 from spatial.history import Moment
@@ -17,11 +20,6 @@ from spatial.time import now, parse_instant
 HELP = "Maps as files that need nothing but a browser."
 
 app_map = typer.Typer(no_args_is_help=True, help=HELP)
-
-
-@app_map.callback(help=HELP)
-def verbs() -> None:
-    """Keep `grids` a verb of its own, although it is the only one yet."""
 
 
 @app_map.command()
@@ -37,6 +35,24 @@ def grids(
         with caller.read() as session:
             page = draw_grids(session, moment, layer, lang, settings())
         record_map(caller.database, caller.actor.name, moment, layer)
+    _write(page, output, lang)
+
+
+@app_map.command()
+def plan(
+    plan_id: Annotated[UUID, typer.Argument(help="id of a plan")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="the file to write")] = Path("plan.html"),
+    lang: Lang = DEFAULT_LANGUAGE,
+) -> None:
+    """Write the map of a plan, before and after."""
+    with calling("plans.read") as caller:
+        with caller.read() as session:
+            page, moment = draw_plan(session, plan_id, lang, settings())
+        record_map(caller.database, caller.actor.name, moment, None, "maps/plan", {"plan": str(plan_id)})
+    _write(page, output, lang)
+
+
+def _write(page: OfflineMap, output: Path, lang: str) -> None:
     try:
         size = output.write_text(page.html(), "utf-8")
     except OSError as error:

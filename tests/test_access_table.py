@@ -53,6 +53,7 @@ BODIES = {
     "POST /sign-in": {"data": {"token": "none"}},
     "GET /lookup": {"params": {"lon": LON, "lat": LAT}},
     "GET /maps/lookup": {"params": {"lon": LON, "lat": LAT}},
+    "GET /maps/plan": {"params": {"plan_id": str(uuid.UUID(int=1))}},
     "GET /lookup/changes": {"params": {"lon": LON, "lat": LAT}},
     "GET /lookup/area": {"params": {"lon": LON, "lat": LAT, "radius_m": 10}},
     "POST /lookup/batch": {"json": [{"lon": LON, "lat": LAT}]},

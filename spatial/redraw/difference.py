@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import shapely
+from shapely.geometry.base import BaseGeometry
 from sqlalchemy.orm import Session
 
 from spatial.geometry import Floats, area_m2
@@ -117,6 +118,17 @@ class Difference:
     def grids(self) -> list[GridDiff]:
         """Return the grids that change."""
         return sorted((self._grid(one) for one in self.changes), key=lambda one: (one.layer, one.code))
+
+    def around(self) -> list[tuple[str, str, BaseGeometry]]:
+        """Return the grids about what changes that do not change: layer, code and shape in degrees."""
+        if not self.changes:
+            return []
+        shapes = [state.shape for one in self.changes for state in (one.was, one.becomes) if state is not None]
+        bounds = tuple(shapely.total_bounds(np.array(shapes, dtype=object)).tolist())
+        places = {one.place for one in self.changes}
+        layer_ids = {place.layer_id for place in places}
+        near = Draft(self.session, self.plan.id, self.base, []).within(layer_ids, bounds)
+        return [(self.layers[one.place.layer_id], one.code, one.shape) for one in near if one.place not in places]
 
     def handings(self) -> list[Handing]:
         """Return what goes from grid to grid."""
@@ -264,14 +276,16 @@ def _change(one: Change) -> str:
     """Return in one word what becomes of a grid."""
     if one.was is None or one.becomes is None:
         return "new" if one.was is None else "ended"
-    if not one.was.is_drawn_as(one.becomes):
-        moved = one.was.shape.symmetric_difference(one.becomes.shape)
-        sizes = area_m2(np.array([shapely.MultiPolygon(), *_polygons(moved)], dtype=object))
-        return "reshaped" if float(sizes.sum()) > LEAST_M2 else "noded"
+    moved = one.was.shape.symmetric_difference(one.becomes.shape)
+    sizes = area_m2(np.array([shapely.MultiPolygon(), *_polygons(moved)], dtype=object))
+    if float(sizes.sum()) > LEAST_M2:
+        return "reshaped"
     if one.was.code != one.becomes.code:
         return "renumbered"
     aside = {"holders": {}, "is_locked": False}
-    return "described" if one.was.told | aside != one.becomes.told | aside else "cells"
+    if one.was.told | aside != one.becomes.told | aside:
+        return "described"
+    return "cells" if one.was.holders != one.becomes.holders else "noded"
 
 
 def _polygons(shape: Any) -> list[Any]:
