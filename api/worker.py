@@ -38,7 +38,8 @@ NIGHTLY = -10  # priority: after what somebody waits for
 def check_tiling(session: Session, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Look for faults in a layer's tiling as it is in force, and put them on record."""
     progress(0.1, params["layer"])
-    return recheck_layer(session, params["layer"], at=now(), actor=params["asked_by"])
+    limit = settings().gap_area_m2
+    return recheck_layer(session, params["layer"], at=now(), actor=params["asked_by"], reported_m2=limit)
 
 
 def check_tilings(session: Session, _params: dict[str, Any], _progress: Progress) -> dict[str, Any]:
