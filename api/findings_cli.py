@@ -136,7 +136,7 @@ def withdraw(key: Key, commit: Commit = False, lang: Lang = DEFAULT_LANGUAGE) ->
     with calling("findings.acknowledge") as caller, caller.database.write(caller.reach) as session:
         known = acknowledging.standing(session, key, instant)
         if known is None:
-            raise NotFound("not-acknowledged", key=key)
+            raise NotFound("not-acknowledged", finding=key)
         if commit:
             acknowledging.withdraw(session, caller.actor, key, now=instant)
     typer.echo(say("finding.withdrawn" if commit else "finding.would-withdraw", lang, reason=known.reason))

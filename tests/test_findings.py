@@ -10,7 +10,7 @@ import pytest
 
 from spatial.db import Database
 from spatial.findings import checking
-from spatial.findings.model import Beatless, Coded, Flaw, Held
+from spatial.findings.model import Beatless, Coded, Flaw, Held, Limits
 from spatial.findings.rules import code_flaws, roster_flaws
 from spatial.grids.listing import layer_named
 from spatial.history import Moment
@@ -19,6 +19,7 @@ from tests.conftest import City
 
 THEN = Moment(T0 + timedelta(days=2))
 DAY = timedelta(days=1)
+USUAL = Limits()
 
 
 def coded(code: str, name: str = "", unit: str | None = None, day: int = 0) -> Coded:
@@ -75,9 +76,9 @@ def test_what_was_planted_in_a_city_is_found_and_nothing_else(city_of: Callable[
     database, truth = city_of(seed)
     with database.read() as session:
         layers = {code: layer_named(session, code) for code in ("police", "governance")}
-        shapes = {code: checking.tiling(session, layer, THEN) for code, layer in layers.items()}
-        people = {code: checking.roster(session, layer, THEN) for code, layer in layers.items()}
-        codes = [flaw for layer in layers.values() for flaw in checking.codes(session, layer, THEN)]
+        shapes = {code: checking.tiling(session, layer, THEN, USUAL) for code, layer in layers.items()}
+        people = {code: checking.roster(session, layer, THEN, USUAL) for code, layer in layers.items()}
+        codes = [flaw for layer in layers.values() for flaw in checking.codes(session, layer, THEN, USUAL)]
     for code, flaws in shapes.items():
         planted = sorted((one["kind"], tuple(sorted(one[code]))) for one in truth["faults"] if code in one)
         assert sorted((one.kind, one.grids) for one in flaws if one.kind != "disconnected") == planted

@@ -58,7 +58,7 @@ def withdraw(session: Session, actor: Actor, key: str, *, now: datetime) -> Ackn
     stamp = open_version(session, "areas")
     ended = _end(session, key, now, stamp)
     if ended is None:
-        raise NotFound("not-acknowledged", key=key)
+        raise NotFound("not-acknowledged", finding=key)
     require_may(actor, ended.kind)
     audit.record(session, actor.name, "finding.withdraw", f"finding/{key}", {"kind": ended.kind})
     return Acknowledged(ended.reason, ended.acknowledged_by, since(ended.valid.lower, now))

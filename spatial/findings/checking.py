@@ -25,7 +25,6 @@ from spatial.grids.noding import only_areas
 from spatial.grids.queries import records_in_force, shapes_of
 from spatial.grids.tiling import findings
 from spatial.history import Moment
-from spatial.lookup.stored import StoredFacts
 from spatial.overlaps import queries as overlaps
 from spatial.overlaps.overlaps import Overlaps
 from spatial.overlaps.rules import relations
@@ -122,17 +121,15 @@ def dwellings(session: Session, layer: Layer, moment: Moment, limits: Limits) ->
     most = limits.most_dwellings.get(layer.code)
     if most is None:
         return []
-    from spatial.lookup.bulk import BulkIndex  # machine code, which takes a while to load
-
-    facts = StoredFacts(session, moment)
-    index = BulkIndex.of(facts.grids([one for one in facts.layers() if one.id == layer.id]))
+    grids = records_in_force(session, layer.id, moment.at, moment.known_at)
     places, weights = overlaps.addresses(session, None)
-    owner = index.find(places[:, 0], places[:, 1]).owner
-    owned = owner >= 0
-    sums = np.bincount(owner[owned], weights[owned], minlength=len(index.grids))
-    counted = {one.grid.code: round(sums[place]) for place, one in enumerate(index.grids) if one}
+    points: Geometries = np.asarray(shapely.points(places), dtype=object)
+    grid, place = shapely.STRtree(points).query(shapes_of(grids), predicate="intersects")
+    owner = np.full(len(places), len(grids))  # on a border the smallest code owns a place, and grids are in that order
+    np.minimum.at(owner, place, grid)
+    sums = np.bincount(owner, weights, minlength=len(grids))
     coded = {one.code: one for one in queries.own_grids(session, layer, moment).values()}
-    return dwelling_flaws(counted, coded, most)
+    return dwelling_flaws({one.code: round(sums[n]) for n, one in enumerate(grids)}, coded, most)
 
 
 Look = Callable[[Session, Layer, Moment, Limits], list[Flaw]]

@@ -80,7 +80,7 @@ class Findings:
         for one in self._of(layers, kinds):
             if one.key == key:
                 return one.known_of(queries.acknowledgements(self.session, self.moment, [key]).get(key))
-        raise NotFound("no-such-finding", key=key)
+        raise NotFound("no-such-finding", finding=key)
 
     def placed(self, found: Sequence[Found]) -> list[Found]:
         """Return findings each with a place: where it has none of its own, points inside of its grids."""
