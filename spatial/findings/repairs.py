@@ -14,12 +14,13 @@ from shapely.geometry.base import BaseGeometry
 
 from spatial.errors import GeometryFault
 from spatial.findings.model import Flaw
-from spatial.geometry import Floats, Geometries, Plane, area_m2
+from spatial.geometry import SNAP_M, Floats, Geometries, Plane, area_m2
 from spatial.grids.noding import only_areas
 from spatial.grids.tiling import DUST_M2, TilingFinding, canonical, findings, stored
 
 Way = Literal["given", "taken", "cut-off", "noded", "made-valid"]
 Redrawing = tuple[Way, dict[int, BaseGeometry]]
+BY_OUTLINE, HAIR_M = {"uncovered", "outside"}, 2 * SNAP_M
 MOST_ROUNDS = 10
 MOST_GRIDS = 50  # that a repair may touch: what spreads further is for a person to redraw
 
@@ -57,14 +58,16 @@ def proposed(
     shapes = np.asarray(shapes_deg, dtype=object)
     position = {code: place for place, code in enumerate(codes)}
     its = [position[code] for code in flaw.grids if code in position]
-    for way, redrawn in _ways(flaw, its, codes, shapes):
+    for way, redrawn in _ways(flaw, its, codes, shapes, plane):
         after = _noded(shapes, redrawn, plane)
         if after and _mends(flaw, its, codes, shapes, after, outline):
             return Repair(way, tuple(_redrawn(codes[place], shapes[place], after[place]) for place in sorted(after)))
     return None
 
 
-def _ways(flaw: Flaw, its: Sequence[int], codes: Sequence[str], shapes: Geometries) -> Iterator[Redrawing]:
+def _ways(
+    flaw: Flaw, its: Sequence[int], codes: Sequence[str], shapes: Geometries, plane: Plane
+) -> Iterator[Redrawing]:
     """Yield ways to mend a fault, the one that comes first into question first: by position, the shapes not yet noded.
 
     What is missing goes to the neighbour with the longest common border. What two hold stays with the smaller code, for
@@ -76,10 +79,11 @@ def _ways(flaw: Flaw, its: Sequence[int], codes: Sequence[str], shapes: Geometri
         yield "made-valid", dict(zip(its, only_areas(mended), strict=True))
     elif what == "unnoded":
         yield "noded", {place: shapes[place] for place in its}
-    elif piece is None or shapely.get_dimensions(piece) < 2:
+    elif piece is None or shapely.get_dimensions(piece) < 2 or _is_hair(flaw):
         return
     elif what in {"gap", "uncovered"}:
-        border_m = {place: shapely.intersection(shapes[place], piece).length for place in its}
+        borders = {place: shapely.intersection(shapes[place], piece) for place in its}
+        border_m = {place: round(plane.to_metres(border).length, 2) for place, border in borders.items()}
         for place in sorted(its, key=lambda place: (-border_m[place], codes[place])):
             if border_m[place] > 0:
                 yield "given", {place: shapely.union(shapes[place], piece)}
@@ -146,9 +150,19 @@ def _mends(
     for place, shape in after.items():
         redrawn[place] = shape
     names = [codes[place] for place in group.tolist()]
-    before, then = (findings(names, drawn[group], outline) for drawn in (shapes, redrawn))
+    before, then = (_told(names, drawn[group], outline) for drawn in (shapes, redrawn))
     is_gone = not any(_is_same(flaw, one) for one in then)
     return is_gone and all(_was_there(one, before) for one in then)
+
+
+def _told(names: Sequence[str], shapes: Geometries, outline: BaseGeometry | None) -> list[TilingFinding]:
+    """Return what is wrong with a tiling, but for hairs along its outline."""
+    return [one for one in findings(names, shapes, outline) if not _is_hair(one)]
+
+
+def _is_hair(one: Flaw | TilingFinding) -> bool:
+    """Whether something is what rounding to 1 cm leaves along an outline, whose vertices are not those of the grids."""
+    return _what(one) in BY_OUTLINE and bool(one.detail.get("width_m", 0.0) <= HAIR_M)
 
 
 def _is_same(flaw: Flaw | TilingFinding, one: TilingFinding) -> bool:
@@ -157,7 +171,9 @@ def _is_same(flaw: Flaw | TilingFinding, one: TilingFinding) -> bool:
         return False
     if flaw.shape is None or one.shape is None:
         return flaw.grids == one.grids
-    return bool(shapely.intersection(flaw.shape, one.shape).length > 0)
+    shared = shapely.intersection(flaw.shape, one.shape)
+    is_area = min(shapely.get_dimensions(flaw.shape), shapely.get_dimensions(one.shape)) == 2
+    return bool(shared.area > 0 if is_area else shared.length > 0)  # neighbouring pieces share a border
 
 
 def _was_there(one: TilingFinding, before: Sequence[TilingFinding]) -> bool:
@@ -165,7 +181,9 @@ def _was_there(one: TilingFinding, before: Sequence[TilingFinding]) -> bool:
     same = [other for other in before if _is_same(other, one)]
     if one.kind == "disconnected":
         return any(other.grids == one.grids for other in same)
-    return bool(same) and (one.area_m2 or 0.0) <= sum(other.area_m2 or 0.0 for other in same) + DUST_M2
+    is_by_outline = _what(one) in BY_OUTLINE
+    slack_m2 = HAIR_M * 2 * (one.area_m2 or 0.0) / one.detail["width_m"] if is_by_outline else DUST_M2  # of its border
+    return bool(same) and (one.area_m2 or 0.0) <= sum(other.area_m2 or 0.0 for other in same) + slack_m2
 
 
 def _what(one: Flaw | TilingFinding) -> str:
