@@ -20,6 +20,10 @@ from spatial import jobs
 from spatial.access import operator, service
 from spatial.access.service import Wanted
 from spatial.db import Database
+from spatial.findings.acknowledging import acknowledge
+from spatial.findings.findings import Findings, Wanted
+from spatial.findings.model import Limits
+from spatial.history import Moment
 from spatial.imports.subjects import SUBJECTS
 from spatial.local_postgis import LocalPostgis
 from spatial.postgresql import API
@@ -110,6 +114,7 @@ def served(cluster: LocalPostgis, town_template: str, tmp_path_factory: pytest.T
             USUAL
             | {"token": [tokens["viewer-whole"], "wrong"]}
             | {name: listed(town, query) for name, query in OF_THE_TOWN.items()}
+            | {"key": acknowledged(town), "until": [(now() + timedelta(days=9)).isoformat()]}
         )
         assert all(known.values()), known
         told = SchemathesisConfig.from_dict({"base-url": SERVICE, **naming(known)})
@@ -146,6 +151,16 @@ def send_files(app: FastAPI, town: Database, tokens: dict[str, str]) -> None:
     with town.write() as session:
         _queued, stopped = (jobs.enqueue(session, "nothing", {}, actor=WHO[0], now=now()) for _ in range(2))
         jobs.cancel(session, stopped, now())
+
+
+def acknowledged(town: Database) -> list[str]:
+    """Acknowledge a few findings, and return their keys."""
+    instant = now()
+    with town.write() as session:
+        found = Findings(session, Moment(instant), Limits()).found(Wanted())[:3]
+        for one in found:
+            acknowledge(session, operator("test"), one, "known", instant + timedelta(days=9), now=instant)
+    return [one.key for one in found]
 
 
 def listed(town: Database, query: str) -> list[Any]:
