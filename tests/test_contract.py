@@ -18,7 +18,6 @@ from api import import_jobs, worker
 from api.app import create_app
 from spatial import jobs
 from spatial.access import operator, service
-from spatial.access.service import Wanted
 from spatial.db import Database
 from spatial.findings.acknowledging import acknowledge
 from spatial.findings.findings import Findings, Wanted
@@ -130,7 +129,7 @@ def admit(town: Database) -> dict[str, str]:
         for name in WHO:
             role, scope = name.split("-")
             service.add_principal(session, admin, name, {"zh-CN": name, "en": name}, now=instant)
-            service.give(session, admin, name, Wanted(role, station if scope == "unit" else None), now=instant)
+            service.give(session, admin, name, service.Wanted(role, station if scope == "unit" else None), now=instant)
             expires = instant + timedelta(days=1)
             tokens[name] = service.issue_token(session, admin, name, "test", now=instant, expires=expires)
         service.issue_token(session, admin, VICTIM, "test", now=instant, expires=expires)
