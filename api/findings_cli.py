@@ -10,7 +10,7 @@ import typer
 from api.acting import calling
 from api.audit_cli import AsJson, app_check
 from api.faults import refuse_unprintable
-from api.findings_asked import limits_of, read_until, record_export, writing
+from api.findings_asked import checks_seen, limits_of, read_until, record_export, writing
 from api.findings_out import finding_out, repair_out
 from api.findings_text import show_findings, show_repair
 from api.instants import read_moment
@@ -18,7 +18,7 @@ from api.options import DEFAULT_LANGUAGE, Lang
 from maps.texts import say
 from spatial.errors import NotFound
 from spatial.findings import acknowledging
-from spatial.findings.findings import ALL, Findings, Wanted
+from spatial.findings.findings import Findings, Wanted
 from spatial.findings.model import Check
 from spatial.history import Moment
 from spatial.imports.write import format_of
@@ -89,7 +89,7 @@ def repair(
     moment = read_moment(at, known_at)
     with calling("areas.read") as caller, caller.read(moment.known_at) as session:
         there = Findings(session, moment, limits_of(settings()), afresh=True)
-        found = there.repair(there.named(key, ("tiling",)))
+        found = there.repair(there.named(key, checks_seen(caller.actor, None, "areas.read")))
     told = None if found is None else repair_out(found)
     if as_json:
         body = None if told is None else told.model_dump(mode="json")
@@ -111,7 +111,7 @@ def acknowledge(
     instant = now()
     end = read_until(reason, until, instant)
     with calling("findings.acknowledge") as caller, caller.database.write(caller.reach) as session:
-        found = Findings(session, Moment(instant), limits_of(settings()), afresh=True).named(key, ALL)
+        found = Findings(session, Moment(instant), limits_of(settings()), afresh=True).named(key)
         acknowledging.require_may(caller.actor, found.flaw.kind)
         if commit:
             acknowledging.acknowledge(session, caller.actor, found, reason, end, now=instant)

@@ -44,11 +44,16 @@ def check_tiling(session: Session, params: dict[str, Any], progress: Progress) -
 
 def check_tilings(session: Session, _params: dict[str, Any], _progress: Progress) -> dict[str, Any]:
     """Queue a check of each layer, so that none keeps changes of grids waiting longer than its own takes."""
+    return {"layers": queue_checks(session)}
+
+
+def queue_checks(session: Session) -> list[str]:
+    """Queue a check of each layer after what somebody waits for, and return their codes."""
     layers = layer_codes(session)
     for layer in layers:
         params = {"layer": layer, "asked_by": NAME}
         jobs.enqueue(session, "check-tiling", params, actor=NAME, now=now(), priority=NIGHTLY)
-    return {"layers": layers}
+    return layers
 
 
 def retire_incidents(session: Session, _params: dict[str, Any], progress: Progress) -> dict[str, Any]:
