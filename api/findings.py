@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path as File
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.background import BackgroundTask
@@ -13,13 +13,13 @@ from starlette.background import BackgroundTask
 from api.asking import PlainText
 from api.deps import Actor, AppSettings, AskedMoment, InstantText, Page, ReadSession, WriteSession, needs
 from api.errors import problem_responses
-from api.findings_asked import checks_seen, limits_of, read_until, record_export, writing
+from api.findings_asked import Narrowed, checks_seen, limits_of, read_until, record_export, writing
 from api.findings_out import AcknowledgedOut, FindingDetails, FindingOut, acknowledged_out, details_out, finding_out
 from api.overlaps import MEDIA, Format
 from api.shapes import Feature, FeatureCollection, features, shape_geojson
 from spatial.findings import acknowledging
 from spatial.findings.acknowledging import LONGEST, LONGEST_REASON
-from spatial.findings.findings import Findings, Wanted, place_in_list
+from spatial.findings.findings import Findings, place_in_list
 from spatial.findings.model import KEY_DIGITS, Check, Found, Kind
 from spatial.grids.tiling import Severity
 from spatial.history import Moment
@@ -49,6 +49,21 @@ OfCheck = Annotated[
 IsAcknowledged = Annotated[Literal["yes", "no"] | None, Query(description="acknowledged ones alone, or the others")]
 
 
+def narrowed(
+    layer: Layer = None,
+    unit: Unit = None,
+    kind: OfKind = None,
+    severity: OfSeverity = None,
+    check: OfCheck = None,
+    acknowledged: IsAcknowledged = None,
+) -> Narrowed:
+    """Return what narrows a list of findings."""
+    return Narrowed(layer, unit, kind, severity, check, acknowledged)
+
+
+Asked = Annotated[Narrowed, Depends(narrowed)]
+
+
 class AcknowledgementIn(BaseModel):
     """Why a finding may stay as it is, and until when."""
 
@@ -73,21 +88,15 @@ def findings(
     moment: AskedMoment,
     config: AppSettings,
     page: Page,
-    layer: Layer = None,
-    unit: Unit = None,
-    kind: OfKind = None,
-    severity: OfSeverity = None,
-    check: OfCheck = None,
-    acknowledged: IsAcknowledged = None,
+    asked: Asked,
 ) -> FeatureCollection[FindingOut]:
     """Return what stands at the instant, the worst first: of shapes, codes, rosters, and of how layers fit.
 
     Faults of shapes are those on record, which every change of a grid and every check writes anew; all else is looked
     for now. Who may not see rosters is not told of vacancies.
     """
-    asked = _wanted(checks_seen(actor, check, READS), layer, unit, kind, severity, acknowledged)
     there = Findings(session, moment, limits_of(config))
-    chosen = page_of(there.found(asked), place_in_list, page)
+    chosen = page_of(there.found(asked.wanted(actor, READS)), place_in_list, page)
     shown = Paged(there.placed(chosen.rows), chosen.next_after)
     return features(shown, finding_out, _key, _geometry)
 
@@ -104,25 +113,17 @@ def file(
     actor: Actor,
     moment: AskedMoment,
     config: AppSettings,
+    asked: Asked,
     fmt: Annotated[Format, Query(alias="format", description="with places as shapes, or a table")] = "csv",
-    layer: Layer = None,
-    unit: Unit = None,
-    kind: OfKind = None,
-    severity: OfSeverity = None,
-    check: OfCheck = None,
-    acknowledged: IsAcknowledged = None,
 ) -> FileResponse:
     """Return the whole list, with the places in GeoJSON and GeoPackage; who took it away is on record."""
-    asked = _wanted(checks_seen(actor, check, "exports"), layer, unit, kind, severity, acknowledged)
     there = Findings(session, moment, limits_of(config))
-    found = there.placed(there.found(asked))
-    narrowed = {"layer": layer, "unit": unit, "kind": kind, "severity": severity, "check": check}
+    found = there.placed(there.found(asked.wanted(actor, "exports")))
     folder = File(tempfile.mkdtemp(prefix="twingrid-findings-"))
     try:
         path = folder / f"findings.{fmt}"
         with writing(found, path, fmt):
-            told = {**narrowed, "acknowledged": acknowledged}
-            record_export(session, actor.name, moment, fmt, len(found), told)
+            record_export(session, actor.name, moment, fmt, len(found), asked.told)
     except BaseException:
         shutil.rmtree(folder)
         raise
@@ -180,18 +181,6 @@ def acknowledge(
 def withdraw(session: WriteSession, actor: Actor, key: Key) -> AcknowledgedOut:
     """End an acknowledgement now, and return what it said; that it was there stays on record."""
     return acknowledged_out(acknowledging.withdraw(session, actor, key, now=now()))
-
-
-def _wanted(
-    checks: tuple[Check, ...],
-    layer: str | None,
-    unit: str | None,
-    kind: Kind | None,
-    severity: Severity | None,
-    acknowledged: str | None,
-) -> Wanted:
-    is_known = None if acknowledged is None else acknowledged == "yes"
-    return Wanted(checks, () if layer is None else (layer,), unit, kind, severity, is_known)
 
 
 def _key(found: Found) -> str:

@@ -10,7 +10,7 @@ import typer
 from api.acting import calling
 from api.audit_cli import AsJson, app_check
 from api.faults import refuse_unprintable
-from api.findings_asked import checks_seen, limits_of, read_until, record_export, writing
+from api.findings_asked import Narrowed, checks_seen, limits_of, read_until, record_export, writing
 from api.findings_out import finding_out, repair_out
 from api.findings_text import show_findings, show_repair
 from api.instants import read_moment
@@ -59,9 +59,9 @@ def _verb(check: Check, permission: str, about: str) -> None:
             there = Findings(session, moment, limits_of(settings()), afresh=True)
             found = there.placed(there.found(Wanted((check,), tuple(layer or ()), unit)))
             if output is not None and fmt is not None:
-                asked = {"check": check, "layer": " ".join(layer) if layer else None, "unit": unit}
+                narrowed = Narrowed(" ".join(layer) if layer else None, unit, check=check)
                 with writing(found, output, fmt), caller.database.write() as writer:
-                    record_export(writer, caller.actor.name, moment, fmt, len(found), asked)
+                    record_export(writer, caller.actor.name, moment, fmt, len(found), narrowed.told)
         told = [finding_out(one) for one in found]
         if as_json:
             body = [one.model_dump(mode="json") for one in told]

@@ -15,6 +15,7 @@ from spatial.findings import queries
 from spatial.findings.checking import LOOKS, outline_of, owners_of
 from spatial.findings.model import KINDS, WORST, Check, Found, Limits, key_of
 from spatial.findings.repairs import Repair, proposed
+from spatial.findings.rules import latest
 from spatial.grids.about import plane
 from spatial.grids.listing import layer_codes, layer_named
 from spatial.grids.queries import records_in_force, shapes_of, unit_codes
@@ -119,7 +120,8 @@ class Findings:
         rows = queries.recorded(self.session, layer, self.moment, kinds)
         grids = {one.code: one for one in queries.own_grids(self.session, layer, self.moment).values()} if rows else {}
         for row in rows:
-            flaw = replace(row.flaw, owners=owners_of(row.flaw, grids))
+            changed = latest(grids[code] for code in row.flaw.grids if code in grids)
+            flaw = replace(row.flaw, owners=owners_of(row.flaw, grids), since=changed or row.valid.lower)
             yield Found(layer.code, key_of(layer.code, flaw), flaw, row.valid, row.recorded.lower)
 
     def _below(self, unit: str) -> frozenset[str]:

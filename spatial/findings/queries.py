@@ -32,7 +32,7 @@ from spatial.tables import (
 
 @dataclass(frozen=True)
 class Recorded:
-    """A finding on record, without its owners; over which span it stands, and since when the system knows that."""
+    """A finding on record, without what its grids say; over which span it stands, and since when the system knows."""
 
     flaw: Flaw
     valid: Span
@@ -132,7 +132,7 @@ def recorded(session: Session, layer: Layer, moment: Moment, kinds: Collection[s
 def _recorded(one: Finding, wkb: memoryview | None) -> Recorded:
     shape = None if wkb is None else shapely.from_wkb(bytes(wkb))
     severity = cast("Severity", one.severity)
-    told = (tuple(one.grids), (), (), one.area_m2, shape, one.valid.lower, dict(one.detail))
+    told = (tuple(one.grids), (), (), one.area_m2, shape, None, dict(one.detail))
     return Recorded(Flaw(one.kind, severity, *told), one.valid, one.recorded)
 
 
