@@ -12,6 +12,7 @@ OURS = {  # types of error that validators of ours raise
     "issuer-not-https",
     "not-a-network",
     "not-an-origin",
+    "not-by-layer",
     "text-has-control-characters",
     "text-not-utf8",
     "unknown-zone",

@@ -1,6 +1,5 @@
-"""Layers and grids: what is in force, what was, who is next door, what is wrong."""
+"""Layers and grids: what is in force, what was, who is next door."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
@@ -52,18 +51,6 @@ class NeighbourDetails(GridDetails):
     """A grid that touches another, and along how much border; 0: at a corner."""
 
     border_m: float
-
-
-class FindingDetails(BaseModel):
-    """A fault in a tiling."""
-
-    layer: str | None
-    kind: str
-    severity: str
-    area_m2: float | None
-    grids: list[str]
-    known_since: datetime | None
-    detail: dict[str, Any]
 
 
 @router.get("/layers", summary="The networks of grids", responses=problem_responses())
@@ -140,19 +127,6 @@ def grid(session: ReadSession, moment: AskedMoment, layer: LayerCode, code: Grid
     return Feature(id=code, geometry=_geometry(row), properties=_details(row, layer))
 
 
-@router.get("/findings", summary="Faults of the tilings", responses=problem_responses())
-def findings(
-    session: ReadSession,
-    moment: AskedMoment,
-    page: Page,
-    layer: Annotated[str | None, Query(max_length=LONGEST_CODE, description="code of a layer")] = None,
-    kind: Annotated[str | None, Query(max_length=40, description="gap, overlap …")] = None,
-) -> FeatureCollection[FindingDetails]:
-    """Return what was found wrong with the layers and stands at the instant."""
-    found = listing.finding_rows(session, moment, page, layer=layer, kind=kind)
-    return features(found, _finding, lambda row: str(row.finding.id), lambda row: shape_geojson(row.shape))
-
-
 def _layer(row: Any, lang: str) -> LayerDetails:
     layer = row.Layer
     return LayerDetails(
@@ -184,19 +158,6 @@ def _details(row: listing.GridRow, layer: str) -> GridDetails:
 
 def _neighbour(row: listing.NeighbourRow, layer: str) -> NeighbourDetails:
     return NeighbourDetails(**_details(row.grid, layer).model_dump(), border_m=round(row.border_m, 2))
-
-
-def _finding(row: listing.FindingRow) -> FindingDetails:
-    finding = row.finding
-    return FindingDetails(
-        layer=row.layer,
-        kind=finding.kind,
-        severity=finding.severity,
-        area_m2=finding.area_m2,
-        grids=finding.grids,
-        known_since=finding.recorded.lower,
-        detail=finding.detail,
-    )
 
 
 def _code(row: listing.GridRow) -> str:

@@ -34,13 +34,14 @@ from maps.texts import say
 from spatial import access, audit
 from spatial.access import Actor, Gate
 from spatial.db import Database as Database_
+from spatial.findings.findings import Findings, Wanted
+from spatial.findings.model import Limits
 from spatial.grids.about import example_place, synthetic_label
-from spatial.grids.listing import finding_rows, layer_rows
+from spatial.grids.listing import layer_rows
 from spatial.history import Moment
 from spatial.lookup import stored
 from spatial.lookup.model import Question
 from spatial.lookup.stored import grid_states
-from spatial.paging import Page
 from spatial.roster.muster import on_duty_count
 from spatial.settings import Settings
 from spatial.time import now
@@ -213,12 +214,9 @@ def record_map(
 
 def _flaws(session: Session, moment: Moment, layers: Collection[str] | None) -> list[Flaw]:
     """Return the faults of the tilings that have a place; what is only for information stays off the map."""
-    rows = finding_rows(session, moment, Page(MOST_FLAWS, None)).rows
-    return [
-        Flaw(row.finding.kind, row.finding.grids, row.finding.area_m2, row.shape)
-        for row in rows
-        if row.shape and row.finding.severity != "info" and (layers is None or row.layer in layers)
-    ]
+    found = Findings(session, moment, Limits()).found(Wanted(("tiling",), tuple(layers or ())))
+    flaws = [one.flaw for one in found if one.flaw.shape and one.flaw.severity != "info"]
+    return [Flaw(one.kind, one.grids, one.area_m2, one.shape) for one in flaws[:MOST_FLAWS] if one.shape]
 
 
 def _figures(session: Session, moment: Moment, lang: str) -> list[Figure]:

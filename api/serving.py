@@ -16,7 +16,7 @@ from api.app import create_app
 from api.process import serve_together
 from api.server import server_of
 from api.tracing import tracing
-from api.worker import work
+from api.worker import queue_checks, work
 from maps.texts import say
 from spatial.db import Database
 from spatial.errors import SetupError
@@ -54,6 +54,8 @@ def prepare_demo(database: Database, settings: Settings, console: Console) -> No
         empty = is_empty(session)
     if empty:
         load_demo(database, settings, console, size=settings.size)
+        with database.write() as session:  # what is wrong with it comes on record as soon as there is a worker
+            queue_checks(session)
     with _progress_bar(settings, console, at_once=False) as progress:
         fixtures.extend(database, now=now(), progress=progress)
     fixtures.report(database, now=now())

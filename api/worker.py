@@ -39,16 +39,22 @@ NIGHTLY = -10  # priority: after what somebody waits for
 def check_tiling(session: Session, params: dict[str, Any], progress: Progress) -> dict[str, Any]:
     """Look for faults in a layer's tiling as it is in force, and put them on record."""
     progress(0.1, params["layer"])
-    return recheck_layer(session, params["layer"], at=now(), actor=params["asked_by"])
+    limit = settings().gap_area_m2
+    return recheck_layer(session, params["layer"], at=now(), actor=params["asked_by"], reported_m2=limit)
 
 
 def check_tilings(session: Session, _params: dict[str, Any], _progress: Progress) -> dict[str, Any]:
     """Queue a check of each layer, so that none keeps changes of grids waiting longer than its own takes."""
+    return {"layers": queue_checks(session)}
+
+
+def queue_checks(session: Session) -> list[str]:
+    """Queue a check of each layer after what somebody waits for, and return their codes."""
     layers = layer_codes(session)
     for layer in layers:
         params = {"layer": layer, "asked_by": NAME}
         jobs.enqueue(session, "check-tiling", params, actor=NAME, now=now(), priority=NIGHTLY)
-    return {"layers": layers}
+    return layers
 
 
 def retire_incidents(session: Session, _params: dict[str, Any], progress: Progress) -> dict[str, Any]:

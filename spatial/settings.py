@@ -22,6 +22,16 @@ def _by_commas(text: Any) -> Any:
     return [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
 
 
+def _by_layer(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    pairs = [part.partition("=") for part in _by_commas(text)]
+    if not all(name.strip() and number.strip().isdecimal() for name, _, number in pairs):
+        raise PydanticCustomError("not-by-layer", "not layer=number, with commas between them")
+    return {name.strip(): int(number) for name, _, number in pairs}
+
+
+Count = Annotated[int, Field(ge=0)]
 Several = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_by_commas)]  # written with commas between them
 VERSION = "0.1.0"
 
@@ -51,6 +61,12 @@ class Settings(BaseSettings):
         2.0, ge=0, le=100, description="mean width in metres below which what two grids share is drawing, not meant"
     )
     sliver_area_m2: float = Field(1.0, ge=0, le=10_000, description="area in m² below which it is drawing, too")
+    gap_area_m2: float = Field(
+        1.0, ge=0, le=10_000, description="area in m² below which a gap or an overlap within a layer is a mere sliver"
+    )
+    most_dwellings: Annotated[dict[str, Count], NoDecode, BeforeValidator(_by_layer)] = Field(
+        {"governance": 500}, description="most dwellings of a grid, by layer: governance=500,micro=100; empty: any"
+    )
     incident_retention_days: int = Field(
         0, ge=0, le=36_500, description="days after which incidents are deleted; 0 keeps them"
     )

@@ -19,7 +19,8 @@ from tests.build import middle
 
 AT = NOON.isoformat()
 OPERATION = {
-    *("address", "assignment", "cover", "duty_event", "finding", "grid_version", "incident", "incident_event"),
+    *("acknowledgement", "address", "assignment", "cover", "duty_event", "finding", "grid_version", "incident"),
+    "incident_event",
     *("incident_key", "leave", "measure", "officer", "officer_version", "override", "place", "place_version", "shift"),
     *("staffing_rule", "team", "team_member", "team_state", "team_version", "unit", "unit_link", "unit_version"),
 }

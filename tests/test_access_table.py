@@ -4,6 +4,7 @@ import re
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from tests.build import cell as square
 
 TABLES = (ROOT / "docs" / "access.md").read_text(encoding="utf-8")
 SOME_DAY, NEXT_DAY = "2025-03-03T08:30:00+08:00", "2025-03-04T08:30:00+08:00"
+TOMORROW = (now() + timedelta(days=1)).isoformat()
 EVENT = {"source": "110", "external_id": "new", "category": "theft", "reported_at": "2025-03-03T08:30:00+08:00"}
 BODIES = {
     "POST /demo/switch": {"data": {"name": "demo-viewer"}},
@@ -60,11 +62,12 @@ BODIES = {
     "POST /lookup/diff": {"json": [{"lon": LON, "lat": LAT}], "params": {"at": [SOME_DAY, NEXT_DAY]}},
     "POST /lookup/area": {"json": mapping(square(0, 0))},
     "GET /places/find": {"params": {"text": "house A"}},
+    "POST /findings/{key}/acknowledge": {"json": {"reason": "a bridge", "until": TOMORROW}},
 }
 NAMES = {
     "layer": "police", "code": "A", "number": "001", "source": "110", "external_id": "in-A",
     "import_id": str(uuid.UUID(int=1)), "subject": "grids", "name": "nobody", "grant_id": str(uuid.UUID(int=1)),
-    "token_id": str(uuid.UUID(int=1)), "plan_id": str(uuid.UUID(int=1)),
+    "token_id": str(uuid.UUID(int=1)), "plan_id": str(uuid.UUID(int=1)), "key": "0" * 32,
 }  # fmt: skip
 
 
@@ -125,6 +128,12 @@ VERBS = {
     "check tiling": ("check", "tiling"),
     "check codes": ("check", "codes"),
     "check roster": ("check", "roster"),
+    "check parent": ("check", "parent"),
+    "check alignment": ("check", "alignment"),
+    "check dwellings": ("check", "dwellings"),
+    "check repair": ("check", "repair", "0" * 32),
+    "check acknowledge": ("check", "acknowledge", "0" * 32, "--reason", "a bridge", "--until", TOMORROW),
+    "check withdraw": ("check", "withdraw", "0" * 32),
     "geotag": ("geotag", "places.csv", "tagged.csv", "--overwrite"),
     "sources": ("sources",),
     "audit list": ("audit", "list"),

@@ -19,8 +19,11 @@ from api.app import create_app
 from spatial import jobs
 from spatial.access import operator, service
 from spatial.access.rules import Actor, Grant
-from spatial.access.service import Wanted
 from spatial.db import Database
+from spatial.findings.acknowledging import acknowledge
+from spatial.findings.findings import Findings, Wanted
+from spatial.findings.model import Limits
+from spatial.history import Moment
 from spatial.imports.subjects import SUBJECTS
 from spatial.local_postgis import LocalPostgis
 from spatial.postgresql import API
@@ -119,6 +122,7 @@ def served(cluster: LocalPostgis, town_template: str, tmp_path_factory: pytest.T
             USUAL
             | {"token": [tokens["viewer-whole"], "wrong"]}
             | {name: listed(town, query) for name, query in OF_THE_TOWN.items()}
+            | {"key": acknowledged(town), "until": [(now() + timedelta(days=9)).isoformat()]}
         )
         assert all(known.values()), known
         told = SchemathesisConfig.from_dict({"base-url": SERVICE, **naming(known)})
@@ -134,7 +138,7 @@ def admit(town: Database) -> dict[str, str]:
         for name in WHO:
             role, scope = name.split("-")
             service.add_principal(session, admin, name, {"zh-CN": name, "en": name}, now=instant)
-            service.give(session, admin, name, Wanted(role, station if scope == "unit" else None), now=instant)
+            service.give(session, admin, name, service.Wanted(role, station if scope == "unit" else None), now=instant)
             expires = instant + timedelta(days=1)
             tokens[name] = service.issue_token(session, admin, name, "test", now=instant, expires=expires)
         service.issue_token(session, admin, VICTIM, "test", now=instant, expires=expires)
@@ -174,6 +178,16 @@ def draw_plans(town: Database) -> None:
         if n % 4 > 2:
             with town.write() as session:
                 publish(session, approver, plan, at, now=now())
+
+
+def acknowledged(town: Database) -> list[str]:
+    """Acknowledge a few findings, and return their keys."""
+    instant = now()
+    with town.write() as session:
+        found = Findings(session, Moment(instant), Limits()).found(Wanted())[:3]
+        for one in found:
+            acknowledge(session, operator("test"), one, "known", instant + timedelta(days=9), now=instant)
+    return [one.key for one in found]
 
 
 def listed(town: Database, query: str) -> list[Any]:

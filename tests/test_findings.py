@@ -2,23 +2,39 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pyogrio
 import pytest
+import shapely
+from pydantic import ValidationError
 
+from api.findings_asked import limits_of
 from spatial.db import Database
 from spatial.findings import checking
-from spatial.findings.model import Beatless, Coded, Flaw, Held
-from spatial.findings.rules import code_flaws, roster_flaws
+from spatial.findings.model import Beatless, Coded, Flaw, Held, Limits, key_of
+from spatial.findings.rules import (
+    alignment_flaws,
+    cell_flaws,
+    code_flaws,
+    dwelling_flaws,
+    parent_flaws,
+    roster_flaws,
+)
 from spatial.grids.listing import layer_named
+from spatial.grids.tiling import findings
 from spatial.history import Moment
-from tests.build import T0
+from spatial.overlaps.model import Embedded, Matrix, Piece, Relation, Side
+from spatial.settings import Settings
+from tests.build import CELL, LAT, LON, T0, cell
 from tests.conftest import City
 
 THEN = Moment(T0 + timedelta(days=2))
 DAY = timedelta(days=1)
+USUAL = Limits()
 
 
 def coded(code: str, name: str = "", unit: str | None = None, day: int = 0) -> Coded:
@@ -68,6 +84,83 @@ def test_grids_and_officers_without_each_other_are_named() -> None:
     assert found[3].owners == ("S1",)
 
 
+def side(number: int, code: str, size_m2: float = 100.0) -> Side:
+    """Return a grid as overlaps know it."""
+    return Side(number, number, code, code, None, size_m2)
+
+
+def test_a_grid_across_borders_of_the_layer_above_is_named() -> None:
+    """A warning in a tiling; in a free layer information, but what lies outside of the layer above is a warning."""
+    across = Relation(side(1, "A"), "split", ("P", "Q"), 0.0, 5.0)
+    beyond = Relation(side(2, "B"), "split", ("P",), 30.0, 5.0)
+    hidden = Relation(side(3, "C"), "orphan", (), 100.0, 0.0)
+    grids = {code: coded(code, unit="S1") for code in "AB"}
+    of_tiling = parent_flaws([across, beyond, hidden], grids, "precincts", is_tiling=True, least_m2=1.0)
+    assert told(of_tiling) == [("across-parents", "warning", ("A",), ())]
+    assert (of_tiling[0].other, of_tiling[0].others) == ("precincts", ("P", "Q"))
+    of_sectors = parent_flaws([across, beyond, hidden], grids, "precincts", is_tiling=False, least_m2=1.0)
+    assert [(one.kind, one.severity, one.area_m2) for one in of_sectors] == [
+        ("across-parents", "info", None),
+        ("outside-parent", "warning", 30.0),
+    ]
+    assert parent_flaws([beyond], grids, "precincts", is_tiling=False, least_m2=31.0) == []
+
+
+def test_networks_that_do_not_fit_are_named() -> None:
+    """A shared grid with what lies outside its largest share, an orphan, and a cell that lies elsewhere."""
+    one, two, other = side(1, "A"), side(2, "B"), side(3, "X")
+    pieces = tuple(Piece(one, side(n, code), size, 1, 1, 1) for n, code, size in ((3, "X", 70.0), (4, "Y", 30.0)))
+    matrix = Matrix((one, two), (other,), pieces)
+    relations = [Relation(one, "split", ("X", "Y"), 0.0, 7.123), Relation(two, "orphan", (), 100.0, 0.0)]
+    grids = {"A": coded("A", unit="S1"), "B": coded("B", unit="S2")}
+    found = alignment_flaws([*relations, Relation(other, "aligned", ("A",), 0.0, 0.0)], matrix, grids, "governance")
+    assert told(found) == [("split", "info", ("A",), ()), ("orphan", "warning", ("B",), ())]
+    assert [(one.area_m2, one.detail["misfit_m"]) for one in found] == [(30.0, 7.12), (100.0, 0.0)]
+    cells = cell_flaws([Embedded("elsewhere", side(9, "c"), two, (one,), 100.0)], grids, "cells")
+    assert (cells[0].grids, cells[0].owners, cells[0].others) == (("A", "B"), ("S1", "S2"), ("c",))
+
+
+def test_a_grid_may_have_as_many_dwellings_as_its_layer_says() -> None:
+    """And not one more."""
+    grids = {code: coded(code, unit="S1") for code in "ABC"}
+    found = dwelling_flaws({"A": 500, "B": 501, "C": 0, "hidden": 900}, grids, 500)
+    assert told(found) == [("too-many-dwellings", "warning", ("B",), ())]
+    assert found[0].detail == {"dwellings": 501, "most": 500}
+
+
+def test_a_key_is_of_what_and_where() -> None:
+    """The same whatever the order of codes, and since when; another for another place, layer, or partner."""
+    gap = Flaw("gap", "fault", ("A", "B"), shape=cell(0, 0))
+    key = key_of("police", gap)
+    assert key == key_of("police", replace(gap, grids=("B", "A"), since=T0, shape=cell(0, 0).reverse()))
+    others = [
+        key_of("governance", gap),
+        *(key_of("police", replace(gap, **change)) for change in ({"shape": cell(1, 0)}, {"grids": ("A",)})),
+        *(key_of("police", replace(gap, **change)) for change in ({"kind": "overlap"}, {"other": "governance"})),
+    ]
+    assert len({key, *others}) == 6
+
+
+def test_thresholds_are_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From where on a hole is a gap, and how many dwellings a grid of which layer may have."""
+    monkeypatch.setenv("TWINGRID_GAP_AREA_M2", "10000")
+    monkeypatch.setenv("TWINGRID_MOST_DWELLINGS", "governance=300, micro=80")
+    limits = limits_of(Settings())
+    assert (limits.gap_area_m2, limits.most_dwellings) == (10_000, {"governance": 300, "micro": 80})
+    ring = np.array(
+        [cell(0, 0, 3, 3) - shapely.box(LON + CELL, LAT + CELL, LON + 1.5 * CELL, LAT + 2 * CELL)], dtype=object
+    )
+    assert [one.kind for one in findings(["A"], ring)] == ["gap"]
+    assert [(one.kind, one.detail["of"]) for one in findings(["A"], ring, None, limits.gap_area_m2)] == [
+        ("sliver", "gap")
+    ]
+    monkeypatch.setenv("TWINGRID_MOST_DWELLINGS", "")
+    assert Settings().most_dwellings == {}
+    monkeypatch.setenv("TWINGRID_MOST_DWELLINGS", "500")
+    with pytest.raises(ValidationError, match="layer=number"):
+        Settings()
+
+
 @pytest.mark.proof
 @pytest.mark.parametrize("seed", [1, 2])
 def test_what_was_planted_in_a_city_is_found_and_nothing_else(city_of: Callable[[int], City], seed: int) -> None:
@@ -75,9 +168,9 @@ def test_what_was_planted_in_a_city_is_found_and_nothing_else(city_of: Callable[
     database, truth = city_of(seed)
     with database.read() as session:
         layers = {code: layer_named(session, code) for code in ("police", "governance")}
-        shapes = {code: checking.tiling(session, layer, THEN) for code, layer in layers.items()}
-        people = {code: checking.roster(session, layer, THEN) for code, layer in layers.items()}
-        codes = [flaw for layer in layers.values() for flaw in checking.codes(session, layer, THEN)]
+        shapes = {code: checking.tiling(session, layer, THEN, USUAL) for code, layer in layers.items()}
+        people = {code: checking.roster(session, layer, THEN, USUAL) for code, layer in layers.items()}
+        codes = [flaw for layer in layers.values() for flaw in checking.codes(session, layer, THEN, USUAL)]
     for code, flaws in shapes.items():
         planted = sorted((one["kind"], tuple(sorted(one[code]))) for one in truth["faults"] if code in one)
         assert sorted((one.kind, one.grids) for one in flaws if one.kind != "disconnected") == planted

@@ -1,22 +1,27 @@
 """Nothing of a tiling is in force without what is wrong with it on record, at any time."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
+from spatial.access import operator
 from spatial.db import Database, open_version
+from spatial.findings.acknowledging import acknowledge
+from spatial.findings.findings import Findings, Wanted
+from spatial.findings.model import Limits
 from spatial.grids.check import check, recheck_layer
 from spatial.grids.listing import layer_named
 from spatial.grids.queries import records_in_force
 from spatial.grids.service import replace_versions
-from spatial.history import close
+from spatial.history import Moment, close
 from spatial.imports.grids.model import Plan
 from spatial.overlaps.service import keep
 from spatial.tables import Finding
+from spatial.time import now
 from tests.importing import FOUR, SUMMER, Write, counts, geojson_file, rows, take, told
 from tests.test_tiling import in_degrees, shapes_of, square
 
@@ -76,15 +81,17 @@ def test_a_finding_that_outlasts_changes_is_one(empty_database: Database, write:
 
 
 def test_an_acknowledged_finding_stays_so(empty_database: Database, write: Write) -> None:
-    """A finding whose end is moved keeps until when and why it is acknowledged."""
-    lapped = in_degrees(shapes_of(square(0, 0, 100), square(98, 0, 100)))
+    """A finding whose beginning is moved keeps until when and why it is acknowledged."""
+    lapped, instant = in_degrees(shapes_of(square(0, 0, 100), square(98, 0, 100))), now()
     take(empty_database, write(lapped, code=["A", "B"]), effective=SUMMER)
     with empty_database.write() as session:
-        session.execute(text("SET LOCAL session_replication_role = replica"))  # history may not be changed otherwise
-        session.execute(text("UPDATE finding SET acknowledged_reason = 'a bridge'"))
+        (found,) = Findings(session, Moment(instant), Limits()).found(Wanted(("tiling",)))
+        acknowledge(session, operator("test"), found, "a bridge", instant + timedelta(days=9), now=instant)
     take(empty_database, write(lapped, code=["A", "B"]), effective=SPRING)
-    reasons = "SELECT acknowledged_reason FROM finding WHERE upper_inf(recorded)"
-    assert set(rows(empty_database, reasons)) == {("a bridge",)}
+    with empty_database.read() as session:
+        (found,) = Findings(session, Moment(now()), Limits()).found(Wanted(("tiling",)))
+    assert found.valid is not None
+    assert (found.valid.lower, found.acknowledged and found.acknowledged.reason) == (SPRING, "a bridge")
 
 
 def test_recheck_tells_each_time_apart(empty_database: Database, write: Write) -> None:

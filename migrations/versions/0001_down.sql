@@ -53,6 +53,7 @@ DROP TABLE leave;
 DROP TABLE incident_key;
 DROP TABLE grid;
 DROP TABLE finding;
+DROP TABLE acknowledgement;
 DROP TABLE unit;
 DROP TABLE team;
 DROP TABLE category_alias;

@@ -250,6 +250,10 @@ BEGIN
          'EXISTS (SELECT FROM grid_version AS seen WHERE seen.id = grid_area.version_id)'),
         ('override', some_layer || ' AND ' || format(seen, 'grid', 'override.grid_id'), some_layer),
         ('finding', all_layers || ' AND touches_scope(geom)', all_layers),
+        ('acknowledgement', some_layer || ' AND (EXISTS (
+              SELECT FROM grid_version AS seen
+              WHERE seen.layer_id = acknowledgement.layer_id AND seen.code = ANY (acknowledgement.grids))
+          OR EXISTS (SELECT FROM officer AS seen WHERE seen.number = ANY (acknowledgement.officers)))', some_layer),
         ('lineage', format(seen, 'grid', 'lineage.pred_id') || ' OR ' || format(seen, 'grid', 'lineage.succ_id'),
          format(seen, 'grid', 'lineage.pred_id') || ' OR ' || format(seen, 'grid', 'lineage.succ_id')),
         ('unit', 'id = ANY ((SELECT scope_ids(''named''))::bigint[])', NULL),
@@ -365,20 +369,21 @@ GRANT SELECT ON deployment, dataset_version, alembic_version, overlap
     TO twingrid_api, twingrid_whole, twingrid_layered, twingrid_scoped, twingrid_worker, twingrid_system,
     twingrid_security, twingrid_audit;
 
-GRANT SELECT ON layer, unit, unit_version, unit_link, grid, grid_version, grid_area, grid_cell, override, finding, lineage,
-    response_step, officer, officer_version, team, team_version, team_member, team_state, assignment, shift, cover,
-    duty_event, leave, staffing_rule, calendar_day, category, responsibility, category_alias, source, place,
+GRANT SELECT ON layer, unit, unit_version, unit_link, grid, grid_version, grid_area, grid_cell, override, finding,
+    acknowledgement, lineage, response_step, officer, officer_version, team, team_version, team_member, team_state,
+    assignment, shift, cover, duty_event, leave, staffing_rule, calendar_day, category, responsibility, category_alias, source, place,
     place_version, place_name, address, house_number, street, incident, incident_key, incident_event, measure,
     road_node, road_edge, barrier, job
     TO twingrid_whole, twingrid_layered, twingrid_scoped, twingrid_worker;
 
--- Over HTTP events are told and jobs are asked for; everything else is written by the worker, as a job.
-GRANT INSERT, UPDATE ON incident, incident_key, source, job TO twingrid_whole;
+-- Over HTTP events are told, findings acknowledged and jobs asked for; all else is written by the worker, as a job.
+GRANT INSERT, UPDATE ON incident, incident_key, source, job, acknowledgement TO twingrid_whole;
 GRANT INSERT, DELETE ON category_alias TO twingrid_whole;
 GRANT INSERT, UPDATE ON job TO twingrid_layered, twingrid_scoped;
 
 GRANT INSERT, UPDATE, DELETE ON layer, unit, unit_version, unit_link, grid, grid_version, grid_area, grid_cell, override, finding,
-    lineage, response_step, officer, officer_version, team, team_version, team_member, team_state, assignment, shift,
+    acknowledgement, lineage, response_step, officer, officer_version, team, team_version, team_member, team_state,
+    assignment, shift,
     cover, duty_event, leave, staffing_rule, calendar_day, category, responsibility, category_alias, source, place,
     place_version, place_name, address, house_number, street, incident, incident_key, incident_event, measure,
     road_node, road_edge, barrier, job,
@@ -415,5 +420,5 @@ GRANT EXECUTE ON FUNCTION record_audit(text, text, text, jsonb)
     TO twingrid_api, twingrid_whole, twingrid_layered, twingrid_scoped, twingrid_worker, twingrid_system,
     twingrid_security, twingrid_audit;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO twingrid_worker;
-GRANT USAGE ON SEQUENCE incident_id_seq, incident_key_id_seq TO twingrid_whole;
+GRANT USAGE ON SEQUENCE incident_id_seq, incident_key_id_seq, acknowledgement_id_seq TO twingrid_whole;
 GRANT USAGE ON SEQUENCE plan_event_id_seq TO twingrid_whole, twingrid_layered, twingrid_scoped;

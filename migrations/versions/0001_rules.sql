@@ -49,7 +49,7 @@ DO $$
 DECLARE
     kept text;
 BEGIN
-    FOREACH kept IN ARRAY ARRAY['response_step', 'finding', 'unit_version', 'unit_link', 'grid_version', 'grid_cell', 'override', 'place_version',
+    FOREACH kept IN ARRAY ARRAY['response_step', 'finding', 'acknowledgement', 'unit_version', 'unit_link', 'grid_version', 'grid_cell', 'override', 'place_version',
         'officer_version', 'assignment', 'team_version', 'team_member', 'shift', 'cover', 'leave', 'duty_event',
         'staffing_rule'] LOOP
         EXECUTE format('CREATE TRIGGER history_stays BEFORE UPDATE OR DELETE ON %I

@@ -241,8 +241,6 @@ CREATE TABLE finding (
     grids TEXT[] COLLATE "C" DEFAULT '{}' NOT NULL,
     detail JSONB DEFAULT '{}' NOT NULL,
     valid TSTZRANGE NOT NULL,
-    acknowledged_until TIMESTAMP WITH TIME ZONE,
-    acknowledged_reason TEXT,
     recorded TSTZRANGE NOT NULL,
     CONSTRAINT pk_finding PRIMARY KEY (id),
     CONSTRAINT ck_finding_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
@@ -252,6 +250,28 @@ CREATE TABLE finding (
 );
 CREATE INDEX ix_finding_geom ON finding USING gist (geom) WHERE upper_inf(recorded);
 CREATE INDEX ix_finding_layer_id ON finding (layer_id);
+
+CREATE TABLE acknowledgement (
+    id BIGINT GENERATED ALWAYS AS IDENTITY,
+    finding_key TEXT COLLATE "C" NOT NULL,
+    layer_id BIGINT NOT NULL,
+    kind TEXT NOT NULL,
+    grids TEXT[] COLLATE "C" DEFAULT '{}' NOT NULL,
+    officers TEXT[] COLLATE "C" DEFAULT '{}' NOT NULL,
+    reason TEXT NOT NULL,
+    acknowledged_by TEXT NOT NULL,
+    valid TSTZRANGE NOT NULL,
+    recorded TSTZRANGE NOT NULL,
+    CONSTRAINT pk_acknowledgement PRIMARY KEY (id),
+    CONSTRAINT ck_acknowledgement_valid_honest CHECK (NOT isempty(valid) AND (lower_inf(valid) OR isfinite(lower(valid)) AND lower_inc(valid)) AND (upper_inf(valid) OR isfinite(upper(valid)) AND NOT upper_inc(valid))),
+    CONSTRAINT ck_acknowledgement_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
+    CONSTRAINT ck_acknowledgement_finding_key_hex CHECK (finding_key ~ '^[0-9a-f]{32}$'),
+    CONSTRAINT ck_acknowledgement_reason_told CHECK (length(trim(reason)) BETWEEN 1 AND 500),
+    CONSTRAINT ck_acknowledgement_ends CHECK (NOT lower_inf(valid) AND NOT upper_inf(valid)),
+    CONSTRAINT one_acknowledgement_of_a_finding EXCLUDE USING gist (finding_key WITH =, valid WITH &&, recorded WITH &&),
+    CONSTRAINT fk_acknowledgement_layer_id FOREIGN KEY(layer_id) REFERENCES layer (id)
+);
+CREATE INDEX ix_acknowledgement_layer_id ON acknowledgement (layer_id);
 
 CREATE TABLE gis_login (
     name TEXT COLLATE "C" NOT NULL,

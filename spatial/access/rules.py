@@ -42,6 +42,7 @@ PERMISSIONS: Mapping[str, Permission] = {
     "plans.comment": Permission(("planner", "approver", "duty_officer")),
     "plans.edit": Permission(("planner",)),
     "plans.decide": Permission(("approver",)),
+    "findings.acknowledge": Permission(("planner", "approver", "duty_officer"), whole=True),
     "tilings.check": Permission(("planner",), whole=True),
     "imports": Permission(("planner", "duty_officer", "dispatcher", "system_admin"), whole=True),
     "exports": Permission(RESPONDING, whole=True),
@@ -110,6 +111,11 @@ class Actor:
         if wanted.whole and not any(grant.is_whole for grant in held):
             raise Denied("whole-deployment-needed", needed=sorted(wanted.roles))
         return held
+
+    def holds_with(self, permission: str, other: str) -> bool:
+        """Whether a permission is held wherever another one is, so that a reach of the other may show its part, too."""
+        held, wanted = self._holding(permission), self._holding(other)
+        return any(grant.is_whole for grant in held) or (bool(wanted) and set(wanted) <= set(held))
 
     def _holding(self, permission: str) -> tuple[Grant, ...]:
         return tuple(grant for grant in self.grants if grant.role in PERMISSIONS[permission].roles)

@@ -1,12 +1,14 @@
-"""What is wrong with codes and with who holds which grid. Pure."""
+"""What is wrong with codes, with who holds which grid, and with how grids lie to other layers. Pure."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from spatial.findings.model import Beatless, Coded, Flaw, Held
 from spatial.grids.schemes import codes_outside
 from spatial.grids.tiling import Severity
+from spatial.overlaps.model import Embedded, Matrix, Relation
 
 PREFIXED = "unit15"  # the scheme in which a grid's code begins with its unit's
 
@@ -49,6 +51,67 @@ def roster_flaws(held: Iterable[Held], beatless: Iterable[Beatless]) -> list[Fla
         for one in beatless
     ]
     return found
+
+
+def parent_flaws(
+    relations: Iterable[Relation], grids: Mapping[str, Coded], parent: str, *, is_tiling: bool, least_m2: float
+) -> list[Flaw]:
+    """Return the grids that lie in several grids of the parent layer, and, of a free layer, those partly in none.
+
+    What a tiling leaves uncovered of its parent, or has outside of it, is told piece by piece with the tiling. Areas of
+    a free layer, sectors of a search, may well cross the parent's borders, so that is information.
+    """
+    found = []
+    for one in relations:
+        its = [grids[one.grid.code]] if one.grid.code in grids else []
+        if its and not is_tiling and one.uncovered_m2 >= least_m2:
+            outside = replace(_of("outside-parent", "warning", its), area_m2=one.uncovered_m2)
+            found.append(replace(outside, other=parent))
+        if its and len(one.others) > 1:
+            across = _of("across-parents", "warning" if is_tiling else "info", its)
+            found.append(replace(across, other=parent, others=one.others))
+    return found
+
+
+def alignment_flaws(
+    relations: Iterable[Relation], matrix: Matrix, grids: Mapping[str, Coded], other: str
+) -> list[Flaw]:
+    """Return the grids that several of another layer share, with what lies outside the largest share, and orphans.
+
+    Networks that were drawn apart split one another all over the city, so a split grid is information.
+    """
+    largest: dict[str, float] = defaultdict(float)
+    for piece in matrix.pieces:
+        largest[piece.left.code] = max(largest[piece.left.code], piece.area_m2)
+    found = []
+    for one in relations:
+        if one.kind in {"split", "orphan"} and one.grid.code in grids:
+            severity: Severity = "info" if one.kind == "split" else "warning"
+            sizes = {"misfit_m": round(one.misfit_m, 2), "uncovered_m2": round(one.uncovered_m2, 2)}
+            flaw = replace(_of(one.kind, severity, [grids[one.grid.code]]), detail=sizes)
+            area_m2 = max(one.grid.area_m2 - largest[one.grid.code], 0.0)
+            found.append(replace(flaw, area_m2=area_m2, other=other, others=one.others))
+    return found
+
+
+def cell_flaws(embedded: Iterable[Embedded], grids: Mapping[str, Coded], cells: str) -> list[Flaw]:
+    """Return the cells of the layer `cells` that are not whole in the grid they belong to."""
+    found = []
+    for one in embedded:
+        sides = [*one.lies_in, *([one.belongs_to] if one.belongs_to else [])]
+        its = [grids[code] for code in dict.fromkeys(side.code for side in sides) if code in grids]
+        flaw = _of("cell-not-whole", "warning", its, fault=one.kind)
+        found.append(replace(flaw, area_m2=one.area_m2, other=cells, others=(one.cell.code,)))
+    return found
+
+
+def dwelling_flaws(dwellings: Mapping[str, int], grids: Mapping[str, Coded], most: int) -> list[Flaw]:
+    """Return the grids with more dwellings than a layer's grids should have, by their codes."""
+    return [
+        _of("too-many-dwellings", "warning", [grids[code]], dwellings=count, most=most)
+        for code, count in sorted(dwellings.items())
+        if count > most and code in grids
+    ]
 
 
 def _of(

@@ -1,4 +1,4 @@
-"""Layers, grids, their versions, neighbours and findings, as lists."""
+"""Layers, grids, their versions and neighbours, as lists."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import Row, Select, Text, cast, exists, func, select
+from sqlalchemy import Row, Select, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from spatial.errors import NotFound
@@ -15,7 +15,7 @@ from spatial.geometry import area_m2
 from spatial.grids.queries import find_layer
 from spatial.history import Moment, in_force, known
 from spatial.paging import Page, Paged, paged
-from spatial.tables import Finding, GridVersion, Layer, Unit, UnitVersion
+from spatial.tables import GridVersion, Layer, Unit, UnitVersion
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,6 @@ class NeighbourRow:
 
     grid: GridRow
     border_m: float
-
-
-@dataclass(frozen=True)
-class FindingRow:
-    """A finding of a layer, with the place of the fault where it has one."""
-
-    finding: Finding
-    layer: str | None
-    shape: BaseGeometry | None
 
 
 def is_empty(session: Session) -> bool:
@@ -135,24 +126,6 @@ def neighbour_rows(session: Session, layer: Layer, code: str, moment: Moment) ->
     rows = session.execute(wanted).all()
     borders = (row.border_m for row in rows)
     return [NeighbourRow(grid, border_m) for grid, border_m in zip(_grid_rows(rows), borders, strict=True)]
-
-
-def finding_rows(
-    session: Session, moment: Moment, page: Page, *, layer: str | None = None, kind: str | None = None
-) -> Paged[FindingRow]:
-    """Return a page of the findings that stand at the moment."""
-    wanted = (
-        select(Finding, Layer.code.label("layer"), func.ST_AsBinary(Finding.geom).label("wkb"))
-        .outerjoin(Layer, Layer.id == Finding.layer_id)
-        .where(Finding.valid.op("@>")(moment.at), known(Finding, moment.known_at))
-    )
-    if layer is not None:
-        wanted = wanted.where(Layer.code == layer)
-    if kind is not None:
-        wanted = wanted.where(Finding.kind == kind)
-    found = paged(session, wanted, func.lpad(cast(Finding.id, Text), 19, "0").collate("C"), page)
-    rows = [FindingRow(row.Finding, row.layer, row.wkb and shapely.from_wkb(bytes(row.wkb))) for row in found.rows]
-    return Paged(rows, found.next_after)
 
 
 def _versions(moment: Moment) -> Select[*tuple[Any, ...]]:

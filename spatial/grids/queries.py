@@ -52,13 +52,11 @@ class UnitRecord:
 
 @dataclass(frozen=True)
 class FindingRecord:
-    """A recorded finding: what makes it itself, over which span it stands, and until when it is acknowledged."""
+    """A recorded finding: what makes it itself, and over which span it stands."""
 
     id: int
     identity: Identity
     valid: Span
-    acknowledged_until: datetime | None
-    acknowledged_reason: str | None
 
 
 def find_layer(session: Session, code: str) -> Layer | None:
@@ -142,13 +140,7 @@ def findings_from(session: Session, layer_id: int, start: datetime, kinds: Colle
     found = [(row.Finding, row.wkb) for row in session.execute(wanted)]
     shapes = [None if wkb is None else shapely.from_wkb(bytes(wkb)) for _, wkb in found]
     return [
-        FindingRecord(
-            one.id,
-            identity(one.kind, tuple(one.grids), shape),
-            one.valid,
-            one.acknowledged_until,
-            one.acknowledged_reason,
-        )
+        FindingRecord(one.id, identity(one.kind, tuple(one.grids), shape), one.valid)
         for (one, _), shape in zip(found, shapes, strict=True)
     ]
 

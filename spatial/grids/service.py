@@ -152,7 +152,7 @@ def record_findings(
     outdated = [record.id for key in differing for record in recorded[key]]
     if outdated:
         cut(session, Finding, outdated, since(start), stamp)
-    rows = [_finding_row(one, layer_id, recorded[key][-1:], stamp) for key in sorted(differing) for one in wanted[key]]
+    rows = [_finding_row(one, layer_id, stamp) for key in sorted(differing) for one in wanted[key]]
     if rows:
         session.execute(insert(Finding), rows)
 
@@ -168,8 +168,8 @@ def _joined(spans: Sequence[Span], start: datetime) -> list[Span]:
     return joined
 
 
-def _finding_row(one: Standing, layer_id: int, before: Sequence[FindingRecord], stamp: datetime) -> dict[str, Any]:
-    """Return a row of a finding; one on record before stays acknowledged as it was."""
+def _finding_row(one: Standing, layer_id: int, stamp: datetime) -> dict[str, Any]:
+    """Return a row of a finding."""
     found = one.finding
     return {
         "layer_id": layer_id,
@@ -181,8 +181,6 @@ def _finding_row(one: Standing, layer_id: int, before: Sequence[FindingRecord], 
         "detail": found.detail,
         "valid": one.span,
         "recorded": since(stamp),
-        "acknowledged_until": before[0].acknowledged_until if before else None,
-        "acknowledged_reason": before[0].acknowledged_reason if before else None,
     }
 
 

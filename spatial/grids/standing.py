@@ -9,7 +9,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from spatial.geometry import Geometries
-from spatial.grids.tiling import Identity, TilingFinding, findings, identity
+from spatial.grids.tiling import REPORTED_M2, Identity, TilingFinding, findings, identity
 from spatial.tables import Span
 from spatial.time import since
 
@@ -31,11 +31,13 @@ class Standing:
     span: Span
 
 
-def standing_from(start: datetime, pieces: Sequence[Piece], outline: Sequence[Piece] = ()) -> list[Standing]:
+def standing_from(
+    start: datetime, pieces: Sequence[Piece], outline: Sequence[Piece] = (), reported_m2: float = REPORTED_M2
+) -> list[Standing]:
     """Return what is wrong with a tiling from `start` on; `outline` holds the areas that it should cover together.
 
-    A finding that outlasts a change elsewhere is one, over the whole of its span. When the outline has no area at all,
-    nothing is compared with it.
+    What is missing or held twice is a sliver below `reported_m2`. A finding that outlasts a change elsewhere is one,
+    over the whole of its span. When the outline has no area at all, nothing is compared with it.
     """
     instants = _changes(start, [*pieces, *outline])
     spans: dict[Identity, list[Standing]] = {}
@@ -46,7 +48,7 @@ def standing_from(start: datetime, pieces: Sequence[Piece], outline: Sequence[Pi
         drawn = [(piece.code, shapely.to_wkb(piece.shape)) for piece in [*here, *area]]
         if seen is None or seen[0] != drawn:
             whole = shapely.union_all(_shapes(area)) if area else None
-            seen = drawn, findings([piece.code for piece in here], _shapes(here), whole)
+            seen = drawn, findings([piece.code for piece in here], _shapes(here), whole, reported_m2)
         for one in seen[1]:
             known = spans.setdefault(identity(one.kind, one.grids, one.shape), [])
             first = known.pop().span.lower if known and known[-1].span.upper == at else at

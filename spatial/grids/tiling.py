@@ -32,7 +32,7 @@ __all__ = [
 Severity = Literal["info", "warning", "fault"]
 Identity = tuple[str, tuple[str, ...], bytes]
 TILING_KINDS = ("invalid", "overlap", "gap", "uncovered", "outside", "sliver", "unnoded", "disconnected")
-REPORTED_M2 = 1.0  # smaller gaps and overlaps are slivers, told for information
+REPORTED_M2 = 1.0  # smaller gaps and overlaps are slivers, told for information, where no setting says otherwise
 DUST_M2 = 1e-4  # what cutting shapes leaves behind, a square centimetre
 HAIR_DEGREES = 2e-8  # about 2 mm: noded vertices stay 5 mm off, so a gap as narrow lies between borders not noded
 
@@ -105,27 +105,35 @@ def repaired(shapes_m: Geometries) -> tuple[Geometries, Floats]:
     return mended, changed
 
 
-def findings(codes: Sequence[str], shapes_deg: Geometries, outline: BaseGeometry | None = None) -> list[TilingFinding]:
-    """Return what is wrong with a tiling in stored degrees; `outline` is the area that it should cover."""
+def findings(
+    codes: Sequence[str],
+    shapes_deg: Geometries,
+    outline: BaseGeometry | None = None,
+    reported_m2: float = REPORTED_M2,
+) -> list[TilingFinding]:
+    """Return what is wrong with a tiling in stored degrees; `outline` is the area that it should cover.
+
+    What is missing or held twice is a sliver below `reported_m2`.
+    """
     shapes = np.asarray(shapes_deg, dtype=object)
     names = np.asarray(codes, dtype=object)
     if len(shapes) == 0:
-        return [] if outline is None else list(_beyond(names, shapes, shapely.MultiPolygon(), outline))
+        return [] if outline is None else list(_beyond(names, shapes, shapely.MultiPolygon(), outline, reported_m2))
     mismatched = shapely.coverage_invalid_edges(shapes, gap_width=HAIR_DEGREES)
     suspect = {index: mismatched[index] for index in np.flatnonzero(~shapely.is_empty(mismatched)).tolist()}
-    overlaps = list(_overlaps(names, shapes, list(suspect)))
+    overlaps = list(_overlaps(names, shapes, list(suspect), reported_m2))
     union = shapely.union_all(shapes) if suspect else shapely.coverage_union_all(shapes)
     found = [TilingFinding("invalid", "fault", (name,)) for name in names[~shapely.is_valid(shapes)]]
     found += overlaps
     found += _unnoded(names, suspect, overlaps)
-    found += _gaps(names, shapes, union)
+    found += _gaps(names, shapes, union, reported_m2)
     if outline is not None:
-        found += _beyond(names, shapes, union, outline)
+        found += _beyond(names, shapes, union, outline, reported_m2)
     found += _disconnected(names, shapes)
     return found
 
 
-def _overlaps(names: Geometries, shapes: Geometries, suspect: list[int]) -> Iterator[TilingFinding]:
+def _overlaps(names: Geometries, shapes: Geometries, suspect: list[int], reported_m2: float) -> Iterator[TilingFinding]:
     one, other = shapely.STRtree(shapes).query(shapes[suspect], predicate="intersects")
     pairs = np.unique(np.sort(np.column_stack([np.asarray(suspect, int)[one], other]), axis=1), axis=0)
     one, other = pairs[pairs[:, 0] != pairs[:, 1]].T
@@ -133,7 +141,7 @@ def _overlaps(names: Geometries, shapes: Geometries, suspect: list[int]) -> Iter
     sizes = area_m2(pieces)
     for first, second, piece, size in zip(names[one], names[other], pieces, sizes, strict=True):
         if size > DUST_M2:
-            yield _piece("overlap", tuple(sorted((first, second))), piece, size)
+            yield _piece("overlap", tuple(sorted((first, second))), piece, size, reported_m2)
 
 
 def _unnoded(
@@ -145,22 +153,22 @@ def _unnoded(
             yield TilingFinding("unnoded", "fault", (names[index],), shape=lines)
 
 
-def _gaps(names: Geometries, shapes: Geometries, union: BaseGeometry) -> Iterator[TilingFinding]:
+def _gaps(names: Geometries, shapes: Geometries, union: BaseGeometry, reported_m2: float) -> Iterator[TilingFinding]:
     parts = shapely.get_parts(union)
     rings, part = shapely.get_rings(parts, return_index=True)
     holes = shapely.polygons(rings[np.concatenate([[False], part[1:] == part[:-1]])])
     if len(parts) > 1:  # a hole may hold a grid that touches nothing
         holes = shapely.get_parts(only_areas(shapely.difference(holes, union)))
-    return _pieces("gap", names, shapes, holes)
+    return _pieces("gap", names, shapes, holes, reported_m2)
 
 
 def _beyond(
-    names: Geometries, shapes: Geometries, union: BaseGeometry, outline: BaseGeometry
+    names: Geometries, shapes: Geometries, union: BaseGeometry, outline: BaseGeometry, reported_m2: float
 ) -> Iterator[TilingFinding]:
     if _outer_edges(shapes) == _outer_edges(np.array([outline])):
         return
     for kind, area in (("uncovered", outline - union), ("outside", union - outline)):
-        yield from _pieces(kind, names, shapes, shapely.get_parts(only_areas(np.array([area]))[0]))
+        yield from _pieces(kind, names, shapes, shapely.get_parts(only_areas(np.array([area]))[0]), reported_m2)
 
 
 def _outer_edges(shapes: Geometries) -> set[tuple[float, ...]]:
@@ -180,17 +188,19 @@ def _disconnected(names: Geometries, shapes: Geometries) -> Iterator[TilingFindi
         yield TilingFinding("disconnected", "info", (names[index],), size, detached, {"parts": len(parts)})
 
 
-def _pieces(kind: str, names: Geometries, shapes: Geometries, pieces: Geometries) -> Iterator[TilingFinding]:
+def _pieces(
+    kind: str, names: Geometries, shapes: Geometries, pieces: Geometries, reported_m2: float
+) -> Iterator[TilingFinding]:
     """Tell of pieces with the grids that touch each."""
     piece, touching = shapely.STRtree(shapes).query(pieces, predicate="intersects")
     sizes = area_m2(pieces) if len(pieces) else ()
     for index, size in enumerate(sizes):
         if size > DUST_M2:
-            yield _piece(kind, tuple(sorted(names[touching[piece == index]])), pieces[index], size)
+            yield _piece(kind, tuple(sorted(names[touching[piece == index]])), pieces[index], size, reported_m2)
 
 
-def _piece(kind: str, grids: tuple[str, ...], piece: BaseGeometry, size_m2: float) -> TilingFinding:
+def _piece(kind: str, grids: tuple[str, ...], piece: BaseGeometry, size_m2: float, reported_m2: float) -> TilingFinding:
     detail = {"width_m": round(float(2 * size_m2 / GRS80.geometry_length(piece.boundary)), 3)}
-    if size_m2 < REPORTED_M2:
+    if size_m2 < reported_m2:
         return TilingFinding("sliver", "info", grids, float(size_m2), piece, {"of": kind, **detail})
     return TilingFinding(kind, "fault", grids, float(size_m2), piece, detail)

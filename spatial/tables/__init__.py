@@ -15,6 +15,7 @@ from .access import (
     Token,
 )
 from .areas import (
+    Acknowledgement,
     Address,
     Barrier,
     Category,
@@ -76,6 +77,7 @@ __all__ = [
     "PLAN_STATES",
     "ROLES",
     "SRID",
+    "Acknowledgement",
     "Address",
     "Assignment",
     "Audit",

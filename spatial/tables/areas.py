@@ -402,8 +402,28 @@ class Finding(Recorded, Base):
     grids: Mapped[list[str]] = mapped_column(ARRAY(Text(collation="C")), server_default="{}")  # codes concerned
     detail: Mapped[Json] = mapped_column(server_default="{}")
     valid: Mapped[Range_]  # of the faulty state
-    acknowledged_until: Mapped[Instant | None]
-    acknowledged_reason: Mapped[str | None]
+
+
+class Acknowledgement(Versioned, Base):
+    """Somebody knows of a finding and says why it may stay so for a while; `valid` is that while."""
+
+    __tablename__ = "acknowledgement"
+    __table_args__ = (
+        *honest_spans("valid", "recorded"),
+        CheckConstraint("finding_key ~ '^[0-9a-f]{32}$'", name="finding_key_hex"),
+        CheckConstraint("length(trim(reason)) BETWEEN 1 AND 500", name="reason_told"),
+        CheckConstraint("NOT lower_inf(valid) AND NOT upper_inf(valid)", name="ends"),
+        at_most_one("finding_key", name="one_acknowledgement_of_a_finding"),
+        Index("ix_acknowledgement_layer_id", "layer_id"),
+    )
+    id: Mapped[Id]
+    finding_key: Mapped[Code]  # of whatever is found, on record or not: what makes it itself, as a digest
+    layer_id: Mapped[int] = mapped_column(ForeignKey("layer.id"))
+    kind: Mapped[str]
+    grids: Mapped[list[str]] = mapped_column(ARRAY(Text(collation="C")), server_default="{}")  # codes concerned
+    officers: Mapped[list[str]] = mapped_column(ARRAY(Text(collation="C")), server_default="{}")  # numbers
+    reason: Mapped[str]
+    acknowledged_by: Mapped[str]  # name of a principal
 
 
 class Deployment(Base):

@@ -10,7 +10,7 @@ from shapely.geometry.base import BaseGeometry
 from spatial.errors import Fault, GeometryFault, InputError
 from spatial.geometry import Geometries, Plane, area_m2
 from spatial.grids.queries import GridRecord, pieces_of, shapes_of
-from spatial.grids.standing import Piece, standing_from
+from spatial.grids.standing import Piece, Standing, standing_from
 from spatial.grids.tiling import canonical
 from spatial.imports.grids.model import Columns, Entry, Plan, PlannedGrid, PlannedUnit, Request, Stored
 from spatial.imports.grids.rows import entries, missing_columns, unused_columns
@@ -33,7 +33,7 @@ class Checked:
     shapes: Mended
 
 
-def plan_import(table: SourceTable, request: Request, stored: Stored, repair_limit: float) -> Plan:
+def plan_import(table: SourceTable, request: Request, stored: Stored, repair_limit: float, gap_area_m2: float) -> Plan:
     """Return what the import would do; an `InputError` or a `GeometryFault` tells every fault at once."""
     checked = _checked(table, request, stored, repair_limit)
     found, plane = checked.found, checked.plane
@@ -59,14 +59,20 @@ def plan_import(table: SourceTable, request: Request, stored: Stored, repair_lim
         features=len(table),
         grids=tuple(sorted(present + gone, key=lambda grid: grid.code)),
         repairs=shapes.repairs,
-        standing=tuple(standing_from(request.effective, pieces, stored.outline)) if stored.kind == "tiling" else (),
-        inner={code: tuple(standing_from(request.effective, inner, pieces)) for code, inner in stored.inner.items()},
+        standing=_standing(request, pieces, stored.outline, gap_area_m2) if stored.kind == "tiling" else (),
+        inner={code: _standing(request, inner, pieces, gap_area_m2) for code, inner in stored.inner.items()},
         within_id=stored.within_id,
         units=tuple(checked.units),
         unused_columns=unused_columns(table, request.columns),
         dropped_columns=table.dropped,
         makes_layer=stored.layer_id is None,
     )
+
+
+def _standing(
+    request: Request, pieces: Sequence[Piece], outline: Sequence[Piece], gap_area_m2: float
+) -> tuple[Standing, ...]:
+    return tuple(standing_from(request.effective, pieces, outline, gap_area_m2))
 
 
 def _checked(table: SourceTable, request: Request, stored: Stored, repair_limit: float) -> Checked:

@@ -44,7 +44,7 @@ MAY_IMPORT = ("planner",)
 def dry_run(session: Session, table: SourceTable, request: Request, settings: Settings) -> Plan:
     """Return what an import would do now; every fault of the input at once is an `InputError` or `GeometryFault`."""
     stored = _stored(session, request)
-    plan = plan_import(table, request, stored, settings.repair_limit)
+    plan = plan_import(table, request, stored, settings.repair_limit, settings.gap_area_m2)
     return replace(plan, displaced=_displaced(session, plan, stored))
 
 
