@@ -13,6 +13,7 @@ from spatial.errors import Conflict, Denied
 from spatial.jobs import Progress
 from spatial.redraw import queries
 from spatial.redraw.publishing import publish, require_timely
+from spatial.settings import settings
 from spatial.time import now
 
 PUBLISH = "publish-plan"
@@ -35,7 +36,8 @@ def publish_plan(session: Session, params: dict[str, Any], progress: Progress) -
     """Bring an approved plan into force, if whoever asked for it still may."""
     actor = _actor(session, params["asked_by"])
     progress(0.1, params["plan_id"])
-    done = publish(session, actor, UUID(params["plan_id"]), datetime.fromisoformat(params["effective"]), now=now())
+    plan_id, effective = UUID(params["plan_id"]), datetime.fromisoformat(params["effective"])
+    done = publish(session, actor, plan_id, effective, now=now(), reported_m2=settings().gap_area_m2)
     told = {"plan": params["plan_id"], "sha256": done.plan.sha256, "grids": done.changed, "lineage": done.lineage}
     return told | {"handed_on": asdict(done.handed)}
 

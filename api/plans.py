@@ -61,6 +61,13 @@ class HeadIn(BaseModel):
     n: int = Field(ge=0, le=2**31, description="number of an operation; 0: the base")
 
 
+class BaseIn(BaseModel):
+    """What a plan is to be over."""
+
+    model_config = STRICT
+    at: InstantText | None = Field(None, description="RFC 3339: what is in force then; default now")
+
+
 class MarkIn(BaseModel):
     """A name for where a plan stands."""
 
@@ -223,6 +230,21 @@ def go_to(
 ) -> PlanOut:
     """Let a plan stand at any of its operations: what is done next begins a branch there."""
     return shown(session, service.go_to(session, actor, plan_id, body.n, revision=seen, now=now()), response)
+
+
+@router.post(
+    "/plans/{plan_id}/rebase",
+    summary="Put a plan over what is in force by now",
+    responses={**CHANGED, **problem_responses(404, 409)},
+    dependencies=EDITING,
+)
+def rebase(
+    session: WriteSession, actor: Actor, response: Response, plan_id: PlanId, seen: Seen, body: BaseIn
+) -> PlanOut:
+    """Go on from what is known now; where that changed a grid of the plan, 409 tells all three states of each."""
+    present = now()
+    at = present if body.at is None else parse_instant(body.at, "at")
+    return shown(session, service.rebase(session, actor, plan_id, at=at, revision=seen, now=present), response)
 
 
 @router.post(

@@ -149,6 +149,24 @@ def goto(
 
 
 @app_plan.command()
+def rebase(
+    plan_id: PlanId,
+    at: Annotated[str | None, typer.Option(help="over what is in force at this RFC 3339 instant; default now")] = None,
+    revision: Revision = None,
+    commit: Commit = False,
+    lang: Lang = DEFAULT_LANGUAGE,
+) -> None:
+    """Put a plan over what is in force by now."""
+    present = now()
+    when = present if at is None else parse_instant(at, "at")
+
+    def step(session: Session, caller: Caller) -> Plan:
+        return service.rebase(session, caller.actor, plan_id, at=when, revision=revision, now=present)
+
+    change_plan("plans.edit", step, lang, commit=commit)
+
+
+@app_plan.command()
 def difference(
     plan_id: PlanId,
     what: Annotated[What, typer.Argument(help="which list; officers: what to hand over, by officer")] = "grids",

@@ -147,6 +147,7 @@ class ObstacleOut(BaseModel):
     area_m2: float | None
     lon: float | None = Field(description="of a place in it")
     lat: float | None
+    remedy: str | None = Field(description="an operation that may mend it, or rebase; none: draw it otherwise")
     values: dict[str, Any]
 
 
@@ -240,6 +241,7 @@ def obstacle_out(one: Obstacle) -> ObstacleOut:
         area_m2=one.area_m2,
         lon=lon,
         lat=lat,
+        remedy=one.remedy,
         values=dict(one.values),
     )
 

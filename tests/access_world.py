@@ -4,15 +4,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-import numpy as np
 from geoalchemy2.shape import from_shape
 from shapely import LineString, MultiLineString
 from sqlalchemy import insert, text, update
 
 from spatial.access import DUTY_PHONE, add_principal, issue_token, operator
 from spatial.db import Database
-from spatial.geometry import Plane
-from spatial.grids.tiling import stored
 from spatial.tables import (
     ROLES,
     SRID,
@@ -64,11 +61,9 @@ def _fill(world: World, made: Precinct) -> None:
     for column, station in ((0, "S1"), (2, "S2"), (9, "S3")):
         ids[station] = world.unit(station, geom=from_shape(cell(column, 0), srid=SRID))
         world.link(ids[station], ids["bureau"], "command")
-    grids = (("A", "S1", 0), ("B", "S1", 1), ("C", "S2", 2), ("D", "S2", 3), ("E", "S3", 9))
-    shapes = stored(np.array([cell(column, 0) for _, _, column in grids], dtype=object), Plane(120.0))
-    for (code, station, _column), shape in zip(grids, shapes, strict=True):
-        ids[code] = world.grid(ids["police"], code, shape, ids[station])
-    ids["X"] = world.grid(ids["other"], "X", shapes[0], ids["S1"])
+    for code, station, column in (("A", "S1", 0), ("B", "S1", 1), ("C", "S2", 2), ("D", "S2", 3), ("E", "S3", 9)):
+        ids[code] = world.grid(ids["police"], code, cell(column, 0), ids[station])
+    ids["X"] = world.grid(ids["other"], "X", cell(0, 0), ids["S1"])
     for n, station in enumerate(STATIONS, 1):
         grid = ids[{"S1": "A", "S2": "C", "S3": "E"}[station]]
         ids[f"officer-{station}"] = officer = world.officer(f"00{n}", ids[station])

@@ -3,6 +3,7 @@
 import random
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -41,7 +42,7 @@ def step(session: Session, actor: Actor, rng: random.Random) -> str:
         return "create"
     plan = rng.choice(plans)
     kind = {
-        "draft": ["edit", "edit", "edit", "undo", "redo", "submit", "submit", "abandon"],
+        "draft": ["edit", "edit", "edit", "undo", "redo", "rebase", "submit", "submit", "abandon"],
         "returned": ["edit", "submit"],
         "submitted": ["approve", "approve", "return"],
         "approved": ["publish", "publish", "publish", "return"],
@@ -55,26 +56,25 @@ def step(session: Session, actor: Actor, rng: random.Random) -> str:
 def act(session: Session, actor: Actor, rng: random.Random, plan: Plan, what: str) -> None:
     """Do one thing to a plan."""
     how: dict[str, Any] = {"revision": rng.choice([None, plan.revision]), "now": now()}
-    match what:
-        case "edit":
-            service.edit(session, actor, plan.id, operation(session, rng, plan), **how)
-        case "undo":
-            service.undo(session, actor, plan.id, **how)
-        case "redo":
-            service.redo(session, actor, plan.id, **how)
-        case "submit":
-            review.submit(session, actor, plan.id, **how)
-        case "approve":
-            keys = frozenset(one.key for one in review.review(session, plan, effective=now()).findings)
-            review.approve(session, actor, plan.id, f"文 {rng.random()}", acknowledged=keys, **how)
-        case "return":
-            review.give_back(session, actor, plan.id, "again", **how)
-        case "abandon":
-            review.abandon(session, actor, plan.id, **how)
-        case "publish":
-            publish(session, actor, plan.id, now() + SOON, now=now())
-        case "revert":
-            revert(session, actor, plan.id, "back", now=now())
+
+    def approve() -> Any:
+        keys = frozenset(one.key for one in review.review(session, plan, effective=now()).findings)
+        return review.approve(session, actor, plan.id, f"文 {rng.random()}", acknowledged=keys, **how)
+
+    acts: dict[str, Callable[[], Any]] = {
+        "edit": lambda: service.edit(session, actor, plan.id, operation(session, rng, plan), **how),
+        "undo": lambda: service.undo(session, actor, plan.id, **how),
+        "redo": lambda: service.redo(session, actor, plan.id, **how),
+        "rebase": lambda: service.rebase(session, actor, plan.id, at=now(), **how),
+        "submit": lambda: review.submit(session, actor, plan.id, **how),
+        "approve": approve,
+        "return": lambda: review.give_back(session, actor, plan.id, "again", **how),
+        "abandon": lambda: review.abandon(session, actor, plan.id, **how),
+        "publish": lambda: publish(session, actor, plan.id, now() + SOON, now=now()),
+        "revert": lambda: revert(session, actor, plan.id, "back", now=now()),
+        "nothing": lambda: None,
+    }
+    acts[what]()
 
 
 def operation(session: Session, rng: random.Random, plan: Plan) -> asked.Operation:

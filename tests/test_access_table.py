@@ -46,6 +46,7 @@ BODIES = {
     "POST /plans": {"json": {"name": "draft", "layers": ["police"]}},
     "POST /plans/{plan_id}/ops": {"json": {"kind": "lock", "layer": "police", "grids": ["A"]}},
     "PUT /plans/{plan_id}/head": {"json": {"n": 0}},
+    "POST /plans/{plan_id}/rebase": {"json": {}},
     "POST /plans/{plan_id}/marks": {"json": {"name": "mark"}},
     "POST /plans/{plan_id}/comments": {"json": {"text": "words"}},
     "POST /plans/{plan_id}/return": {"json": {"reason": "words"}},

@@ -553,3 +553,44 @@ def test_all_that_is_affected_is_a_workbook_of_one_sheet_each(planner: TestClien
     book = load_workbook(tmp_path / "plan.xlsx", read_only=True)
     counts = [sum(1 for _ in sheet.iter_rows()) - 1 for sheet in book.worksheets]
     assert counts == [len(listed(planner, plan, what)) for what in LISTS]
+
+
+def test_a_plan_goes_on_from_what_is_in_force_by_now(
+    town_copy: Database, planner: TestClient, approver: TestClient
+) -> None:
+    """Rebased, a plan elsewhere knows what others published; one of the same grids is told all three states."""
+    first, same, far = approved(planner, approver), made(planner), made(planner)
+    do(planner, same, "describe", grid="339901001006011", name="改名")
+    do(planner, far, "describe", grid="339901001001001", name="改名")
+    published(town_copy, planner, approver, first, EFFECTIVE)
+    later = {"at": "2025-03-10T08:00:00+08:00"}
+    answer = planner.post(f"/plans/{same}/rebase", json=later)
+    assert answer.status_code == 409
+    (told,) = answer.json()["told"]
+    assert told["ancestor"]["name"] == told["theirs"]["name"] != told["ours"]["name"]
+    assert told["theirs"]["shape"] != told["ancestor"]["shape"]
+    assert planner.post(f"/plans/{far}/rebase", json=later).status_code == 200
+    do(planner, far, "describe", grid="339901001006900", name="第一次改名")
+    assert planner.post(f"/plans/{far}/submit").status_code == 200
+
+
+def test_a_barrier_is_known_once_its_plan_is_published(
+    town_copy: Database, planner: TestClient, approver: TestClient
+) -> None:
+    """It may be all that a plan does."""
+    plan = made(planner)
+    do(
+        planner,
+        plan,
+        "barrier",
+        code="B-1",
+        barrier_kind="wall",
+        name="墙",
+        line=[[120.2701, 30.3], [120.2702, 30.301]],
+    )
+    assert planner.post(f"/plans/{plan}/submit").status_code == 200
+    body = {"document_number": "12", "correction": "测试"}
+    assert approver.post(f"/plans/{plan}/approve", json=body).status_code == 200
+    published(town_copy, planner, approver, plan, EFFECTIVE)
+    with town_copy.read() as session:
+        assert session.scalar(text("SELECT kind FROM barrier WHERE code = 'B-1'")) == "wall"

@@ -1,6 +1,7 @@
 """Plans of those who reach over one station, or one layer, only."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,32 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.worker import HANDLERS
 from spatial import jobs
+from spatial.db import open_version
+from spatial.geometry import Plane
+from spatial.grids.queries import records_in_force, shapes_of
+from spatial.grids.service import NewVersion, replace_versions
+from spatial.grids.tiling import stored
+from spatial.overlaps import service as overlaps
 from spatial.postgresql import API
 from spatial.settings import Settings
-from spatial.time import now
+from spatial.time import now, since
 from tests.access_world import Precinct
 
 
 @pytest.fixture
 def client(precinct: Precinct, tmp_path: Path) -> Iterator[TestClient]:
-    """Yield a client of the service, which logs in with the service's rights."""
+    """Yield a client of the service, which logs in with the service's rights, over grids that are noded."""
+    start = now() - timedelta(days=1)
+    with precinct.database.write() as session:
+        stamp, layer_id = open_version(session, "areas"), precinct.ids["police"]
+        records = records_in_force(session, layer_id, start)
+        shapes = stored(shapes_of(records), Plane(120.0))
+        made = [
+            NewVersion(one.grid_id, one.code, one.name, one.kind, one.unit_id, {}, since(start), shape)
+            for one, shape in zip(records, shapes, strict=True)
+        ]
+        replace_versions(session, layer_id, records, made, start=start, stamp=stamp)
+        overlaps.keep(session, stamp)
     served = precinct.database.as_login(API)
     app = create_app(served, Settings(language="en", data_dir=tmp_path))
     with TestClient(app, "http://127.0.0.1:8000", client=("127.0.0.1", 50000)) as client:

@@ -33,7 +33,7 @@ NEXT = {  # what may follow in a plan's history
     "published": {},
     "abandoned": {},
 }
-AT_WORK = {"created", "operation", "undo", "redo", "mark", "comment"}
+AT_WORK = {"created", "operation", "undo", "redo", "mark", "comment", "rebase"}
 FAULTS = {"invalid", "overlap", "gap", "unnoded"}
 
 

@@ -18,6 +18,8 @@ def grids_about(draft: Draft, layers: Collection[DraftLayer], op: asked.Operatio
     """Return the grids that an operation may touch, and all about them; what it names must be among them."""
     of_code = {layer.code: layer for layer in layers}
     layer = _layer(of_code, op.layer, "layer")
+    if isinstance(op, asked.Repair):  # of which kind a fault is, and what mends it, all of the layer says
+        return [grid for one in layers if _is_related(one, layer) for grid in draft.of_layer(one.id)]
     found: dict[Place, DraftGrid] = {}
     for code, codes in named_by(op, layer, layers).items():
         _add(found, draft.named(_layer(of_code, code, "of").id, set(codes)))

@@ -82,8 +82,10 @@ def _require_same_cover(layer: str, before: Sequence[DraftGrid], after: Sequence
         return
     far = _off(now - was, was, plane) or _off(was - now, now, plane)
     if far is not None:
-        place = {"lon": round(far[0], 7), "lat": round(far[1], 7)}
-        raise GeometryFault([Fault("operation", "edit-moves-rim", {"layer": layer, **place})])
+        lon, lat = far
+        raise GeometryFault(
+            [Fault("operation", "edit-moves-rim", {"layer": layer, "lon": round(lon, 7), "lat": round(lat, 7)})]
+        )
 
 
 def _off(edges: Collection[Edge], others: Collection[Edge], plane: Plane) -> Vertex | None:

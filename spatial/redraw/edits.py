@@ -10,7 +10,10 @@ from shapely import Point
 from shapely.geometry.base import BaseGeometry
 
 from spatial.errors import Conflict, Fault, GeometryFault, InputError, invalid
+from spatial.findings.model import Flaw
+from spatial.findings.repairs import proposed
 from spatial.geometry import Geometries
+from spatial.grids.tiling import findings
 from spatial.redraw import operations as asked
 from spatial.redraw.borders import along, cut
 from spatial.redraw.model import DraftGrid, DraftLayer
@@ -18,6 +21,7 @@ from spatial.redraw.sheet import Sheet
 
 TOUCH_M = 0.02  # so near to a vertex lies what is that vertex
 PICK_M = 5.0  # so near to a vertex is where somebody points at it
+HERE = 5e-5  # degrees, some 5 m: so near to a fault is where somebody points at it
 LEAST_M2 = 1.0  # what is left of a grid is more than this, or nothing
 
 Units = Mapping[str, int]  # ids by code, as of the base
@@ -268,6 +272,35 @@ def _reshape(sheet: Sheet, op: asked.Reshape, _units: Units) -> None:
         sheet.draw(grid, area)
 
 
+def _repair(sheet: Sheet, op: asked.Repair, _units: Units) -> None:
+    layer = sheet.layer(op.layer)
+    grids = sheet.of_layer(layer.id)
+    codes, shapes = [grid.code for grid in grids], _shapes(grids)
+    around = None if layer.parent_id is None else sheet.of_layer(layer.parent_id)
+    outline = shapely.union_all(_shapes(around)) if around else None
+    here = Point(op.at)
+    near = [
+        one for one in findings(codes, shapes, outline) if one.shape is not None and one.shape.distance(here) < HERE
+    ]
+    if not near:
+        raise invalid("at", "no-fault-here")
+    one = min(near, key=lambda one: one.shape.distance(here) if one.shape is not None else HERE)
+    flaw = Flaw(one.kind, one.severity, one.grids, area_m2=one.area_m2, shape=one.shape, detail=one.detail)
+    repair = proposed(flaw, codes, shapes, sheet.plane, outline)
+    if repair is None:
+        raise GeometryFault([Fault("at", "no-repair-known", {"grids": list(one.grids)})])
+    sheet.moves_union = True
+    of_code = {grid.code: grid for grid in grids}
+    for redrawn in repair.grids:
+        sheet.put(replace(of_code[redrawn.code], shape=redrawn.after))
+
+
+def _shapes(grids: Sequence[DraftGrid]) -> Geometries:
+    shapes = np.empty(len(grids), dtype=object)
+    shapes[:] = [grid.shape for grid in grids]
+    return shapes
+
+
 def _renumber(sheet: Sheet, op: asked.Renumber, _units: Units) -> None:
     layer = sheet.layer(op.layer)
     grid = sheet.grid(layer, op.grid, "grid")
@@ -322,6 +355,7 @@ EDITS: Mapping[type[asked.Asked], Callable[[Sheet, Any, Units], None]] = {
     asked.Dissolve: _dissolve,
     asked.MoveVertex: _move_vertex,
     asked.Reshape: _reshape,
+    asked.Repair: _repair,
     asked.Snap: _snap,
     asked.Renumber: _renumber,
     asked.Describe: _describe,

@@ -194,7 +194,7 @@ def count_base(session: Session, plan: Plan, layers: Collection[DraftLayer]) -> 
         grids = Draft(session, plan.id, base, []).of_layer(layer.id)
         totals = _counted(session, plan, grids, None)
         held = {grid.place: Held(totals[grid.place], officers.get(grid.place.key, ())) for grid in grids}
-        queries.add_measures(session, plan.id, [(grid.unit_id, grid.place, held[grid.place]) for grid in grids])
+        queries.add_measures(session, plan, [(grid.unit_id, grid.place, held[grid.place]) for grid in grids])
 
 
 def _counted(

@@ -151,9 +151,16 @@ class Barrier(Asked):
     line: Line
 
 
+class Repair(Asked):
+    """Mend the fault of a tiling at a place, as findings propose it: this may change what the layer covers."""
+
+    kind: Literal["repair"] = "repair"
+    at: Position = Field(description="a place in the fault, as the finding tells it")
+
+
 Operation = (
     Assign | Swap | Split | Merge | Create | Dissolve | MoveVertex | Reshape | Snap | Renumber | Describe
-    | Lock | Unlock | Barrier
+    | Lock | Unlock | Barrier | Repair
 )  # fmt: skip
 AnyOperation = Annotated[Operation, Field(discriminator="kind")]
 OPERATIONS: TypeAdapter[Operation] = TypeAdapter(AnyOperation)

@@ -23,6 +23,7 @@ from spatial.grids import about as deployment
 from spatial.grids import check
 from spatial.grids.queries import records_in_force, tilings_within
 from spatial.grids.service import NewVersion, replace_versions
+from spatial.grids.tiling import REPORTED_M2
 from spatial.grids.units import among
 from spatial.history import Moment, cut, known
 from spatial.overlaps import queries as counted
@@ -36,6 +37,15 @@ from spatial.redraw.passing import Line, Passing, Points, heirs, lineage, passin
 from spatial.redraw.queries import Base, Draft
 from spatial.tables import SRID, Barrier, GridCell, Layer, Lineage, Plan, PlanOp
 from spatial.time import since
+
+REMEDIES = {
+    "base-moved-on": "rebase",
+    "code-used-before": "renumber",
+    "edit-makes-overlap": "repair",
+    "edit-makes-gap": "repair",
+    "edit-makes-unnoded": "repair",
+    "without-heir": "merge",
+}
 
 
 @dataclass(frozen=True)
@@ -56,6 +66,11 @@ class Obstacle:
         return hashlib.sha256(named).hexdigest()[:32]
 
     @property
+    def remedy(self) -> str | None:
+        """What a planner may do about it: the word of an operation, or `rebase`; none: draw it otherwise."""
+        return REMEDIES.get(self.kind)
+
+    @property
     def told(self) -> dict[str, Any]:
         """It as it is told."""
         lon, lat = self.place or (None, None)
@@ -67,7 +82,7 @@ class Obstacle:
             "lon": lon,
             "lat": lat,
         }
-        return told | {"area_m2": self.area_m2, **self.values}
+        return told | {"area_m2": self.area_m2, "remedy": self.remedy, **self.values}
 
 
 @dataclass(frozen=True)
@@ -129,7 +144,15 @@ def added_findings(session: Session, plan: Plan) -> list[Obstacle]:
     return found
 
 
-def publish(session: Session, actor: Actor, plan_id: uuid.UUID, effective: datetime, *, now: datetime) -> Published:
+def publish(
+    session: Session,
+    actor: Actor,
+    plan_id: uuid.UUID,
+    effective: datetime,
+    *,
+    now: datetime,
+    reported_m2: float = REPORTED_M2,
+) -> Published:
     """Bring an approved plan into force at an instant: one in the past, only where a correction was approved."""
     stamp = open_version(session, "areas")  # decided under the lock, so that nothing it rests on changes meanwhile
     plan = queries.find(session, plan_id, lock=True)
@@ -143,7 +166,7 @@ def publish(session: Session, actor: Actor, plan_id: uuid.UUID, effective: datet
     found = passings_of(session, plan, changes, Base(effective, None)) if changes else []
     ids = _write(session, changes, effective, stamp)
     overlaps.keep(session, stamp)
-    _record_findings(session, changes, effective, stamp)
+    _record_findings(session, changes, effective, stamp, reported_m2)
     lines = lineage(changes, found)
     _write_lineage(session, plan, lines, ids, effective)
     handed = _hand_on(session, changes, found, ids, effective, stamp)
@@ -333,12 +356,14 @@ def _write_cells(
         session.execute(insert(GridCell), rows)
 
 
-def _record_findings(session: Session, changes: Sequence[Change], start: datetime, stamp: datetime) -> None:
+def _record_findings(
+    session: Session, changes: Sequence[Change], start: datetime, stamp: datetime, reported_m2: float
+) -> None:
     """Look for faults in all layers concerned, as they will be, and put them on record."""
     ids = {one.place.layer_id for one in changes}
     ids |= {inner.id for layer_id in ids for inner in tilings_within(session, layer_id)}
     for layer in session.scalars(select(Layer).where(among(Layer.id, ids)).order_by(Layer.id)):
-        check.check(session, layer, at=start, stamp=stamp)
+        check.check(session, layer, at=start, stamp=stamp, reported_m2=reported_m2)
 
 
 def _write_lineage(session: Session, plan: Plan, lines: Sequence[Line], ids: Mapping[Place, int], at: datetime) -> None:

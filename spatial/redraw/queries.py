@@ -12,6 +12,7 @@ from geoalchemy2.shape import from_shape
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import ColumnElement, false, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.dialects.postgresql import insert as on_conflict
 from sqlalchemy.orm import Session
 
 from spatial.crs import Bounds
@@ -256,6 +257,7 @@ def holdings(
     unowned = measure.unit_id.is_(None) if any(unit_id is None for _layer_id, unit_id in teams) else false()
     base = select(measure).where(
         measure.plan_id == plan.id,
+        measure.base_version == plan.base_version,
         among(measure.layer_id, layer_ids),
         among(measure.unit_id, unit_ids) | unowned,
     )
@@ -271,14 +273,15 @@ def holdings(
     return {place: one for place, one in found.items() if (place.layer_id, one[0]) in teams}
 
 
-def add_measures(session: Session, plan_id: uuid.UUID, rows: Iterable[tuple[int | None, Place, Held]]) -> None:
+def add_measures(session: Session, plan: Plan, rows: Iterable[tuple[int | None, Place, Held]]) -> None:
     """Put on record what grids hold before a plan."""
+    named = {"plan_id": plan.id, "base_version": plan.base_version}
     made = [
-        {"plan_id": plan_id, "layer_id": place.layer_id, "grid_id": place.key, "unit_id": unit_id, **_holds(held)}
+        {**named, "layer_id": place.layer_id, "grid_id": place.key, "unit_id": unit_id, **_holds(held)}
         for unit_id, place, held in rows
     ]
     if made:
-        session.execute(insert(PlanMeasure), made)
+        session.execute(on_conflict(PlanMeasure).on_conflict_do_nothing(), made)
 
 
 def officers_of(session: Session, base: Base, layer_ids: Collection[int]) -> dict[int, tuple[str, ...]]:

@@ -1,7 +1,7 @@
 """Writes of plans: making one, its operations, undo and redo, marks and comments; each in the caller's transaction."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from spatial.redraw.about import grids_about
 from spatial.redraw.edits import perform
 from spatial.redraw.measures import Measures, count_base, held_after, measured
 from spatial.redraw.model import Change, Held, Place
-from spatial.redraw.queries import Draft
+from spatial.redraw.queries import Base, Draft
 from spatial.redraw.sheet import Notice, Settled, Sheet
 from spatial.tables import Plan, PlanOp, Unit
 from spatial.time import since
@@ -258,6 +258,43 @@ def redo(session: Session, actor: Actor, plan_id: uuid.UUID, *, revision: int | 
     if after is None:
         raise Conflict("nothing-to-redo")
     return go_to(session, actor, plan_id, after, revision=revision, now=now)
+
+
+def rebase(
+    session: Session, actor: Actor, plan_id: uuid.UUID, *, at: datetime, revision: int | None, now: datetime
+) -> Plan:
+    """Put a plan over what is in force at an instant, as it is known now; a `Conflict` where that changed its grids."""
+    plan = _opened(session, plan_id)
+    if revision is not None and revision != plan.revision:
+        raise Conflict("plan-moved-on", revision=revision, now=plan.revision)
+    before, layers = queries.base_of(session, plan), {one.id: one for one in queries.layers_of(session)}
+    changes = queries.changes_on(session, plan.id, queries.chain(session, plan.id, plan.head))
+    _require_base_kept(session, plan, changes, Base(at, None), {key: one.code for key, one in layers.items()})
+    plan.base_version, plan.base_at = versions(session)["areas"], at
+    session.flush()
+    count_base(session, plan, [layers[layer_id] for layer_id in plan.layers])
+    queries.note(session, plan, "rebase", actor.name, now, {"from": before.at.isoformat(), "to": at.isoformat()})
+    return plan
+
+
+def _require_base_kept(
+    session: Session, plan: Plan, changes: Mapping[Place, Change], base: Base, layers: Mapping[int, str]
+) -> None:
+    """Refuse where a grid that a plan changes is another in the base by now, telling all three states of each."""
+    units = {unit_id: code for code, unit_id in queries.units_named(session, base).items()}
+    current = {grid.place: grid for grid in Draft(session, plan.id, base, []).of_places(changes.keys())}
+    moved = [
+        {
+            "layer": layers[place.layer_id],
+            "ancestor": queries.told(one.was, units),
+            "ours": queries.told(one.becomes, units),
+            "theirs": queries.told(current.get(place), units),
+        }
+        for place, one in sorted(changes.items())
+        if one.was is not None and not one.was.is_same(current.get(place))
+    ]
+    if moved:
+        raise Conflict("base-changed", moved, count=len(moved))
 
 
 def mark(session: Session, actor: Actor, plan_id: uuid.UUID, name: str, *, now: datetime) -> Plan:

@@ -58,6 +58,7 @@ class Sheet:
         self.after = dict(self.before)
         self._editable = editable
         self._own_units = own_units
+        self.moves_union = False  # whether what the grids of a layer cover together may change
         self._next_key = next_key
         self._drawn: dict[Place, BaseGeometry] = {}
         self._edited: set[Place] = set()
@@ -128,11 +129,8 @@ class Sheet:
         self._next_key -= 1
         return Place(layer.id, self._next_key + 1)
 
-    def settle(self, *, moves_union: bool = False) -> Settled:
-        """Return what the edit changes, noded and checked; whatever would tear a tiling is an error.
-
-        `moves_union`: what the grids of a layer cover together may change.
-        """
+    def settle(self) -> Settled:
+        """Return what the edit changes, noded and checked; whatever would tear a tiling is an error."""
         for layer in sorted(self.layers.values(), key=lambda one: one.built_from_id is not None):
             if layer.built_from_id is not None:
                 self._build(layer)
@@ -148,7 +146,7 @@ class Sheet:
         for layer_id in sorted({change.place.layer_id for change in changes}):
             if self.layers[layer_id].kind == "tiling":
                 before, after = self._states(layer_id, self.before), self._states(layer_id, self.after)
-                require_sound(self.layers[layer_id].code, before, after, self.plane, moves_union=moves_union)
+                require_sound(self.layers[layer_id].code, before, after, self.plane, moves_union=self.moves_union)
                 notices += [Notice(layer_id, one) for one in noticed(before, after)]
         if not changes:
             raise InputError([Fault("operation", "changes-nothing")])

@@ -103,10 +103,11 @@ class PlanEvent(Base):
 
 
 class PlanMeasure(Base):
-    """What lay in a grid of a plan's layers when the plan was made, and who was responsible for it."""
+    """What lies in a grid of a plan's layers in the plan's base, and who is responsible for it."""
 
     __tablename__ = "plan_measure"
     plan_id: Mapped[UUID] = mapped_column(ForeignKey("plan.id"), primary_key=True)
+    base_version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     grid_id: Mapped[int] = mapped_column(ForeignKey("grid.id"), primary_key=True)
     layer_id: Mapped[int] = mapped_column(ForeignKey("layer.id"))
     unit_id: Mapped[int | None]

@@ -66,7 +66,8 @@ def draft_from(
     own_units = queries.units_below(session, plan.unit_id, base)
     sheet = Sheet(plane, layers, grids, editable=plan.layers, own_units=own_units)
     _draw(sheet, layer, read.of("new", "changed", "adjusted", "ended"))
-    settled = sheet.settle(moves_union=True)
+    sheet.moves_union = True
+    settled = sheet.settle()
     body = {"layer": request.layer, "features": read.features, "crs": read.crs[:200]}
     n, measures = service.keep(session, actor, plan, "import", body, settled.changes, now=now)
     return Drafted(plan, Done(n, plan.revision, settled.changes, measures, settled.notices), read)
