@@ -429,11 +429,21 @@ def test_what_is_published_holds_from_then_on_and_nothing_before_changes(
     assert all(abs(area - 1) < 1e-4 and (address is None or abs(address - 1) < 1e-9) for _, area, address in shares)
 
 
+def responsible(database: Database, at: datetime) -> list[Any]:
+    """Return who is responsible for which grid as what at an instant."""
+    with database.read() as session:
+        query = text("""SELECT grid_id, officer_id, role FROM assignment
+                        WHERE valid @> CAST(:at AS timestamptz) AND upper_inf(recorded) ORDER BY 1, 2, 3""")
+        return [tuple(row) for row in session.execute(query, {"at": at})]
+
+
 def test_published_and_reverted_everything_is_whose_it_was(
     town_copy: Database, planner: TestClient, approver: TestClient
 ) -> None:
     """A plan that takes another back gives every grid its shape again, bit for bit; both stay on record."""
     before = {layer: cells(planner, layer) for layer in ("governance", "police")}
+    later = now() + timedelta(hours=1)
+    people = responsible(town_copy, later)
     plan = approved(planner, approver)
     published(town_copy, planner, approver, plan, EFFECTIVE)
     answer = planner.post(f"/plans/{plan}/revert", json={"name": "撤回"})
@@ -443,11 +453,13 @@ def test_published_and_reverted_everything_is_whose_it_was(
     found = approver.get(f"/plans/{back}/review").json()
     body = {"document_number": "13", "acknowledge": [one["key"] for one in found["findings"]]}
     assert approver.post(f"/plans/{back}/approve", json=body).status_code == 200
-    later = now() + timedelta(hours=1)
+    between = now()
+    assert responsible(town_copy, between) != people
     assert published(town_copy, planner, approver, back, later)["state"] == "scheduled"
     assert planner.get(f"/plans/{plan}").json()["state"] == "superseded"
     for layer, shapes in before.items():
         assert cells(planner, layer, later.isoformat()) == shapes
+    assert responsible(town_copy, between) != people == responsible(town_copy, later)
     feed = planner.get("/published-plans").json()["items"]
     assert [one["plan"] for one in feed] == [plan, back]
     assert planner.get("/published-plans", params={"after": feed[0]["version"]}).json()["items"] == feed[1:]

@@ -879,6 +879,7 @@ CREATE TABLE plan (
     document_number TEXT,
     effective TIMESTAMP WITH TIME ZONE,
     published_version BIGINT,
+    duty_version BIGINT,
     sha256 TEXT,
     manifest JSONB,
     touched BIGINT[],

@@ -29,6 +29,14 @@ class Handed:
     overrides: int = 0
 
 
+@dataclass(frozen=True)
+class Stamps:
+    """When a publication wrote areas and, where it handed on people or cover, duty."""
+
+    areas: datetime
+    duty: datetime | None
+
+
 def orphans(session: Session, ended: Collection[int], start: datetime) -> dict[int, Handed]:
     """Return what hangs on grids from an instant on, by the id of each; of those on which nothing does, nothing."""
     kinds: dict[str, tuple[type[Recorded], str]] = {
@@ -61,6 +69,66 @@ def hand_on(
     overrides = _cut_off(session, Override, heirs, start, lambda: areas)
     _again(session, Override, overrides, heirs, lambda: areas)
     return Handed(len(assignments), covers, len(rules), len(overrides))
+
+
+def hand_back(
+    session: Session,
+    heirs: Heirs,
+    start: datetime,
+    *,
+    handed: Stamps,
+    areas: datetime,
+    duty: Callable[[], datetime],
+) -> Handed:
+    """Give grids that come back what was handed on to their heirs when they ended; `handed`: the stamps of then."""
+    assignments = _take_back(session, Assignment, heirs, start, handed.duty, duty, "officer_id")
+    covers = _take_back(session, Cover, heirs, start, handed.duty, duty, "shift_id")
+    rules = _take_back(session, StaffingRule, heirs, start, handed.duty, duty, "code")
+    overrides = _take_back(session, Override, heirs, start, handed.areas, lambda: areas, "code")
+    return Handed(assignments, covers, rules, overrides)
+
+
+def _take_back(
+    session: Session,
+    table: type[Recorded],
+    heirs: Heirs,
+    start: datetime,
+    handed: datetime | None,
+    stamp: Callable[[], datetime],
+    whose: str,
+) -> int:
+    """Write again from an instant on what a grid had, and end what its heir got of it."""
+    if handed is None:
+        return 0
+    columns: Any = table
+    span = "span" if table is Cover else "valid"
+    closed = select(columns.__table__).where(
+        among(columns.grid_id, heirs.keys()),
+        func.upper(columns.recorded) == handed,
+        getattr(columns, span).op("&&")(func.tstzrange(start, None)),
+    )
+    rows = [dict(row) for row in session.execute(closed).mappings()]
+    if not rows:
+        return 0
+    theirs = {(heirs[row["grid_id"]], row[whose]) for row in rows}
+    given = [
+        row
+        for row in _from(session, table, span, set(heirs.values()), start)
+        if row["recorded"].lower == handed and (row["grid_id"], row[whose]) in theirs
+    ]
+    _end(session, table, given, span, start, stamp())
+    session.execute(insert(table), [_renewed(table, row, stamp(), **{span: _rest(row[span], start)}) for row in rows])
+    return len(rows)
+
+
+def _end(session: Session, table: type[Recorded], rows: list[Row], span: str, start: datetime, at: datetime) -> None:
+    """End rows at an instant; what each was before stays."""
+    if rows:
+        close(session, table, [row["id"] for row in rows], at)
+        before = [row for row in rows if row[span].lower is None or row[span].lower < start]
+        made = [_renewed(table, row, at, **{span: Range(row[span].lower, start)}) for row in before]
+        if made:
+            session.execute(insert(table), made)
 
 
 def _from(session: Session, table: type[Recorded], span: str, grids: Collection[int], start: datetime) -> list[Row]:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from spatial import audit
 from spatial.access import Actor
-from spatial.db import open_version, versions
+from spatial.db import open_version, stamps, versions
 from spatial.errors import Conflict, GeometryFault, invalid
 from spatial.grids import about as deployment
 from spatial.grids import check
@@ -31,7 +31,7 @@ from spatial.overlaps import service as overlaps
 from spatial.overlaps.model import Period
 from spatial.redraw import queries
 from spatial.redraw.checks import noticed, require_sound
-from spatial.redraw.handover import Handed, hand_on, orphans
+from spatial.redraw.handover import Handed, Stamps, hand_back, hand_on, orphans
 from spatial.redraw.model import Change, DraftGrid, Place
 from spatial.redraw.passing import Line, Passing, Points, heirs, lineage, passings
 from spatial.redraw.queries import Base, Draft
@@ -170,10 +170,13 @@ def publish(
     lines = lineage(changes, found)
     _write_lineage(session, plan, lines, ids, effective)
     handed = _hand_on(session, changes, found, ids, effective, stamp)
+    _hand_back(session, plan, changes, found, ids, effective, stamp)
     _write_barriers(session, plan)
     manifest = _manifest(session, plan, changes, lines, effective)
     plan.state, plan.effective, plan.manifest = "published", effective, manifest
-    plan.published_version = versions(session)["areas"]
+    written = versions(session)
+    plan.published_version = written["areas"]
+    plan.duty_version = written["duty"] if "duty" in session.info["versions"] else None
     plan.sha256 = hashlib.sha256(orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS)).hexdigest()
     plan.touched = sorted(set(ids.values()))
     plan.made = {str(place.key): grid_id for place, grid_id in ids.items() if place.key < 0}
@@ -396,6 +399,31 @@ def _hand_on(
     if not inherited:
         return Handed()
     return hand_on(session, inherited, start, areas=stamp, duty=lambda: open_version(session, "duty"))
+
+
+def _hand_back(
+    session: Session,
+    plan: Plan,
+    changes: Sequence[Change],
+    found: Sequence[Passing],
+    ids: Mapping[Place, int],
+    start: datetime,
+    stamp: datetime,
+) -> None:
+    """Give grids that a plan takes back what was theirs when they ended."""
+    if plan.reverts is None:
+        return
+    old = queries.find(session, plan.reverts)
+    back = [one.place for one in changes if one.was is None and one.place.key > 0]
+    turned = [Change(one.becomes, one.was) for one in changes]
+    flows = [Passing(one.succ, one.pred, one.area_m2, one.counted) for one in found]
+    inherited = {ids[place]: ids[heir] for place, heir in heirs(turned, flows).items() if place in back}
+    if not inherited or old.published_version is None:
+        return
+    named = {"areas": old.published_version} | ({"duty": old.duty_version} if old.duty_version is not None else {})
+    when = stamps(session, named)
+    handed = Stamps(when["areas"], when.get("duty"))
+    hand_back(session, inherited, start, handed=handed, areas=stamp, duty=lambda: open_version(session, "duty"))
 
 
 def _barriers(session: Session, plan: Plan) -> list[dict[str, Any]]:

@@ -38,6 +38,7 @@ class Plan(Base):
     document_number: Mapped[str | None]
     effective: Mapped[Instant | None]
     published_version: Mapped[int | None]  # of the domain areas
+    duty_version: Mapped[int | None]  # of the domain duty, where people or cover were handed on
     sha256: Mapped[str | None]  # of what it changed
     manifest: Mapped[Json | None]  # what it changed, and what that concerned
     touched: Mapped[list[int] | None] = mapped_column(ARRAY(BigInteger))  # ids of the grids that it changed
