@@ -11,7 +11,7 @@ from spatial.overlaps.model import Counted
 from spatial.redraw.listing import OpRow, PlanRow
 from spatial.redraw.measures import Balance, Balanced, Measure, Measured
 from spatial.redraw.model import DraftGrid
-from spatial.redraw.publishing import Obstacle
+from spatial.redraw.obstacles import Obstacle
 from spatial.redraw.service import Done
 from spatial.redraw.sheet import Notice
 from spatial.tables import PlanEvent

@@ -22,7 +22,8 @@ from spatial.overlaps import queries as counted
 from spatial.overlaps.model import Period
 from spatial.redraw import operations as asked
 from spatial.redraw import queries, review, service
-from spatial.redraw.publishing import publish, whole_change
+from spatial.redraw.publishing import publish
+from spatial.redraw.whole import whole_change
 from spatial.tables import Plan
 from spatial.time import now
 

@@ -16,8 +16,8 @@ from spatial.db import Database, make_engine
 from spatial.errors import TwingridError
 from spatial.redraw import operations as asked
 from spatial.redraw import queries, review, service
+from spatial.redraw.draft import Draft
 from spatial.redraw.publishing import publish
-from spatial.redraw.queries import Draft
 from spatial.redraw.reverting import revert
 from spatial.tables import Plan
 from spatial.time import now

@@ -17,10 +17,11 @@ from sqlalchemy import func, select, text
 
 from spatial.db import Database
 from spatial.findings import checking
+from spatial.findings.model import Limits
 from spatial.grids.listing import layer_named
 from spatial.history import Moment
 from spatial.redraw import queries
-from spatial.redraw.publishing import whole_change
+from spatial.redraw.whole import whole_change
 from spatial.settings import ROOT
 from spatial.tables import GridCell, GridVersion, Lineage, Plan, PlanChange, PlanEvent, PlanOp
 from spatial.time import now
@@ -115,7 +116,7 @@ def assert_tiling(database: Database) -> None:
         instants = list(session.scalars(select(Plan.effective).where(Plan.effective.is_not(None))))
         for at in [*instants, now()]:
             for code in ("governance", "police"):
-                found = checking.tiling(session, layer_named(session, code), Moment(at))
+                found = checking.tiling(session, layer_named(session, code), Moment(at), Limits())
                 assert not [one for one in found if one.kind in FAULTS], (at, code)
             cells = select(func.count(), func.count(GridCell.cell_id.distinct())).where(
                 GridCell.valid.op("@>")(at), func.upper_inf(GridCell.recorded)

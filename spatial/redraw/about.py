@@ -8,8 +8,8 @@ import shapely
 from spatial.crs import Bounds
 from spatial.errors import invalid
 from spatial.redraw import operations as asked
+from spatial.redraw.draft import Draft
 from spatial.redraw.model import DraftGrid, DraftLayer, Place
-from spatial.redraw.queries import Draft
 
 Named = Mapping[str, Collection[str]]  # codes of grids, by the code of their layer
 

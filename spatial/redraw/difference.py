@@ -15,10 +15,11 @@ from sqlalchemy.orm import Session
 from spatial.geometry import Floats, area_m2
 from spatial.overlaps.model import Counted
 from spatial.redraw import affected
+from spatial.redraw.draft import Draft
 from spatial.redraw.model import Change, DraftGrid, Place
 from spatial.redraw.passing import LEAST_M2, Passing, heirs, owners_of
-from spatial.redraw.publishing import passings_of, whole_change
-from spatial.redraw.queries import Draft, base_of, layers_of
+from spatial.redraw.queries import base_of, layers_of
+from spatial.redraw.whole import passings_of, whole_change
 from spatial.tables import Plan
 
 Row = TypeVar("Row")

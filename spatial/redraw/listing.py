@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from spatial.paging import Page, Paged, by_time, paged
 from spatial.redraw import queries
+from spatial.redraw.draft import Base, changes_on
 from spatial.redraw.model import DraftGrid, Place
-from spatial.redraw.queries import Base
 from spatial.redraw.review import standing
 from spatial.tables import Layer, Plan, PlanChange, PlanEvent, PlanOp
 
@@ -72,7 +72,7 @@ def event_rows(session: Session, plan_id: uuid.UUID) -> Sequence[PlanEvent]:
 
 def draft_grids(session: Session, plan: Plan) -> Mapping[Place, tuple[DraftGrid | None, DraftGrid | None]]:
     """Return the grids that a plan changes where it stands: each before and after."""
-    changes = queries.changes_on(session, plan.id, queries.chain(session, plan.id, plan.head))
+    changes = changes_on(session, plan.id, queries.chain(session, plan.id, plan.head))
     return {place: (one.was, one.becomes) for place, one in changes.items() if one.was or one.becomes}
 
 

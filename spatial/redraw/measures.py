@@ -13,9 +13,9 @@ from spatial.history import Moment
 from spatial.overlaps import queries as counted
 from spatial.overlaps.model import Counted, Longs, Period
 from spatial.redraw import queries
+from spatial.redraw.draft import Draft
 from spatial.redraw.model import Change, DraftGrid, DraftLayer, Held, Place
 from spatial.redraw.passing import owners_of
-from spatial.redraw.queries import Draft
 from spatial.tables import Plan
 
 

@@ -3,11 +3,10 @@
 import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import orjson
 import shapely
 from geoalchemy2.shape import from_shape
@@ -18,71 +17,23 @@ from sqlalchemy.orm import Session
 from spatial import audit
 from spatial.access import Actor
 from spatial.db import open_version, stamps, versions
-from spatial.errors import Conflict, GeometryFault, invalid
-from spatial.grids import about as deployment
+from spatial.errors import Conflict, invalid
 from spatial.grids import check
 from spatial.grids.queries import records_in_force, tilings_within
 from spatial.grids.service import NewVersion, replace_versions
 from spatial.grids.tiling import REPORTED_M2
 from spatial.grids.units import among
-from spatial.history import Moment, cut, known
-from spatial.overlaps import queries as counted
+from spatial.history import cut, known
 from spatial.overlaps import service as overlaps
-from spatial.overlaps.model import Period
 from spatial.redraw import queries
-from spatial.redraw.checks import noticed, require_sound
-from spatial.redraw.handover import Handed, Stamps, hand_back, hand_on, orphans
+from spatial.redraw.draft import Base
+from spatial.redraw.handover import Handed, Stamps, hand_back, hand_on
 from spatial.redraw.model import Change, DraftGrid, Place
-from spatial.redraw.passing import Line, Passing, Points, heirs, lineage, passings
-from spatial.redraw.queries import Base, Draft
-from spatial.tables import SRID, Barrier, GridCell, Layer, Lineage, Plan, PlanOp
+from spatial.redraw.obstacles import barriers_of, obstacles
+from spatial.redraw.passing import Line, Passing, heirs, lineage
+from spatial.redraw.whole import passings_of, whole_change
+from spatial.tables import SRID, Barrier, GridCell, Layer, Lineage, Plan
 from spatial.time import since
-
-REMEDIES = {
-    "base-moved-on": "rebase",
-    "code-used-before": "renumber",
-    "edit-makes-overlap": "repair",
-    "edit-makes-gap": "repair",
-    "edit-makes-unnoded": "repair",
-    "without-heir": "merge",
-}
-
-
-@dataclass(frozen=True)
-class Obstacle:
-    """Something that keeps a plan from being published, or that is to be acknowledged: what, where, of which grids."""
-
-    kind: str
-    layer: str
-    grids: tuple[str, ...]
-    place: tuple[float, float] | None = None
-    area_m2: float | None = None
-    values: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        """What it is acknowledged by."""
-        named = orjson.dumps([self.kind, self.layer, self.grids, self.place])
-        return hashlib.sha256(named).hexdigest()[:32]
-
-    @property
-    def remedy(self) -> str | None:
-        """What a planner may do about it: the word of an operation, or `rebase`; none: draw it otherwise."""
-        return REMEDIES.get(self.kind)
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """It as it is told."""
-        lon, lat = self.place or (None, None)
-        told = {
-            "kind": self.kind,
-            "key": self.key,
-            "layer": self.layer,
-            "grids": list(self.grids),
-            "lon": lon,
-            "lat": lat,
-        }
-        return told | {"area_m2": self.area_m2, "remedy": self.remedy, **self.values}
 
 
 @dataclass(frozen=True)
@@ -93,55 +44,6 @@ class Published:
     changed: int
     lineage: int
     handed: Handed
-
-
-def whole_change(session: Session, plan: Plan) -> list[Change]:
-    """Return what a plan changes, from its base to where it stands."""
-    ops = queries.chain(session, plan.id, plan.head)
-    changes = queries.changes_on(session, plan.id, ops).values()
-    return [one for one in changes if not (one.was is None and one.becomes is None) and not _is_idle(one)]
-
-
-def passings_of(session: Session, plan: Plan, changes: Sequence[Change], base: Base) -> list[Passing]:
-    """Return what passes from grid to grid by changes over a base."""
-    shapes = [state.shape for one in changes for state in (one.was, one.becomes) if state is not None]
-    bounds = tuple(shapely.total_bounds(np.array(shapes, dtype=object)).tolist())
-    places = {one.place for one in changes}
-    layer_ids = {place.layer_id for place in places}
-    around = [grid for grid in Draft(session, plan.id, base, []).within(layer_ids, bounds) if grid.place not in places]
-    start, end = plan.counted.lower, plan.counted.upper
-    assert start is not None and end is not None  # noqa: PT018, S101  # as `create` wrote it
-    moment = Moment(plan.base_at, plan.created_at)
-    addresses = Points(*counted.addresses(session, bounds))
-    incidents = Points(*counted.incidents(session, moment, Period(start, end), bounds))
-    return passings(changes, around, addresses, incidents)
-
-
-def obstacles(session: Session, plan: Plan, effective: datetime) -> list[Obstacle]:
-    """Return all that keeps a plan from coming into force at an instant, each with a place where it has one."""
-    changes = whole_change(session, plan)
-    layers = {layer.id: layer.code for layer in queries.layers_of(session)}
-    if not changes:
-        return [] if _barriers(session, plan) else [Obstacle("plan-empty", "", ())]
-    base = Base(effective, None)
-    found = _moved_on(session, plan, changes, base, layers)
-    found += _codes_taken(session, changes, layers)
-    if not found:
-        found += _torn(session, plan, changes, base, layers)
-        found += _without_heir(session, plan, changes, base, layers, effective)
-    return found
-
-
-def added_findings(session: Session, plan: Plan) -> list[Obstacle]:
-    """Return what a plan makes so of its layers that is allowed and may be meant, such as parts that are apart."""
-    changes = whole_change(session, plan)
-    layers = {layer.id: layer.code for layer in queries.layers_of(session)}
-    found = []
-    for layer_id, (before, after) in _neighbourhoods(session, plan, changes, queries.base_of(session, plan)).items():
-        for one in noticed(before, after):
-            size = None if one.area_m2 is None else round(one.area_m2, 2)
-            found.append(Obstacle(one.kind, layers[layer_id], one.grids, one.place, size))
-    return found
 
 
 def publish(
@@ -196,105 +98,6 @@ def require_timely(session: Session, plan: Plan, effective: datetime, now: datet
     if effective < now and correction is None:
         raise invalid("effective", "effective-in-past")
     return correction
-
-
-def _is_idle(change: Change) -> bool:
-    """Whether a grid is, after all operations, as it was, but for a lock, which is the plan's alone."""
-    if change.was is None or change.becomes is None:
-        return change.was is change.becomes
-    told = {**change.was.told, "is_locked": change.becomes.is_locked}
-    return told == change.becomes.told and change.was.is_drawn_as(change.becomes)
-
-
-def _moved_on(
-    session: Session, plan: Plan, changes: Sequence[Change], base: Base, layers: Mapping[int, str]
-) -> list[Obstacle]:
-    """Return the grids that are no longer as the plan found them, or that change again later on."""
-    places = {one.place for one in changes if one.was is not None}
-    current = {grid.place: grid for grid in Draft(session, plan.id, base, []).of_places(places)}
-    later = queries.changing_after(session, {place.key for place in places}, base.at)
-    found = []
-    for one in changes:
-        if one.was is None:
-            continue
-        kind = None
-        if not one.was.is_same(current.get(one.place)):
-            kind = "base-moved-on"
-        elif one.place.key in later:
-            kind = "changes-again-later"
-        if kind is not None:
-            found.append(Obstacle(kind, layers[one.place.layer_id], (one.was.code,), _inside(one.was.shape)))
-    return found
-
-
-def _codes_taken(session: Session, changes: Sequence[Change], layers: Mapping[int, str]) -> list[Obstacle]:
-    found = []
-    for one in changes:
-        new = one.becomes
-        if new is not None and (one.was is None or one.was.code != new.code):
-            key = one.place.key if one.place.key > 0 else None
-            if queries.codes_ever_of_others(session, one.place.layer_id, [new.code], key):
-                found.append(Obstacle("code-used-before", layers[one.place.layer_id], (new.code,), _inside(new.shape)))
-    return found
-
-
-def _torn(
-    session: Session, plan: Plan, changes: Sequence[Change], base: Base, layers: Mapping[int, str]
-) -> list[Obstacle]:
-    """Return what would be torn of the tilings as they are at an instant, not as they were in the plan's base."""
-    plane = deployment.plane(session)
-    found = []
-    for layer_id, (before, after) in _neighbourhoods(session, plan, changes, base).items():
-        if plane is None:
-            continue
-        try:
-            require_sound(layers[layer_id], before, after, plane, moves_union=True)
-        except GeometryFault as error:
-            for fault in error.faults:
-                at = (fault.values["lon"], fault.values["lat"]) if "lon" in fault.values else None
-                grids, size = tuple(fault.values.get("grids", ())), fault.values.get("area_m2")
-                found.append(Obstacle(fault.text, layers[layer_id], grids, at, size))
-    return found
-
-
-def _without_heir(
-    session: Session,
-    plan: Plan,
-    changes: Sequence[Change],
-    base: Base,
-    layers: Mapping[int, str],
-    effective: datetime,
-) -> list[Obstacle]:
-    """Return the grids that end, that nobody gets, and on which something hangs."""
-    ended = {one.place: one.was for one in changes if one.becomes is None and one.was is not None}
-    if not ended:
-        return []
-    inherited = heirs(changes, passings_of(session, plan, changes, base))
-    hanging = orphans(session, {place.key for place in ended if place not in inherited}, effective)
-    return [
-        Obstacle(
-            "without-heir", layers[place.layer_id], (grid.code,), _inside(grid.shape), values=vars(hanging[place.key])
-        )
-        for place, grid in ended.items()
-        if place.key in hanging
-    ]
-
-
-def _neighbourhoods(
-    session: Session, plan: Plan, changes: Sequence[Change], base: Base
-) -> dict[int, tuple[list[DraftGrid], list[DraftGrid]]]:
-    """Return by tiling the grids about changes, before and after, over a base."""
-    tilings = {layer.id for layer in queries.layers_of(session) if layer.kind == "tiling"}
-    made: dict[int, tuple[list[DraftGrid], list[DraftGrid]]] = {}
-    for layer_id in sorted({one.place.layer_id for one in changes} & tilings):
-        ours = [one for one in changes if one.place.layer_id == layer_id]
-        shapes = [state.shape for one in ours for state in (one.was, one.becomes) if state is not None]
-        bounds = tuple(shapely.total_bounds(np.array(shapes, dtype=object)).tolist())
-        before = Draft(session, plan.id, base, []).within([layer_id], bounds)
-        places = {one.place for one in ours}
-        after = [grid for grid in before if grid.place not in places]
-        made[layer_id] = before, [*after, *(one.becomes for one in ours if one.becomes is not None)]
-    return made
 
 
 def _write(session: Session, changes: Sequence[Change], start: datetime, stamp: datetime) -> dict[Place, int]:
@@ -426,12 +229,6 @@ def _hand_back(
     hand_back(session, inherited, start, handed=handed, areas=stamp, duty=lambda: open_version(session, "duty"))
 
 
-def _barriers(session: Session, plan: Plan) -> list[dict[str, Any]]:
-    ops = queries.chain(session, plan.id, plan.head)
-    wanted = select(PlanOp.body).where(PlanOp.plan_id == plan.id, among(PlanOp.n, ops), PlanOp.kind == "barrier")
-    return list(session.scalars(wanted.order_by(PlanOp.n)))
-
-
 def _write_barriers(session: Session, plan: Plan) -> None:
     rows = [
         {
@@ -440,7 +237,7 @@ def _write_barriers(session: Session, plan: Plan) -> None:
             "name": body.get("name"),
             "geom": from_shape(shapely.MultiLineString([body["line"]]), srid=SRID),
         }
-        for body in _barriers(session, plan)
+        for body in barriers_of(session, plan)
     ]
     if rows:
         session.execute(insert(Barrier), rows)
@@ -499,8 +296,3 @@ def _supersede(session: Session, plan: Plan) -> None:
         .values(superseded_by=plan.id)
         .execution_options(synchronize_session=False)
     )
-
-
-def _inside(shape: Any) -> tuple[float, float]:
-    point = shapely.point_on_surface(shape)
-    return round(point.x, 7), round(point.y, 7)

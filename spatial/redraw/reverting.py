@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from spatial.access import Actor
 from spatial.errors import Conflict
 from spatial.redraw import queries, service
+from spatial.redraw.draft import Base, Draft
 from spatial.redraw.model import Change, DraftGrid, Place
-from spatial.redraw.publishing import whole_change
-from spatial.redraw.queries import Base, Draft
+from spatial.redraw.whole import whole_change
 from spatial.tables import Plan
 
 

@@ -13,7 +13,7 @@ from spatial.access import Actor
 from spatial.errors import Conflict, Denied, Fault, InputError
 from spatial.redraw import queries
 from spatial.redraw.model import Standing
-from spatial.redraw.publishing import Obstacle, added_findings, obstacles
+from spatial.redraw.obstacles import Obstacle, added_findings, obstacles
 from spatial.tables import Plan, PlanEvent, PlanOp
 
 

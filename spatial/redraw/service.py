@@ -16,10 +16,10 @@ from spatial.grids import about as deployment
 from spatial.redraw import operations as asked
 from spatial.redraw import queries
 from spatial.redraw.about import grids_about
+from spatial.redraw.draft import Base, Draft, changes_on, touched_by
 from spatial.redraw.edits import perform
 from spatial.redraw.measures import Measures, count_base, held_after, measured
 from spatial.redraw.model import Change, Held, Place
-from spatial.redraw.queries import Base, Draft
 from spatial.redraw.sheet import Notice, Settled, Sheet
 from spatial.tables import Plan, PlanOp, Unit
 from spatial.time import since
@@ -198,7 +198,7 @@ def _require_apart(session: Session, plan: Plan, op: asked.Operation, revision: 
     if head is None:
         raise Conflict("revision-unknown", revision=revision, now=plan.revision)
     then, now = queries.chain(session, plan.id, head), queries.chain(session, plan.id, plan.head)
-    between = queries.touched_by(session, plan.id, set(then) ^ set(now))
+    between = touched_by(session, plan.id, set(then) ^ set(now))
     both = between & {change.place for change in found}
     if both:
         raise Conflict("edited-meanwhile", _three(session, plan, head, op, both), revision=revision, now=plan.revision)
@@ -268,7 +268,7 @@ def rebase(
     if revision is not None and revision != plan.revision:
         raise Conflict("plan-moved-on", revision=revision, now=plan.revision)
     before, layers = queries.base_of(session, plan), {one.id: one for one in queries.layers_of(session)}
-    changes = queries.changes_on(session, plan.id, queries.chain(session, plan.id, plan.head))
+    changes = changes_on(session, plan.id, queries.chain(session, plan.id, plan.head))
     _require_base_kept(session, plan, changes, Base(at, None), {key: one.code for key, one in layers.items()})
     plan.base_version, plan.base_at = versions(session)["areas"], at
     session.flush()

@@ -17,8 +17,8 @@ from spatial.imports.grids.model import PlannedGrid, Request
 from spatial.imports.grids.service import dry_run, refusals
 from spatial.imports.read import SourceTable, require_confirmed
 from spatial.redraw import queries, service
+from spatial.redraw.draft import Draft
 from spatial.redraw.model import DraftGrid, DraftLayer, Place
-from spatial.redraw.queries import Draft
 from spatial.redraw.service import Done
 from spatial.redraw.sheet import Sheet
 from spatial.settings import Settings

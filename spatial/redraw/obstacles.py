@@ -1,0 +1,201 @@
+"""What keeps a plan from coming into force, and what an approver has to know of, each with its place and remedy."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import orjson
+import shapely
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from spatial.errors import GeometryFault
+from spatial.grids import about as deployment
+from spatial.grids.units import among
+from spatial.redraw import queries
+from spatial.redraw.checks import noticed, require_sound
+from spatial.redraw.draft import Base, Draft
+from spatial.redraw.handover import orphans
+from spatial.redraw.model import Change, DraftGrid
+from spatial.redraw.passing import heirs
+from spatial.redraw.whole import passings_of, whole_change
+from spatial.tables import Plan, PlanOp
+
+REMEDIES = {
+    "base-moved-on": "rebase",
+    "code-used-before": "renumber",
+    "edit-makes-overlap": "repair",
+    "edit-makes-gap": "repair",
+    "edit-makes-unnoded": "repair",
+    "without-heir": "merge",
+}
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Something that keeps a plan from being published, or that is to be acknowledged: what, where, of which grids."""
+
+    kind: str
+    layer: str
+    grids: tuple[str, ...]
+    place: tuple[float, float] | None = None
+    area_m2: float | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """What it is acknowledged by."""
+        named = orjson.dumps([self.kind, self.layer, self.grids, self.place])
+        return hashlib.sha256(named).hexdigest()[:32]
+
+    @property
+    def remedy(self) -> str | None:
+        """What a planner may do about it: the word of an operation, or `rebase`; none: draw it otherwise."""
+        return REMEDIES.get(self.kind)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """It as it is told."""
+        lon, lat = self.place or (None, None)
+        told = {
+            "kind": self.kind,
+            "key": self.key,
+            "layer": self.layer,
+            "grids": list(self.grids),
+            "lon": lon,
+            "lat": lat,
+        }
+        return told | {"area_m2": self.area_m2, "remedy": self.remedy, **self.values}
+
+
+def obstacles(session: Session, plan: Plan, effective: datetime) -> list[Obstacle]:
+    """Return all that keeps a plan from coming into force at an instant, each with a place where it has one."""
+    changes = whole_change(session, plan)
+    layers = {layer.id: layer.code for layer in queries.layers_of(session)}
+    if not changes:
+        return [] if barriers_of(session, plan) else [Obstacle("plan-empty", "", ())]
+    base = Base(effective, None)
+    found = _moved_on(session, plan, changes, base, layers)
+    found += _codes_taken(session, changes, layers)
+    if not found:
+        found += _torn(session, plan, changes, base, layers)
+        found += _without_heir(session, plan, changes, base, layers, effective)
+    return found
+
+
+def added_findings(session: Session, plan: Plan) -> list[Obstacle]:
+    """Return what a plan makes so of its layers that is allowed and may be meant, such as parts that are apart."""
+    changes = whole_change(session, plan)
+    layers = {layer.id: layer.code for layer in queries.layers_of(session)}
+    found = []
+    for layer_id, (before, after) in _neighbourhoods(session, plan, changes, queries.base_of(session, plan)).items():
+        for one in noticed(before, after):
+            size = None if one.area_m2 is None else round(one.area_m2, 2)
+            found.append(Obstacle(one.kind, layers[layer_id], one.grids, one.place, size))
+    return found
+
+
+def _moved_on(
+    session: Session, plan: Plan, changes: Sequence[Change], base: Base, layers: Mapping[int, str]
+) -> list[Obstacle]:
+    """Return the grids that are no longer as the plan found them, or that change again later on."""
+    places = {one.place for one in changes if one.was is not None}
+    current = {grid.place: grid for grid in Draft(session, plan.id, base, []).of_places(places)}
+    later = queries.changing_after(session, {place.key for place in places}, base.at)
+    found = []
+    for one in changes:
+        if one.was is None:
+            continue
+        kind = None
+        if not one.was.is_same(current.get(one.place)):
+            kind = "base-moved-on"
+        elif one.place.key in later:
+            kind = "changes-again-later"
+        if kind is not None:
+            found.append(Obstacle(kind, layers[one.place.layer_id], (one.was.code,), _inside(one.was.shape)))
+    return found
+
+
+def _codes_taken(session: Session, changes: Sequence[Change], layers: Mapping[int, str]) -> list[Obstacle]:
+    found = []
+    for one in changes:
+        new = one.becomes
+        if new is not None and (one.was is None or one.was.code != new.code):
+            key = one.place.key if one.place.key > 0 else None
+            if queries.codes_ever_of_others(session, one.place.layer_id, [new.code], key):
+                found.append(Obstacle("code-used-before", layers[one.place.layer_id], (new.code,), _inside(new.shape)))
+    return found
+
+
+def _torn(
+    session: Session, plan: Plan, changes: Sequence[Change], base: Base, layers: Mapping[int, str]
+) -> list[Obstacle]:
+    """Return what would be torn of the tilings as they are at an instant, not as they were in the plan's base."""
+    plane = deployment.plane(session)
+    found = []
+    for layer_id, (before, after) in _neighbourhoods(session, plan, changes, base).items():
+        if plane is None:
+            continue
+        try:
+            require_sound(layers[layer_id], before, after, plane, moves_union=True)
+        except GeometryFault as error:
+            for fault in error.faults:
+                at = (fault.values["lon"], fault.values["lat"]) if "lon" in fault.values else None
+                grids, size = tuple(fault.values.get("grids", ())), fault.values.get("area_m2")
+                found.append(Obstacle(fault.text, layers[layer_id], grids, at, size))
+    return found
+
+
+def _without_heir(
+    session: Session,
+    plan: Plan,
+    changes: Sequence[Change],
+    base: Base,
+    layers: Mapping[int, str],
+    effective: datetime,
+) -> list[Obstacle]:
+    """Return the grids that end, that nobody gets, and on which something hangs."""
+    ended = {one.place: one.was for one in changes if one.becomes is None and one.was is not None}
+    if not ended:
+        return []
+    inherited = heirs(changes, passings_of(session, plan, changes, base))
+    hanging = orphans(session, {place.key for place in ended if place not in inherited}, effective)
+    return [
+        Obstacle(
+            "without-heir", layers[place.layer_id], (grid.code,), _inside(grid.shape), values=vars(hanging[place.key])
+        )
+        for place, grid in ended.items()
+        if place.key in hanging
+    ]
+
+
+def _neighbourhoods(
+    session: Session, plan: Plan, changes: Sequence[Change], base: Base
+) -> dict[int, tuple[list[DraftGrid], list[DraftGrid]]]:
+    """Return by tiling the grids about changes, before and after, over a base."""
+    tilings = {layer.id for layer in queries.layers_of(session) if layer.kind == "tiling"}
+    made: dict[int, tuple[list[DraftGrid], list[DraftGrid]]] = {}
+    for layer_id in sorted({one.place.layer_id for one in changes} & tilings):
+        ours = [one for one in changes if one.place.layer_id == layer_id]
+        shapes = [state.shape for one in ours for state in (one.was, one.becomes) if state is not None]
+        bounds = tuple(shapely.total_bounds(np.array(shapes, dtype=object)).tolist())
+        before = Draft(session, plan.id, base, []).within([layer_id], bounds)
+        places = {one.place for one in ours}
+        after = [grid for grid in before if grid.place not in places]
+        made[layer_id] = before, [*after, *(one.becomes for one in ours if one.becomes is not None)]
+    return made
+
+
+def barriers_of(session: Session, plan: Plan) -> list[dict[str, Any]]:
+    """Return the barriers that a plan draws, as they were asked for."""
+    ops = queries.chain(session, plan.id, plan.head)
+    wanted = select(PlanOp.body).where(PlanOp.plan_id == plan.id, among(PlanOp.n, ops), PlanOp.kind == "barrier")
+    return list(session.scalars(wanted.order_by(PlanOp.n)))
+
+
+def _inside(shape: Any) -> tuple[float, float]:
+    point = shapely.point_on_surface(shape)
+    return round(point.x, 7), round(point.y, 7)
