@@ -510,3 +510,11 @@ def test_a_city_side_by_side_is_made_of_equal_copies(empty_database: Database) -
         one[0] == pytest.approx(other[0], rel=1e-6) for one, other in zip(areas[:half], areas[half:], strict=True)
     )
     assert only(empty_database, "SELECT count(*) FROM officer") == 0
+
+
+def test_incidents_go_on_in_a_city_too(city_copy: Database) -> None:
+    """Those of the rest of a day get numbers after the ones that there are."""
+    with city_copy.read() as session:
+        ended = session.scalar(text("SELECT max(at) FROM incident"))
+    assert fixtures.report(city_copy, now=ended + timedelta(hours=6)) > 10
+    assert fixtures.report(city_copy, now=ended + timedelta(days=2)) > 500
