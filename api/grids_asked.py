@@ -9,8 +9,9 @@ from api.imports_asked import FileAsked
 from maps.texts import LANGUAGES, known, say
 from spatial.errors import Fault, InputError, invalid
 from spatial.grids.schemes import is_layer_code
-from spatial.imports.grids.model import FIELDS, Chain, Columns, NewLayer, NewUnits, Request, UnitTree
+from spatial.imports.grids.model import FIELDS, Chain, Columns, Drawing, NewLayer, NewUnits, Request, UnitTree
 from spatial.imports.mapping import Mapping
+from spatial.time import now
 
 USUAL_KINDS: dict[UnitTree, str] = {"police": "station", "governance": "community", "agency": "agency"}
 SEEN_BY: dict[bool, Literal["public", "internal"]] = {True: "public", False: "internal"}
@@ -38,6 +39,8 @@ class GridsAsked(FileAsked):
     public: bool = Field(False, description="a layer that is made may be shown to all")
     create_units: bool = Field(False, description="make units whose codes are not known")
     unit_kind: str | None = Field(None, description="kind of units that are made")
+    plan: str | None = Field(None, description="make a plan of this name of what the file changes, and write nothing")
+    plan_unit: str | None = Field(None, description="unit whose grids alone the plan redraws")
     unit_tree: UnitTree | None = Field(None, description="their tree; default: that of the layer")
 
     def request(self, effective: datetime, mapping: Mapping) -> Request:
@@ -53,7 +56,16 @@ class GridsAsked(FileAsked):
             within=self.within,
             new_layer=made if self.create_layer else None,
             new_units=self._new_units() if self.create_units else None,
+            drawing=self._drawing(),
         )
+
+    def _drawing(self) -> Drawing | None:
+        """Return the plan to make of the file, which makes neither a layer nor units."""
+        if self.plan is None:
+            return None
+        if self.create_layer or self.create_units:
+            raise invalid("plan", "plan-makes-no-layer")
+        return Drawing(self.plan, self.plan_unit, now())
 
     def _columns(self, mapping: Mapping) -> Columns:
         """Return what says what of a grid: the columns that are asked for, else as a mapping says."""

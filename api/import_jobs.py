@@ -17,7 +17,8 @@ from spatial.errors import Conflict, Denied, Fault, InputError
 from spatial.imports.columns import in_order
 from spatial.imports.files import Asked, opened, subject_named, unbounded, with_mapping
 from spatial.imports.grids.became import Became
-from spatial.imports.grids.service import MAY_IMPORT, take_grids
+from spatial.imports.grids.drafting import take_grids
+from spatial.imports.grids.service import MAY_IMPORT
 from spatial.imports.mapping import mapping_from
 from spatial.imports.read import Source, read_whole
 from spatial.imports.service import READING, Import, take_rows

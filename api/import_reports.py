@@ -68,6 +68,7 @@ def grids_report(one: Became) -> dict[str, Any]:
         "findings": told["findings"][:SHOWN],
         "repairs": told["repairs"][:SHOWN],
         "digest": plan_digest(plan),
+        "plan_id": None if one.plan_id is None else str(one.plan_id),
     }
 
 

@@ -24,8 +24,9 @@ from spatial.imports.annotated import write_annotated, write_faults
 from spatial.imports.columns import in_order
 from spatial.imports.files import Asked, opened
 from spatial.imports.grids.became import Became
+from spatial.imports.grids.drafting import take_grids
 from spatial.imports.grids.model import Plan, Request
-from spatial.imports.grids.service import export_layer, take_grids
+from spatial.imports.grids.service import export_layer
 from spatial.imports.mapping import write_mapping
 from spatial.imports.read import SourceTable, read_whole
 from spatial.imports.write import format_of
@@ -96,7 +97,7 @@ def faults_told(run: Run) -> Iterator[None]:
 
 def _became(table: SourceTable, request: Request, *, commit: bool) -> Became:
     """Return what the import did or, without `commit`, would do."""
-    with calling("imports") as caller, caller.database.write() if commit else caller.database.read() as session:
+    with calling("imports") as caller, caller.change(commit=commit) as session:
         return take_grids(session, caller.actor, table, request, settings(), commit=commit)
 
 

@@ -45,6 +45,7 @@ class ReportOut(BaseModel):
     dropped: list[str] = Field(description="columns that were left out")
     findings: list[dict[str, Any]] = Field(description="of grids: what will be wrong with the tiling")
     repairs: list[dict[str, Any]] = Field(description="of grids: what was mended of their shapes")
+    plan_id: UUID | None = Field(description="of the plan that was made of the file")
 
 
 class RunOut(BaseModel):
@@ -127,6 +128,7 @@ def _report(result: dict[str, Any], lang: str) -> ReportOut:
         dropped=result.get("dropped", []),
         findings=result.get("findings", []),
         repairs=result.get("repairs", []),
+        plan_id=result.get("plan_id"),
     )
 
 

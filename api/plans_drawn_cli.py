@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-from pydantic import Field
-
 from api.acting import calling
 from api.console import notice
 from api.faults import refuse_unprintable
@@ -25,30 +23,22 @@ from spatial.time import now
 __all__ = ["app_plan"]
 
 
-class DrawingAsked(GridsAsked):
-    """What a drawing is asked: of which layer it is, and what the plan is called that is made of it."""
-
-    plan: str | None = Field(None, description="name of the plan; default: that of the file")
-    plan_unit: str | None = Field(None, description="redraw the grids of this unit alone")
-
-
 @verb(
-    app_plan, "import", DrawingAsked,
+    app_plan, "import", GridsAsked,
     "Make a plan of a layer that was drawn anew, as in QGIS: what it changes is found; a dry run unless --commit.",
 )  # fmt: skip
-def import_drawing(file: Path, asked: DrawingAsked, run: Run) -> None:
+def import_drawing(file: Path, asked: GridsAsked, run: Run) -> None:
     """Make a plan of a file, and tell what it changes or what is wrong."""
     with faults_told(run):
         wanted = asked.over(run.saved())
-        request = asked.request(asked.since(), wanted)
-        name = asked.plan or file.stem
-        refuse_unprintable(plan=[name], plan_unit=[asked.plan_unit or ""])
+        drawing = asked.model_copy(update={"plan": asked.plan or file.stem})
+        refuse_unprintable(plan=[drawing.plan or ""], plan_unit=[asked.plan_unit or ""])
+        request = drawing.request(asked.since(), wanted)
         how = Asked(source_layer=asked.source_layer, geometry=asked.geometry)
         table = read_whole(opened(file, wanted, how, wants_shapes=True), wanted.drop)
         with calling("plans.edit", notice) as caller, caller.change(commit=run.commit) as session:
-            made = draft_from(
-                session, caller.actor, table, request, settings(), name=name, unit=asked.plan_unit, now=now()
-            )
+            assert request.drawing is not None  # noqa: S101  # it has a name
+            made = draft_from(session, caller.actor, table, request, settings(), request.drawing)
             out = plan_out(lists.plan_row(session, made.plan, now()))
             done = done_out(made.done, *names(session, made.plan.id))
     if run.as_json:

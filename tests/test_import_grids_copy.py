@@ -12,7 +12,7 @@ from openpyxl import Workbook, load_workbook
 from api.imports_rows_text import teller
 from spatial.db import Database
 from spatial.imports.annotated import write_annotated
-from spatial.imports.grids.service import take_grids
+from spatial.imports.grids.drafting import take_grids
 from spatial.imports.read import open_source, read_whole
 from spatial.settings import Settings
 from tests.importing import ACTOR, FOUR, SETTINGS, Write, counts, everything, geojson_file, request_of, rows, take, told

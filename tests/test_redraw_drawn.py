@@ -1,5 +1,6 @@
 """A layer that was drawn anew elsewhere becomes a plan: what its file changes is found, and nothing else."""
 
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -7,15 +8,18 @@ from typing import Any
 import geopandas
 import pytest
 import shapely
+from fastapi.testclient import TestClient
 from sqlalchemy.orm import Session
 
+from api import import_jobs, worker
+from spatial import jobs
 from spatial.access import operator
 from spatial.db import Database
 from spatial.errors import GeometryFault, InputError
 from spatial.history import Moment
 from spatial.imports.files import Asked, opened
 from spatial.imports.grids.drafting import Drafted, draft_from
-from spatial.imports.grids.model import Columns, Request
+from spatial.imports.grids.model import Columns, Drawing, Request
 from spatial.imports.grids.service import export_layer
 from spatial.imports.mapping import Mapping
 from spatial.imports.read import read_whole
@@ -34,15 +38,15 @@ def drawing(town: Database, tmp_path: Path) -> Any:
     return geopandas.read_file(path)
 
 
-def drafted(session: Session, drawn: Any, folder: Path, suffix: str = ".gpkg", **more: Any) -> Drafted:
+def drafted(session: Session, drawn: Any, folder: Path, suffix: str = ".gpkg") -> Drafted:
     """Return a plan made of a drawing."""
     path = folder / f"drawn{suffix}"
     drawn.to_file(path, **({"encoding": "UTF-8"} if suffix == ".shp" else {}))
     columns = Columns({"code": "code", "name": "name"})
-    request = Request("governance", columns, AT, complete=True)
+    drawing = Drawing("草图", None, now())
+    request = Request("governance", columns, AT, complete=True, drawing=drawing)
     table = read_whole(opened(path, Mapping(), Asked(), wants_shapes=True), ())
-    how = {"name": "草图", "unit": None, "now": now(), **more}
-    return draft_from(session, operator("test"), table, request, Settings(), **how)
+    return draft_from(session, operator("test"), table, request, Settings(), drawing)
 
 
 def redrawn(drawing: Any) -> Any:
@@ -112,3 +116,39 @@ def test_a_grid_that_is_new_in_a_drawing_joins_the_police_grid_it_was_in(
     assert new is not None
     assert new.holders
     assert new.holders == old.holders
+
+
+def test_a_drawing_is_sent_and_becomes_a_plan(
+    town_copy: Database,
+    drawing: Any,
+    tmp_path: Path,
+    client_as: Callable[..., TestClient],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Over HTTP as at the command line: a dry run says what it changes, and the commit makes a plan and no more."""
+    config = Settings(language="en", data_dir=tmp_path)
+    for module in (import_jobs, worker):
+        monkeypatch.setattr(module, "settings", lambda: config)
+    path = tmp_path / "drawn.gpkg"
+    redrawn(drawing).to_file(path)
+    planner = client_as(town_copy, "planner")
+    asked = {"layer": "governance", "complete": "true", "plan": "草图", "name": "name", "effective": AT.isoformat()}
+    sent = planner.post("/imports/grids", files={"file": ("drawn.gpkg", path.read_bytes())}, data=asked)
+    assert sent.status_code == 202, sent.text
+    work(town_copy)
+    where = sent.headers["location"]
+    tried = planner.get(where).json()
+    assert tried["can_commit"], tried
+    assert tried["dry_run"]["report"]["plan_id"] is None
+    assert planner.get("/plans").json()["items"] == []
+    assert planner.post(f"{where}/commit").status_code == 202
+    work(town_copy)
+    plan_id = planner.get(where).json()["commit"]["report"]["plan_id"]
+    (plan,) = planner.get("/plans").json()["items"]
+    assert (plan["id"], plan["name"], plan["state"], plan["created_by"]) == (plan_id, "草图", "draft", "demo-planner")
+
+
+def work(database: Database) -> None:
+    """Do all that is due."""
+    while jobs.run_next(database, worker.HANDLERS, clock=now) is not None:
+        pass

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 from spatial.errors import Fault
 from spatial.imports.columns import in_order
@@ -23,6 +24,7 @@ class Became:
     request: Request
     plan: Plan | None
     found: Sequence[Fault] = ()
+    plan_id: UUID | None = None  # of the plan that was made of it
 
     @property
     def columns_read(self) -> frozenset[str]:

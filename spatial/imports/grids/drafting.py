@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,11 @@ from sqlalchemy.orm import Session
 from spatial.access import Actor
 from spatial.errors import Conflict, InputError
 from spatial.grids import about
+from spatial.imports.grids.became import Became
+from spatial.imports.grids.model import Drawing, PlannedGrid, Request
 from spatial.imports.grids.model import Plan as ImportPlan
-from spatial.imports.grids.model import PlannedGrid, Request
-from spatial.imports.grids.service import dry_run, refusals
-from spatial.imports.read import SourceTable, require_confirmed
+from spatial.imports.grids.service import MAY_IMPORT, dry_run, import_within, refusals
+from spatial.imports.read import SourceTable, require_confirmed, unconfirmed
 from spatial.redraw import queries, service
 from spatial.redraw.draft import Draft
 from spatial.redraw.model import DraftGrid, DraftLayer, Place
@@ -40,23 +40,22 @@ def draft_from(
     table: SourceTable,
     request: Request,
     settings: Settings,
-    *,
-    name: str,
-    unit: str | None,
-    now: datetime,
+    drawing: Drawing,
 ) -> Drafted:
     """Make a plan over what is in force at the request's instant, with all that a file of a layer changes.
 
     Layers of the same outline, and layers built from its grids, follow. Whatever would tear a tiling is an error.
     """
     require_confirmed(table.encoding)
-    read = dry_run(session, table, replace(request, is_draft=True), settings)
+    read = dry_run(session, table, request, settings)
     if found := refusals(read):
         raise InputError(found)
     layers = queries.layers_of(session)
     layer = next(one for one in layers if one.code == request.layer)
     related = [one.code for one in layers if one.id == layer.id or layer.id in (one.built_from_id, one.parent_id)]
-    plan = service.create(session, actor, name, related, unit=unit, at=request.effective, now=now)
+    plan = service.create(
+        session, actor, drawing.name, related, unit=drawing.unit, at=request.effective, now=drawing.now
+    )
     base = queries.base_of(session, plan)
     draft = Draft(session, plan.id, base, [])
     grids = [grid for one in layers if one.code in related for grid in draft.of_layer(one.id)]
@@ -69,8 +68,40 @@ def draft_from(
     sheet.moves_union = True
     settled = sheet.settle()
     body = {"layer": request.layer, "features": read.features, "crs": read.crs[:200]}
-    n, measures = service.keep(session, actor, plan, "import", body, settled.changes, now=now)
+    n, measures = service.keep(session, actor, plan, "import", body, settled.changes, now=drawing.now)
     return Drafted(plan, Done(n, plan.revision, settled.changes, measures, settled.notices), read)
+
+
+def take_grids(
+    session: Session, actor: Actor, table: SourceTable, request: Request, settings: Settings, *, commit: bool
+) -> Became:
+    """Take grids in within the caller's transaction, or say what that would do; with faults nothing is written.
+
+    Where a plan is to be made of them, that is all that is written.
+    """
+    actor.require(*MAY_IMPORT)
+    guessed = unconfirmed(table.encoding)
+    try:
+        if request.drawing is not None:
+            return _take_as_plan(session, actor, table, request, settings, commit=commit)
+        if commit and not guessed:
+            plan = import_within(session, actor, table, request, settings)
+        else:
+            plan = dry_run(session, table, request, settings)
+    except InputError as error:
+        return Became(table, request, None, [*guessed, *error.faults])
+    return Became(table, request, plan, refusals(plan))
+
+
+def _take_as_plan(
+    session: Session, actor: Actor, table: SourceTable, request: Request, settings: Settings, *, commit: bool
+) -> Became:
+    assert request.drawing is not None  # noqa: S101  # whoever calls has looked
+    with session.begin_nested() as trial:
+        made = draft_from(session, actor, table, request, settings, request.drawing)
+        if not commit:
+            trial.rollback()
+    return Became(table, request, made.read, (), made.plan.id if commit else None)
 
 
 def _draw(sheet: Sheet, layer: DraftLayer, planned: Sequence[PlannedGrid]) -> None:

@@ -81,6 +81,15 @@ class NewUnits:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """The plan to make of a layer that was drawn anew: its name, the unit whose grids alone it redraws, and when."""
+
+    name: str
+    unit: str | None
+    now: datetime
+
+
+@dataclass(frozen=True)
 class Request:
     """An import of grids: what the file's columns mean, into which layer, from when.
 
@@ -94,7 +103,7 @@ class Request:
     source_crs: str | None = None  # instead of what the file declares
     complete: bool = False
     as_is: bool = False  # even where the shapes look displaced
-    is_draft: bool = False  # of a plan, in which layers built from this one follow
+    drawing: Drawing | None = None  # the plan to make of what the file changes, instead of writing it
     within: str | None = None  # the layer whose grids the file's should cover
     new_layer: NewLayer | None = None
     new_units: NewUnits | None = None

@@ -46,7 +46,7 @@ def plan_import(table: SourceTable, request: Request, stored: Stored, repair_lim
     ]
     gone = [_other("ended", state, state.shape, request) for state in absent] if request.complete else []
     present.sort(key=lambda grid: grid.code)
-    if not request.is_draft:
+    if request.drawing is None:  # a plan lets layers that are built from this one follow
         _refuse(_cells_in_use(present + gone, stored))
     pieces = [Piece(grid.code, grid.shape, grid.valid) for grid in present] + pieces_of(stored.later)
     return Plan(

@@ -26,7 +26,6 @@ from spatial.grids.service import (
 )
 from spatial.history import Moment
 from spatial.imports.displaced import FEWEST_PAIRS, Displaced, displaced_outline, displaced_pairs
-from spatial.imports.grids.became import Became
 from spatial.imports.grids.model import CHANGES, LayerKind, NewUnits, Plan, Request, Stored
 from spatial.imports.grids.queries import known_places, other_tiling
 from spatial.imports.grids.rules import plan_import
@@ -72,22 +71,6 @@ def import_within(
     if plan.writes:
         _write(session, actor, plan, settings)
     return plan
-
-
-def take_grids(
-    session: Session, actor: Actor, table: SourceTable, request: Request, settings: Settings, *, commit: bool
-) -> Became:
-    """Take grids in within the caller's transaction, or say what that would do; with faults nothing is written."""
-    actor.require(*MAY_IMPORT)
-    guessed = unconfirmed(table.encoding)
-    try:
-        if commit and not guessed:
-            plan = import_within(session, actor, table, request, settings)
-        else:
-            plan = dry_run(session, table, request, settings)
-    except InputError as error:
-        return Became(table, request, None, [*guessed, *error.faults])
-    return Became(table, request, plan, refusals(plan))
 
 
 def refusals(plan: Plan) -> list[Fault]:
