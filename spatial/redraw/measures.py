@@ -166,7 +166,7 @@ def held_after(
         bounds = tuple(shapely.total_bounds(np.array(shapes, dtype=object)).tolist())
         near = [grid for grid in draft.within([layer_id], bounds) if grid.place not in after]
         grids = [*near, *(grid for grid in after.values() if grid is not None)]
-        totals = _counted(session, plan, grids, bounds)
+        totals = counted_in(session, plan, grids, bounds)
         for place, grid in after.items():
             if grid is not None:
                 found[place] = Held(totals[place], tuple(sorted(officers[place])))
@@ -192,12 +192,12 @@ def count_base(session: Session, plan: Plan, layers: Collection[DraftLayer]) -> 
     officers = queries.officers_of(session, base, [layer.id for layer in layers])
     for layer in layers:
         grids = Draft(session, plan.id, base, []).of_layer(layer.id)
-        totals = _counted(session, plan, grids, None)
+        totals = counted_in(session, plan, grids, None)
         held = {grid.place: Held(totals[grid.place], officers.get(grid.place.key, ())) for grid in grids}
         queries.add_measures(session, plan, [(grid.unit_id, grid.place, held[grid.place]) for grid in grids])
 
 
-def _counted(
+def counted_in(
     session: Session, plan: Plan, grids: Sequence[DraftGrid], within: tuple[float, float, float, float] | None
 ) -> dict[Place, Counted]:
     """Return what lies in grids, by borders alone: a place on one is the grid's with the bytewise smallest code."""
