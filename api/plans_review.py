@@ -7,8 +7,9 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.asking import PlainText
-from api.deps import Actor, InstantText, Page, ReadSession, WriteSession, needs
+from api.deps import Actor, AppSettings, InstantText, Page, ReadSession, WriteSession, needs
 from api.errors import problem_responses
+from api.findings_asked import limits_of
 from api.jobs import JobOut, job_out
 from api.plan_jobs import queue_publication
 from api.plans import CHANGED, EDITING, Code, Name, PlanId, Seen, Words, shown
@@ -77,12 +78,14 @@ class PublishedOut(BaseModel):
 @router.get("/plans/{plan_id}/review", summary="What stands against a plan", responses=problem_responses(404))
 def what_stands_against(
     session: ReadSession,
+    config: AppSettings,
     plan_id: PlanId,
     effective: Annotated[InstantText | None, Query(description="RFC 3339: if it came into force then; now")] = None,
 ) -> ReviewOut:
     """Return every place that keeps a plan from being published, and what an approver has to acknowledge."""
     at = now() if effective is None else parse_instant(effective, "effective")
-    return review_out(review.review(session, queries.find(session, plan_id), effective=at))
+    plan = queries.find(session, plan_id)
+    return review_out(review.review(session, plan, effective=at, limits=limits_of(config)))
 
 
 def review_out(found: review.Review) -> ReviewOut:
@@ -122,7 +125,13 @@ def give_back(
     dependencies=DECIDING,
 )
 def approve(
-    session: WriteSession, actor: Actor, response: Response, plan_id: PlanId, seen: Seen, body: ApprovalIn
+    session: WriteSession,
+    actor: Actor,
+    config: AppSettings,
+    response: Response,
+    plan_id: PlanId,
+    seen: Seen,
+    body: ApprovalIn,
 ) -> PlanOut:
     """Approve a plan under a document's number; whoever made any of it may not."""
     plan = review.approve(
@@ -132,6 +141,7 @@ def approve(
         body.document_number,
         acknowledged=frozenset(body.acknowledge),
         correction=body.correction,
+        limits=limits_of(config),
         revision=seen,
         now=now(),
     )

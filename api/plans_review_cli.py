@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from api.acting import Caller, calling
 from api.console import notice
 from api.faults import refuse_unprintable
+from api.findings_asked import limits_of
 from api.options import DEFAULT_LANGUAGE, Lang
 from api.plan_jobs import queue_publication
 from api.plans_cli import AsJson, Commit, PlanId, Revision, app_plan, change_plan, print_json, say_dry
@@ -17,6 +18,7 @@ from api.plans_text import show_review
 from maps.texts import say
 from spatial.redraw import queries, review
 from spatial.redraw.reverting import revert as take_back
+from spatial.settings import settings
 from spatial.tables import Plan
 from spatial.time import now, parse_instant
 
@@ -33,7 +35,9 @@ def review_(
     """Say what keeps a plan from being published, and what is to be acknowledged; with obstacles the exit code is 1."""
     at = now() if effective is None else parse_instant(effective, "effective")
     with calling("plans.read", notice) as caller, caller.read() as session:
-        out = review_out(review.review(session, queries.find(session, plan_id), effective=at))
+        out = review_out(
+            review.review(session, queries.find(session, plan_id), effective=at, limits=limits_of(settings()))
+        )
     if as_json:
         print_json(out.model_dump(mode="json"))
     else:
@@ -90,6 +94,7 @@ def approve(
             document_number,
             acknowledged=frozenset(acknowledge or ()),
             correction=correction,
+            limits=limits_of(settings()),
             revision=revision,
             now=now(),
         )

@@ -14,6 +14,7 @@ from benchmarks.overlaps import grids
 from benchmarks.town import empty
 from spatial.access.rules import Actor, Grant
 from spatial.db import Database
+from spatial.findings.model import Limits
 from spatial.grids.listing import layer_named
 from spatial.grids.queries import findings_from
 from spatial.history import Moment
@@ -75,7 +76,7 @@ def publication(database: Database, plan_id: Any, op: asked.Operation) -> Case:
     with database.write() as session:
         service.edit(session, PLANNER, plan_id, op, revision=None, now=now())
         review.submit(session, PLANNER, plan_id, revision=None, now=now())
-        review.approve(session, APPROVER, plan_id, "1", correction="bench", revision=None, now=now())
+        review.approve(session, APPROVER, plan_id, "1", correction="bench", limits=Limits(), revision=None, now=now())
 
     with database.read() as session:
         plan = queries.find(session, plan_id)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from spatial.access.rules import Actor, Grant
 from spatial.db import Database, make_engine
 from spatial.errors import TwingridError
+from spatial.findings.model import Limits
 from spatial.redraw import operations as asked
 from spatial.redraw import queries, review, service
 from spatial.redraw.draft import Draft
@@ -58,8 +59,8 @@ def act(session: Session, actor: Actor, rng: random.Random, plan: Plan, what: st
     how: dict[str, Any] = {"revision": rng.choice([None, plan.revision]), "now": now()}
 
     def approve() -> Any:
-        keys = frozenset(one.key for one in review.review(session, plan, effective=now()).findings)
-        return review.approve(session, actor, plan.id, f"文 {rng.random()}", acknowledged=keys, **how)
+        keys = frozenset(one.key for one in review.review(session, plan, effective=now(), limits=Limits()).findings)
+        return review.approve(session, actor, plan.id, f"文 {rng.random()}", acknowledged=keys, limits=Limits(), **how)
 
     acts: dict[str, Callable[[], Any]] = {
         "edit": lambda: service.edit(session, actor, plan.id, operation(session, rng, plan), **how),

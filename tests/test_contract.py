@@ -174,7 +174,9 @@ def draw_plans(town: Database) -> None:
             if n % 4 > 0:
                 review.submit(session, planner, plan, revision=None, now=now())
             if n % 4 > 1:
-                review.approve(session, approver, plan, "1", correction="test", revision=None, now=now())
+                review.approve(
+                    session, approver, plan, "1", correction="test", limits=Limits(), revision=None, now=now()
+                )
         if n % 4 > 2:
             with town.write() as session:
                 publish(session, approver, plan, at, now=now())

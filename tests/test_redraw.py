@@ -606,3 +606,21 @@ def test_a_barrier_is_known_once_its_plan_is_published(
     published(town_copy, planner, approver, plan, EFFECTIVE)
     with town_copy.read() as session:
         assert session.scalar(text("SELECT kind FROM barrier WHERE code = 'B-1'")) == "wall"
+
+
+def test_what_a_plan_adds_and_may_be_meant_is_acknowledged(planner: TestClient, approver: TestClient) -> None:
+    """A name given twice in a unit, a code of another unit: told with the place, and approved only by its key."""
+    plan = made(planner)
+    code = "339901001006011"
+    other = planner.get("/grids/governance/339901001006006", params={"at": AT}).json()["properties"]["name"]
+    do(planner, plan, "describe", grid=code, name=other)
+    do(planner, plan, "split", grid=code, line=across(cells(planner)[code]), code="339909001006900", name="新")
+    assert planner.post(f"/plans/{plan}/submit").status_code == 200
+    told = approver.get(f"/plans/{plan}/review").json()["findings"]
+    assert {one["kind"] for one in told} == {"name-twice", "code-of-another-unit"}
+    assert all(one["lon"] for one in told)
+    refusal = approver.post(f"/plans/{plan}/approve", json={"document_number": "1"})
+    assert refusal.status_code == 409
+    assert {one["key"] for one in refusal.json()["told"]} == {one["key"] for one in told}
+    body = {"document_number": "1", "acknowledge": [one["key"] for one in told]}
+    assert approver.post(f"/plans/{plan}/approve", json=body).status_code == 200

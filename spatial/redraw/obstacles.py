@@ -13,6 +13,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from spatial.errors import GeometryFault
+from spatial.findings.model import Coded, Limits
+from spatial.findings.rules import code_flaws
 from spatial.grids import about as deployment
 from spatial.grids.units import among
 from spatial.redraw import queries
@@ -86,16 +88,71 @@ def obstacles(session: Session, plan: Plan, effective: datetime) -> list[Obstacl
     return found
 
 
-def added_findings(session: Session, plan: Plan) -> list[Obstacle]:
-    """Return what a plan makes so of its layers that is allowed and may be meant, such as parts that are apart."""
+def added_findings(session: Session, plan: Plan, limits: Limits) -> list[Obstacle]:
+    """Return what a plan makes so of its layers that is allowed and may be meant.
+
+    Parts that are apart, names given twice, codes of other units, grids with too many dwellings.
+    """
     changes = whole_change(session, plan)
     layers = {layer.id: layer.code for layer in queries.layers_of(session)}
-    found = []
+    found = _added_codes(session, plan, changes) + _crowded(session, plan, changes, layers, limits)
     for layer_id, (before, after) in _neighbourhoods(session, plan, changes, queries.base_of(session, plan)).items():
         for one in noticed(before, after):
             size = None if one.area_m2 is None else round(one.area_m2, 2)
             found.append(Obstacle(one.kind, layers[layer_id], one.grids, one.place, size))
     return found
+
+
+def _added_codes(session: Session, plan: Plan, changes: Sequence[Change]) -> list[Obstacle]:
+    """Return what is wrong with codes and names after a plan and was not before."""
+    base = queries.base_of(session, plan)
+    units = {unit_id: code for code, unit_id in queries.units_named(session, base).items()}
+    places = {one.place: state for one in changes for state in (one.becomes,) if state is not None}
+    of_code = {(place.layer_id, state.code): state for place, state in places.items()}
+    found = []
+    for layer in queries.layers_of(session):
+        if layer.id not in {one.place.layer_id for one in changes}:
+            continue
+        before, after = (
+            [Coded(grid.code, grid.name, _unit(grid, units), None) for grid in draft.of_layer(layer.id)]
+            for draft in (
+                Draft(session, plan.id, base, []),
+                Draft(session, plan.id, base, queries.chain(session, plan.id, plan.head)),
+            )
+        )
+        known = {(one.kind, one.grids) for one in code_flaws(layer.code_scheme, before)}
+        for one in code_flaws(layer.code_scheme, after):
+            if (one.kind, one.grids) not in known:
+                state = next((of_code[layer.id, code] for code in one.grids if (layer.id, code) in of_code), None)
+                place = None if state is None else _inside(state.shape)
+                found.append(Obstacle(one.kind, layer.code, one.grids, place, values=one.detail))
+    return found
+
+
+def _crowded(
+    session: Session, plan: Plan, changes: Sequence[Change], layers: Mapping[int, str], limits: Limits
+) -> list[Obstacle]:
+    """Return the grids that get more dwellings than a layer's should have, or even more."""
+    teams = {(one.place.layer_id, state.unit_id) for one in changes for state in (one.was, one.becomes) if state}
+    ops = queries.chain(session, plan.id, plan.head)
+    before, after = (queries.holdings(session, plan, chain, teams) for chain in ([], ops))
+    found = []
+    for one in changes:
+        most = limits.most_dwellings.get(layers[one.place.layer_id])
+        if most is None or one.becomes is None or one.place not in after:
+            continue
+        count = after[one.place][1].counted.dwellings
+        was = before[one.place][1].counted.dwellings if one.place in before else 0
+        if count > max(most, was):
+            values = {"dwellings": count, "most": most}
+            place = _inside(one.becomes.shape)
+            codes = (one.becomes.code,)
+            found.append(Obstacle("too-many-dwellings", layers[one.place.layer_id], codes, place, values=values))
+    return found
+
+
+def _unit(grid: DraftGrid, units: Mapping[int, str]) -> str | None:
+    return None if grid.unit_id is None else units.get(grid.unit_id)
 
 
 def _moved_on(

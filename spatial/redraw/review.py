@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from spatial import audit
 from spatial.access import Actor
 from spatial.errors import Conflict, Denied, Fault, InputError
+from spatial.findings.model import Limits
 from spatial.redraw import queries
 from spatial.redraw.model import Standing
 from spatial.redraw.obstacles import Obstacle, added_findings, obstacles
@@ -25,9 +26,9 @@ class Review:
     findings: tuple[Obstacle, ...]  # faults that may be meant, each with a key to acknowledge it by
 
 
-def review(session: Session, plan: Plan, *, effective: datetime) -> Review:
+def review(session: Session, plan: Plan, *, effective: datetime, limits: Limits) -> Review:
     """Return what stands against a plan if it came into force at an instant."""
-    return Review(tuple(obstacles(session, plan, effective)), tuple(added_findings(session, plan)))
+    return Review(tuple(obstacles(session, plan, effective)), tuple(added_findings(session, plan, limits)))
 
 
 def submit(session: Session, actor: Actor, plan_id: uuid.UUID, *, revision: int | None, now: datetime) -> Plan:
@@ -55,6 +56,7 @@ def approve(
     *,
     acknowledged: frozenset[str] = frozenset(),
     correction: str | None = None,
+    limits: Limits,
     revision: int | None,
     now: datetime,
 ) -> Plan:
@@ -66,7 +68,7 @@ def approve(
     plan = _in_state(session, plan_id, ("submitted",), revision)
     if actor.name in _hands(session, plan):
         raise Denied("own-plan")
-    unknown = [one for one in added_findings(session, plan) if one.key not in acknowledged]
+    unknown = [one for one in added_findings(session, plan, limits) if one.key not in acknowledged]
     if unknown:
         raise Conflict("findings-not-acknowledged", [one.told for one in unknown], count=len(unknown))
     if not document_number.strip():
