@@ -26,7 +26,13 @@ def queue_publication(session: Session, actor: Actor, plan_id: UUID, effective: 
     if plan.state != "approved":
         raise Conflict("plan-in-other-state", state=plan.state, needed=["approved"])
     require_timely(session, plan, effective, at)
-    params = {"plan_id": str(plan_id), "effective": effective.isoformat(), "asked_by": actor.name}
+    params = {
+        "plan_id": str(plan_id),
+        "revision": plan.revision,
+        "effective": effective.isoformat(),
+        "asked_by": actor.name,
+        "asked_at": at.isoformat(),
+    }
     job_id = jobs.enqueue(session, PUBLISH, params, actor=actor.name, now=at, priority=FIRST)
     audit.record(session, actor.name, "job.enqueue", f"job/{job_id}", {"kind": PUBLISH, "plan": str(plan_id)})
     return job_id
@@ -37,7 +43,16 @@ def publish_plan(session: Session, params: dict[str, Any], progress: Progress) -
     actor = _actor(session, params["asked_by"])
     progress(0.1, params["plan_id"])
     plan_id, effective = UUID(params["plan_id"]), datetime.fromisoformat(params["effective"])
-    done = publish(session, actor, plan_id, effective, now=now(), reported_m2=settings().gap_area_m2)
+    done = publish(
+        session,
+        actor,
+        plan_id,
+        effective,
+        now=now(),
+        asked_at=datetime.fromisoformat(params["asked_at"]),
+        revision=params["revision"],
+        reported_m2=settings().gap_area_m2,
+    )
     told = {"plan": params["plan_id"], "sha256": done.plan.sha256, "grids": done.changed, "lineage": done.lineage}
     return told | {"handed_on": asdict(done.handed)}
 

@@ -624,3 +624,58 @@ def test_what_a_plan_adds_and_may_be_meant_is_acknowledged(planner: TestClient, 
     assert {one["key"] for one in refusal.json()["told"]} == {one["key"] for one in told}
     body = {"document_number": "1", "acknowledge": [one["key"] for one in told]}
     assert approver.post(f"/plans/{plan}/approve", json=body).status_code == 200
+
+
+def test_a_plan_over_what_is_scheduled_is_handed_in(
+    town_copy: Database, planner: TestClient, approver: TestClient
+) -> None:
+    """What others publish for a later day can be gone on from, and taken back, before that day."""
+    first = approved(planner, approver)
+    later = now() + timedelta(days=3)
+    assert published(town_copy, planner, approver, first, later)["state"] == "scheduled"
+    plan = made(planner, at=(later + timedelta(hours=1)).isoformat())
+    do(planner, plan, "describe", grid="339901001006900", name="改名")
+    assert planner.post(f"/plans/{plan}/submit").status_code == 200
+    back = planner.post(f"/plans/{first}/revert", json={"name": "撤回"}).json()["id"]
+    assert planner.post(f"/plans/{back}/submit").status_code == 200
+
+
+def test_what_was_known_before_a_correction_stays_known(
+    town_copy: Database, planner: TestClient, approver: TestClient
+) -> None:
+    """A correction of the past changes what is known from now on: as known before it, the past reads as it did."""
+    after = "2025-03-10T08:00:00+08:00"
+    before, known_at = cells(planner, "governance", after), now().isoformat()
+    published(town_copy, planner, approver, approved(planner, approver), EFFECTIVE)
+    assert cells(planner, "governance", after) != before
+    asked = {"at": after, "known_at": known_at, "limit": 1000}
+    features = planner.get("/grids/governance", params=asked).json()["features"]
+    assert {one["properties"]["code"]: shape(one["geometry"]) for one in features} == before
+
+
+def test_a_queued_publication_is_of_what_was_approved(
+    town_copy: Database, planner: TestClient, approver: TestClient
+) -> None:
+    """Returned, changed and approved anew, a plan is not brought into force by what was asked for before."""
+    plan = approved(planner, approver)
+    queued = approver.post(f"/plans/{plan}/publish", json={"effective": EFFECTIVE.isoformat()}).headers["location"]
+    approver.post(f"/plans/{plan}/return", json={"reason": "再议"})
+    do(planner, plan, "describe", grid="339901001001001", name="改名")
+    planner.post(f"/plans/{plan}/submit")
+    body = {"document_number": "13", "acknowledge": acknowledged(approver, plan), "correction": "测试"}
+    assert approver.post(f"/plans/{plan}/approve", json=body).status_code == 200
+    while jobs.run_next(town_copy, HANDLERS, clock=now) is not None:
+        pass
+    assert approver.get(queued).json()["state"] == "failed"
+    assert planner.get(f"/plans/{plan}").json()["state"] == "approved"
+
+
+def test_a_plan_is_a_page_with_both_states_and_a_list(planner: TestClient) -> None:
+    """It asks nobody for anything, and names what changes hands."""
+    plan = made(planner)
+    split_a_cell(planner, plan)
+    answer = planner.get("/maps/plan", params={"plan_id": plan, "lang": "zh-CN"})
+    assert answer.status_code == 200
+    for words in ("调整前", "调整后", "339901001006900", "新建", "边界改变"):
+        assert words in answer.text
+    assert "http://" not in answer.text.replace("http://www.w3.org", "")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pytest
 import shapely
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -183,3 +184,44 @@ def test_a_square_is_drawn_where_it_is_meant() -> None:
     """The tests' own drawing gives areas in their places."""
     (shape,) = drawn([shapely.box(0, 0, 100, 100)])
     assert abs(metres(shape).area - 10_000) < 1
+
+
+def boxes(*bounds: tuple[float, float, float, float]) -> list[DraftGrid]:
+    """Return grids that are boxes, in metres."""
+    return grids_of(drawn([shapely.box(*one) for one in bounds]))
+
+
+@pytest.mark.parametrize(
+    ("at", "to", "bounds"),
+    [
+        ((0, 100), (0, 200), [(0, 0, 100, 100), (0, 200, 100, 300)]),
+        ((100, 0), (100, 200), [(0, 0, 100, 100), (100, 100, 200, 200)]),
+    ],
+)
+def test_a_layer_in_parts_covers_what_it_covered(at: Any, to: Any, bounds: Any) -> None:
+    """A vertex that is moved onto one of another part would change what the layer covers, and is refused."""
+    with pytest.raises(TwingridError):
+        edited(boxes(*bounds), asked.MoveVertex(layer="cells", at=lonlat(*at), to=lonlat(*to)))
+
+
+def test_a_grid_is_not_dissolved_into_itself() -> None:
+    """That would leave a hole, or nobody's ground."""
+    strip = boxes(*((x, 0, x + 100, 100) for x in (0, 100, 200)))
+    with pytest.raises(TwingridError, match="one-grid-only"):
+        edited(strip, asked.Dissolve(layer="cells", grid="c2", to="c2"))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seeds, st.integers(6, 14), st.integers(1, 4), steps)
+def test_a_layer_with_holes_keeps_them(seed: int, count: int, missing: int, planned: Any) -> None:
+    """Where grids are missing, whatever is done to the others leaves what they cover together as it is."""
+    grids = grids_of(voronoi(seed, count))[missing:]
+    whole = metres(shapely.union_all(shapes(grids)))
+    for n, step in enumerate(planned):
+        try:
+            grids, _ = edited(grids, operation(grids, n, step))
+        except TwingridError:
+            continue
+        covered = metres(shapely.union_all(shapes(grids)))
+        assert covered.buffer(0.02).covers(whole)
+        assert whole.buffer(0.02).covers(covered)

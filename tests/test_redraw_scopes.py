@@ -107,3 +107,14 @@ def test_a_planner_of_a_layer_plans_in_it(client: TestClient, precinct: Precinct
     assert made.status_code == 201, made.text
     answer = ask(client, precinct, "planner-layer", "POST", "/plans", name="draft", layers=["other"])
     assert answer.json()["faults"][0]["fault"] == "no-such-layer"
+
+
+def test_a_station_is_told_nothing_of_others_and_gives_nothing_away(client: TestClient, precinct: Precinct) -> None:
+    """Of neighbours that get a vertex it reads no people and no counts; its own grids stay its own."""
+    plan = plan_of(client, precinct, "planner-whole", unit="S1").json()["id"]
+    merge = {"kind": "merge", "layer": "police", "grids": ["A", "B"], "into": "B"}
+    done = ask(client, precinct, "planner-unit", "POST", f"/plans/{plan}/ops", **merge).json()
+    assert {one["code"] for one in done["grids"]} == {"A", "B"}
+    assert {one["unit"] for one in done["units"]} == {"S1"}
+    away = {"kind": "describe", "layer": "police", "grid": "B", "unit": "S2"}
+    assert ask(client, precinct, "planner-whole", "POST", f"/plans/{plan}/ops", **away).status_code == 409

@@ -16,6 +16,7 @@ from sqlalchemy import text
 
 from spatial.db import Database
 from spatial.findings import checking
+from spatial.findings.model import Limits
 from spatial.grids.listing import layer_named
 from spatial.history import Moment
 from spatial.local_postgis import LocalPostgis
@@ -87,7 +88,7 @@ def test_the_clean_tilings_are_clean_and_the_other_is_not(seattle: Database) -> 
         found = {
             code: [
                 one.kind
-                for one in checking.tiling(session, layer_named(session, code), Moment(AT))
+                for one in checking.tiling(session, layer_named(session, code), Moment(AT), Limits())
                 if one.severity == "fault"
             ]
             for code in LAYERS

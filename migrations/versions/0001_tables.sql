@@ -941,6 +941,7 @@ CREATE INDEX ix_plan_event_plan_id_kind ON plan_event (plan_id, kind);
 CREATE TABLE plan_measure (
     plan_id UUID NOT NULL,
     base_version BIGINT NOT NULL,
+    base_at TIMESTAMP WITH TIME ZONE NOT NULL,
     grid_id BIGINT NOT NULL,
     layer_id BIGINT NOT NULL,
     unit_id BIGINT,
@@ -949,7 +950,7 @@ CREATE TABLE plan_measure (
     incidents BIGINT NOT NULL,
     handling_minutes DOUBLE PRECISION NOT NULL,
     officers TEXT[] COLLATE "C" NOT NULL,
-    CONSTRAINT pk_plan_measure PRIMARY KEY (plan_id, base_version, grid_id),
+    CONSTRAINT pk_plan_measure PRIMARY KEY (plan_id, base_version, base_at, grid_id),
     CONSTRAINT fk_plan_measure_plan_id FOREIGN KEY(plan_id) REFERENCES plan (id),
     CONSTRAINT fk_plan_measure_grid_id FOREIGN KEY(grid_id) REFERENCES grid (id),
     CONSTRAINT fk_plan_measure_layer_id FOREIGN KEY(layer_id) REFERENCES layer (id)

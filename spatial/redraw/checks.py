@@ -30,8 +30,12 @@ def require_sound(
 
 def noticed(before: Sequence[DraftGrid], after: Sequence[DraftGrid]) -> list[TilingFinding]:
     """Return what is to be said of a tiling after an edit and was not before: it may be meant."""
-    known = {(one.kind, one.grids) for one in _findings(before)}
-    return [one for one in _findings(after) if _kind(one) not in NEVER and (one.kind, one.grids) not in known]
+    known = {(one.kind, one.grids): one.detail.get("parts", 0) for one in _findings(before)}
+    return [
+        one
+        for one in _findings(after)
+        if _kind(one) not in NEVER and one.detail.get("parts", 0) > known.get((one.kind, one.grids), -1)
+    ]
 
 
 def added_faults(before: Sequence[TilingFinding], after: Sequence[TilingFinding]) -> list[TilingFinding]:
@@ -75,12 +79,30 @@ def _fault(layer: str, one: TilingFinding) -> Fault:
     return Fault("operation", f"edit-makes-{_kind(one)}", values)
 
 
+def cover_moved(before: Sequence[DraftGrid], after: Sequence[DraftGrid], plane: Plane) -> BaseGeometry:
+    """Return, in metres, what a layer covers before and not after, or the reverse, where that is more than rounding.
+
+    The rim alone does not tell: edges may change hands among the same vertices.
+    """
+    shapes = [np.array([grid.shape for grid in grids], dtype=object) for grids in (before, after)]
+    was, now = (rim(one) for one in shapes)
+    if was == now:
+        return shapely.MultiPolygon()
+    wholes = [plane.to_metres(shapely.union_all(one)) for one in shapes]
+    edges = plane.to_metres(shapely.multilinestrings([list(edge) for edge in sorted(was ^ now)]))
+    return (wholes[0] ^ wholes[1]) - edges.buffer(RIM_MOVES_M)
+
+
 def _require_same_cover(layer: str, before: Sequence[DraftGrid], after: Sequence[DraftGrid], plane: Plane) -> None:
     """Refuse an edit after which a layer covers more or less than before, by more than rounding."""
     was, now = (rim(np.array([grid.shape for grid in grids], dtype=object)) for grids in (before, after))
     if was == now:
         return
     far = _off(now - was, was, plane) or _off(was - now, now, plane)
+    moved = cover_moved(before, after, plane)
+    if far is None and moved.area > DUST_M2:
+        inside = shapely.point_on_surface(moved)
+        far = plane.degrees_of(inside.x, inside.y)
     if far is not None:
         lon, lat = far
         raise GeometryFault(

@@ -186,6 +186,8 @@ def _dissolve(sheet: Sheet, op: asked.Dissolve, _units: Units) -> None:
         return
     if op.to is not None:
         to = sheet.grid(layer, op.to, "to")
+        if to is grid:
+            raise invalid("to", "one-grid-only")
         _require_neighbours(sheet, [grid, to])
     else:
         border = sheet.area_m(grid).boundary

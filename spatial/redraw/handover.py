@@ -1,6 +1,7 @@
 """Handing on what hangs on grids that end: who is responsible, who covers, rules and overrides get the heir."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,7 @@ from spatial.grids.units import among
 from spatial.history import close, cut, known
 from spatial.tables import Assignment, Cover, Override, Span, StaffingRule
 from spatial.tables.base import Recorded, Versioned
-from spatial.time import since
+from spatial.time import EARLIEST, LATEST, since
 
 Row = dict[str, Any]
 Heirs = Mapping[int, int]  # by the id of a grid that ends
@@ -110,15 +111,17 @@ def _take_back(
     rows = [dict(row) for row in session.execute(closed).mappings()]
     if not rows:
         return 0
-    theirs = {(heirs[row["grid_id"]], row[whose]) for row in rows}
-    given = [
-        row
-        for row in _from(session, table, span, set(heirs.values()), start)
-        if row["recorded"].lower == handed and (row["grid_id"], row[whose]) in theirs
-    ]
+    heirs_now = _from(session, table, span, set(heirs.values()), start)
+    held = {(row["grid_id"], row[whose]): row for row in heirs_now}
+    # what the heir does not hold any more was decided on since, and stays as it is
+    back = [row for row in rows if (heirs[row["grid_id"]], row[whose]) in held]
+    theirs = {(heirs[row["grid_id"]], row[whose]) for row in back}
+    given = [row for row in heirs_now if row["recorded"].lower == handed and (row["grid_id"], row[whose]) in theirs]
     _end(session, table, given, span, start, stamp())
-    session.execute(insert(table), [_renewed(table, row, stamp(), **{span: _rest(row[span], start)}) for row in rows])
-    return len(rows)
+    if back:
+        made = [_renewed(table, row, stamp(), **{span: _rest(row[span], start)}) for row in back]
+        session.execute(insert(table), made)
+    return len(back)
 
 
 def _end(session: Session, table: type[Recorded], rows: list[Row], span: str, start: datetime, at: datetime) -> None:
@@ -182,13 +185,18 @@ def _hand_covers(session: Session, heirs: Heirs, start: datetime, stamp: Callabl
     if not rows:
         return 0
     at = stamp()
+    covered: dict[tuple[int, int], list[Span]] = defaultdict(list)
+    for row in _from(session, Cover, "span", set(heirs.values()), start):
+        covered[row["shift_id"], row["grid_id"]].append(row["span"])
     close(session, Cover, [row["id"] for row in rows], at)
     made = []
     for row in rows:
-        span: Span = row["span"]
+        span, heir = row["span"], heirs[row["grid_id"]]
         if span.lower is None or span.lower < start:
             made.append(_renewed(Cover, row, at, span=Range(span.lower, start)))
-        made.append(_renewed(Cover, row, at, span=_rest(span, start), grid_id=heirs[row["grid_id"]]))
+        rest = _without(_rest(span, start), covered[row["shift_id"], heir])
+        covered[row["shift_id"], heir] += rest
+        made += [_renewed(Cover, row, at, span=part, grid_id=heir) for part in rest]
     session.execute(insert(Cover), made)
     return len(rows)
 
@@ -197,6 +205,29 @@ def _renewed(table: type[Recorded], row: Row, stamp: datetime, **new: Any) -> Ro
     columns: Any = table
     kept = {column.name: row[column.name] for column in columns.__table__.columns if column.name != "id"}
     return {**kept, **new, "recorded": since(stamp)}
+
+
+def _without(span: Span, taken: Iterable[Span]) -> list[Span]:
+    """Return what of a span no other one has; spans of shifts are bounded."""
+    parts = [span]
+    for one in taken:
+        split = [half for part in parts for half in _beside(part, one)]
+        parts = [half for half in split if _start_of(half) < _end_of(half)]
+    return parts
+
+
+def _beside(part: Span, one: Span) -> tuple[Span, Span]:
+    """Return what of a span is before another one, and what is after it; either may be none."""
+    before = Range(part.lower, min(_end_of(part), _start_of(one)))
+    return before, Range(max(_start_of(part), _end_of(one)), part.upper)
+
+
+def _start_of(span: Span) -> datetime:
+    return span.lower or EARLIEST
+
+
+def _end_of(span: Span) -> datetime:
+    return span.upper or LATEST
 
 
 def _rest(span: Span, start: datetime) -> Span:

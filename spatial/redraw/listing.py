@@ -41,14 +41,25 @@ def plan_rows(session: Session, page: Page, now: datetime, *, state: str | None 
     if state is not None:
         wanted = wanted.where(Plan.state == state)
     found = paged(session, wanted, by_time(Plan.created_at, cast(Plan.id, Text)), page)
-    return Paged([plan_row(session, row.Plan, now) for row in found.rows], found.next_after)
+    names = _names(session, now)
+    return Paged([_row(row.Plan, names, now) for row in found.rows], found.next_after)
 
 
 def plan_row(session: Session, plan: Plan, now: datetime) -> PlanRow:
     """Return a plan as it is shown."""
-    codes = {row[0]: row[1] for row in session.execute(select(Layer.id, Layer.code))}
-    unit = queries.unit_code(session, plan.unit_id, Base(now, None)) if plan.unit_id is not None else None
-    return PlanRow(plan, tuple(codes[one] for one in plan.layers if one in codes), unit, standing(plan, now))
+    return _row(plan, _names(session, now), now)
+
+
+def _names(session: Session, now: datetime) -> tuple[dict[int, str], dict[int, str]]:
+    """Return the codes of layers and of units, by their ids."""
+    layers = {row[0]: row[1] for row in session.execute(select(Layer.id, Layer.code))}
+    return layers, {unit_id: code for code, unit_id in queries.units_named(session, Base(now, None)).items()}
+
+
+def _row(plan: Plan, names: tuple[dict[int, str], dict[int, str]], now: datetime) -> PlanRow:
+    layers, units = names
+    unit = None if plan.unit_id is None else units.get(plan.unit_id)
+    return PlanRow(plan, tuple(layers[one] for one in plan.layers if one in layers), unit, standing(plan, now))
 
 
 def op_rows(session: Session, plan: Plan) -> list[OpRow]:

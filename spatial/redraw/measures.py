@@ -39,6 +39,7 @@ class Measured:
 
     place: Place
     code: str
+    unit_id: int | None
     before: Measure | None
     after: Measure | None
 
@@ -70,6 +71,13 @@ class Measures:
     grids: tuple[Measured, ...]
     units: tuple[Balanced, ...]
 
+    def within(self, units: Collection[int] | None) -> "Measures":
+        """Return what concerns the grids of some units; none: all."""
+        if units is None:
+            return self
+        grids = tuple(one for one in self.grids if one.unit_id in units)
+        return Measures(grids, tuple(one for one in self.units if one.unit_id in units))
+
 
 Team = tuple[int, int | None]  # a layer and a unit
 Holdings = Mapping[Place, tuple[int | None, Held]]  # with the unit of each
@@ -91,7 +99,7 @@ def measured(plane: Plane, changes: Sequence[Change], before: Holdings, after: H
             None if one is None else _measure(plane, one, holdings, share)
             for one, holdings, share in zip((change.was, change.becomes), (before, after), shares, strict=True)
         ]
-        grids.append(Measured(change.place, state.code if state else "", *told))
+        grids.append(Measured(change.place, state.code if state else "", state.unit_id if state else None, *told))
     units = [
         Balanced(*team, *(_balance(team, holdings) for holdings in (before, after)))
         for team in sorted(teams, key=_order)

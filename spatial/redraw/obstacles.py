@@ -18,11 +18,11 @@ from spatial.findings.rules import code_flaws
 from spatial.grids import about as deployment
 from spatial.grids.units import among
 from spatial.redraw import queries
-from spatial.redraw.checks import noticed, require_sound
+from spatial.redraw.checks import cover_moved, noticed, require_sound
 from spatial.redraw.draft import Base, Draft
 from spatial.redraw.handover import orphans
 from spatial.redraw.model import Change, DraftGrid
-from spatial.redraw.passing import heirs
+from spatial.redraw.passing import LEAST_M2, heirs
 from spatial.redraw.whole import passings_of, whole_change
 from spatial.tables import Plan, PlanOp
 
@@ -95,8 +95,16 @@ def added_findings(session: Session, plan: Plan, limits: Limits) -> list[Obstacl
     """
     changes = whole_change(session, plan)
     layers = {layer.id: layer.code for layer in queries.layers_of(session)}
+    plane = deployment.plane(session)
+    if plane is None:
+        return []
     found = _added_codes(session, plan, changes) + _crowded(session, plan, changes, layers, limits)
     for layer_id, (before, after) in _neighbourhoods(session, plan, changes, queries.base_of(session, plan)).items():
+        moved = cover_moved(before, after, plane)
+        if moved.area > LEAST_M2:
+            inside = shapely.point_on_surface(moved)
+            place = plane.degrees_of(inside.x, inside.y)
+            found.append(Obstacle("cover-changed", layers[layer_id], (), place, round(moved.area, 1)))
         for one in noticed(before, after):
             size = None if one.area_m2 is None else round(one.area_m2, 2)
             found.append(Obstacle(one.kind, layers[layer_id], one.grids, one.place, size))

@@ -120,7 +120,9 @@ def _kind(pred: Change, succ: Change | None, one: Passing, found: Sequence[Passi
     if not one.moves:
         is_drawn_alike = pred.becomes is not None and pred.was.is_drawn_as(pred.becomes)
         is_named_alike = pred.becomes is not None and pred.was.code == pred.becomes.code
-        if is_drawn_alike:
+        if is_drawn_alike or not any(
+            other.moves and one.pred in (other.pred, other.succ) and other.area_m2 > LEAST_M2 for other in found
+        ):
             return None if is_named_alike else "renumber"
         return "reshape"
     if succ.was is None:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from spatial import audit
 from spatial.access import Actor
-from spatial.db import open_version, stamps, versions
+from spatial.db import hold_domain, open_version, stamps, versions
 from spatial.errors import Conflict, invalid
 from spatial.grids import check
 from spatial.grids.queries import records_in_force, tilings_within
@@ -53,14 +53,22 @@ def publish(
     effective: datetime,
     *,
     now: datetime,
+    asked_at: datetime | None = None,
+    revision: int | None = None,
     reported_m2: float = REPORTED_M2,
 ) -> Published:
-    """Bring an approved plan into force at an instant: one in the past, only where a correction was approved."""
-    stamp = open_version(session, "areas")  # decided under the lock, so that nothing it rests on changes meanwhile
+    """Bring an approved plan into force at an instant: one in the past, only where a correction was approved.
+
+    `asked_at`: when that was asked for, if not now; `revision`: what it was asked of.
+    """
+    stamp = open_version(session, "areas")  # decided under the locks, so that nothing it rests on changes meanwhile
+    hold_domain(session, "duty")
     plan = queries.find(session, plan_id, lock=True)
     if plan.state != "approved":
         raise Conflict("plan-in-other-state", state=plan.state, needed=["approved"])
-    correction = require_timely(session, plan, effective, now)
+    if revision is not None and revision != plan.revision:
+        raise Conflict("plan-moved-on", revision=revision, now=plan.revision)
+    correction = require_timely(session, plan, effective, asked_at or now)
     against = obstacles(session, plan, effective)
     if against:
         raise Conflict("plan-has-obstacles", [one.told for one in against], count=len(against))

@@ -8,7 +8,7 @@ from typing import Any
 
 import shapely
 from geoalchemy2.shape import from_shape
-from sqlalchemy import false, func, insert, select, text, update
+from sqlalchemy import ColumnElement, and_, false, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.dialects.postgresql import insert as on_conflict
 from sqlalchemy.orm import Session
@@ -23,7 +23,9 @@ from spatial.redraw.model import Change, DraftGrid, DraftLayer, Held, Place
 from spatial.tables import (
     SRID,
     Assignment,
+    Barrier,
     Grid,
+    GridCell,
     GridVersion,
     Layer,
     Officer,
@@ -109,14 +111,20 @@ def codes_ever_of_others(session: Session, layer_id: int, codes: Collection[str]
 
 
 def changing_after(session: Session, grid_ids: Collection[int], at: datetime) -> set[int]:
-    """Return which grids have a version on record that ends after an instant, or begins."""
-    version = GridVersion
-    begins: Any = func.lower(version.valid)
-    ends_: Any = func.upper(version.valid)
-    wanted = select(version.grid_id).where(
-        among(version.grid_id, grid_ids), func.upper_inf(version.recorded), (begins > at) | (ends_ > at)
+    """Return which grids change on record after an instant: themselves, or what they belong to as cells."""
+    version, cell = GridVersion, GridCell
+    found = set(session.scalars(select(version.grid_id).where(among(version.grid_id, grid_ids), _turns(version, at))))
+    cells = select(cell.cell_id, cell.grid_id).where(
+        among(cell.cell_id, grid_ids) | among(cell.grid_id, grid_ids), _turns(cell, at)
     )
-    return set(session.scalars(wanted))
+    return found | {grid_id for row in session.execute(cells) for grid_id in row if grid_id in grid_ids}
+
+
+def _turns(table: type[GridVersion] | type[GridCell], at: datetime) -> ColumnElement[bool]:
+    """Return the condition that a row is known, and begins or ends after an instant."""
+    begins: Any = func.lower(table.valid)
+    ends_: Any = func.upper(table.valid)
+    return and_(func.upper_inf(table.recorded), (begins > at) | (ends_ > at))
 
 
 def add_op(session: Session, op: PlanOp, changes: Iterable[Change], holds: Mapping[Place, Held]) -> None:
@@ -171,6 +179,7 @@ def holdings(
     base = select(measure).where(
         measure.plan_id == plan.id,
         measure.base_version == plan.base_version,
+        measure.base_at == plan.base_at,
         among(measure.layer_id, layer_ids),
         among(measure.unit_id, unit_ids) | unowned,
     )
@@ -188,7 +197,7 @@ def holdings(
 
 def add_measures(session: Session, plan: Plan, rows: Iterable[tuple[int | None, Place, Held]]) -> None:
     """Put on record what grids hold before a plan."""
-    named = {"plan_id": plan.id, "base_version": plan.base_version}
+    named = {"plan_id": plan.id, "base_version": plan.base_version, "base_at": plan.base_at}
     made = [
         {**named, "layer_id": place.layer_id, "grid_id": place.key, "unit_id": unit_id, **_holds(held)}
         for unit_id, place, held in rows
@@ -237,6 +246,21 @@ def _holds(held: Held) -> dict[str, Any]:
 
 def _held(holds: Mapping[str, Any]) -> Held:
     return Held(Counted(**{name: holds[name] for name in COUNTS}), tuple(holds["officers"]))
+
+
+def was_rebased(session: Session, plan_id: uuid.UUID) -> bool:
+    """Return whether a plan was ever put over another base."""
+    wanted = select(PlanEvent.id).where(PlanEvent.plan_id == plan_id, PlanEvent.kind == "rebase").limit(1)
+    return session.scalar(wanted) is not None
+
+
+def barrier_codes(session: Session, plan: Plan) -> set[str]:
+    """Return the codes of the barriers that there are, and of those that a plan stands on."""
+    ops = chain(session, plan.id, plan.head)
+    drawn = select(PlanOp.body["code"].astext).where(
+        PlanOp.plan_id == plan.id, among(PlanOp.n, ops), PlanOp.kind == "barrier"
+    )
+    return set(session.scalars(select(Barrier.code))) | set(session.scalars(drawn))
 
 
 def approval(session: Session, plan_id: uuid.UUID) -> dict[str, Any]:

@@ -29,6 +29,8 @@ def revert(session: Session, actor: Actor, plan_id: uuid.UUID, name: str, *, now
     service.note_revert(session, plan, old)
     made = {int(key): grid_id for key, grid_id in (old.made or {}).items()}
     changes = [_known(one, made).inverse for one in whole_change(session, old)]
+    if not changes:
+        raise Conflict("plan-without-grids")
     _require_unchanged(session, plan, changes, Base(at, None), layers)
     service.keep(session, actor, plan, "revert", {"plan": str(old.id)}, changes, now=now)
     return plan

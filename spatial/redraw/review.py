@@ -15,7 +15,9 @@ from spatial.findings.model import Limits
 from spatial.redraw import queries
 from spatial.redraw.model import Standing
 from spatial.redraw.obstacles import Obstacle, added_findings, obstacles
-from spatial.tables import Plan, PlanEvent, PlanOp
+from spatial.tables import Plan, PlanEvent
+
+TALK = ("comment", "approved", "returned", "abandoned", "published")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ def review(session: Session, plan: Plan, *, effective: datetime, limits: Limits)
 def submit(session: Session, actor: Actor, plan_id: uuid.UUID, *, revision: int | None, now: datetime) -> Plan:
     """Hand a plan in for approval, unless something keeps it from being published."""
     plan = _in_state(session, plan_id, ("draft", "returned"), revision)
-    against = obstacles(session, plan, now)
+    against = obstacles(session, plan, max(now, plan.base_at))
     if against:
         raise Conflict("plan-has-obstacles", [one.told for one in against], count=len(against))
     return _move(session, plan, "submitted", actor, now, {})
@@ -45,6 +47,7 @@ def give_back(
 ) -> Plan:
     """Return a plan to its planners, saying why."""
     plan = _in_state(session, plan_id, ("submitted", "approved"), revision)
+    plan.document_number = None
     return _move(session, plan, "returned", actor, now, {"reason": reason})
 
 
@@ -96,10 +99,9 @@ def standing(plan: Plan, now: datetime) -> Standing:
 
 
 def _hands(session: Session, plan: Plan) -> set[str]:
-    """Return who made a plan or an operation of it, or handed it in."""
-    made = set(session.scalars(select(PlanOp.made_by).where(PlanOp.plan_id == plan.id)))
-    wanted = select(PlanEvent.by).where(PlanEvent.plan_id == plan.id, PlanEvent.kind == "submitted")
-    return made | set(session.scalars(wanted)) | {plan.created_by}
+    """Return who made a plan, chose what it stands on, or handed it in: all who did more than talk and decide."""
+    wanted = select(PlanEvent.by).where(PlanEvent.plan_id == plan.id, PlanEvent.kind.not_in(TALK))
+    return set(session.scalars(wanted)) | {plan.created_by}
 
 
 def _in_state(session: Session, plan_id: uuid.UUID, states: tuple[str, ...], revision: int | None) -> Plan:

@@ -91,7 +91,12 @@ def edit(
     both touch a grid: then it is a `Conflict` that tells what each grid was, is and would be.
     """
     plan = _opened(session, plan_id)
-    tried = _tried(session, plan, op, plan.head)
+    try:
+        tried = _tried(session, plan, op, plan.head)
+    except InputError:  # it may name what others ended meanwhile
+        if revision is not None and revision != plan.revision:
+            _require_apart(session, plan, op, revision, ())
+        raise
     found = tried.changes
     if revision is not None and revision != plan.revision:
         _require_apart(session, plan, op, revision, found)
@@ -149,14 +154,16 @@ def _measured(session: Session, plan: Plan, changes: Sequence[Change]) -> tuple[
     }
     plane = deployment.plane(session)
     assert plane is not None  # noqa: S101  # there are grids
-    return measured(plane, changes, before, after), holds
+    own = queries.units_below(session, plan.unit_id, queries.base_of(session, plan))
+    return measured(plane, changes, before, after).within(own), holds
 
 
 def _tried(session: Session, plan: Plan, op: asked.Operation, head: int) -> Settled:
     """Return what an operation would change where a plan stood."""
-    if isinstance(op, asked.Barrier):
-        return Settled([])
     base, layers = queries.base_of(session, plan), queries.layers_of(session)
+    if isinstance(op, asked.Barrier):
+        _require_drawable(session, plan, op, {layer.code for layer in layers})
+        return Settled([])
     plane = deployment.plane(session)
     if plane is None:
         raise Conflict("nothing-loaded")
@@ -173,6 +180,17 @@ def _tried(session: Session, plan: Plan, op: asked.Operation, head: int) -> Sett
     settled = sheet.settle()
     _require_new_codes(session, plan, settled.changes, layers_by_id={layer.id: layer.code for layer in layers})
     return settled
+
+
+def _require_drawable(session: Session, plan: Plan, op: asked.Barrier, layers: Collection[str]) -> None:
+    """Refuse a barrier that could not be kept."""
+    faults = [] if op.layer in layers else [Fault("layer", "no-such-layer", {"layer": op.layer})]
+    if len(set(op.line)) == 1:
+        faults.append(Fault("line", "line-without-length"))
+    if op.code in queries.barrier_codes(session, plan):
+        faults.append(Fault("code", "barrier-code-in-use", {"code": op.code}))
+    if faults:
+        raise InputError(faults)
 
 
 def _require_new_codes(
@@ -199,7 +217,8 @@ def _require_apart(session: Session, plan: Plan, op: asked.Operation, revision: 
         raise Conflict("revision-unknown", revision=revision, now=plan.revision)
     then, now = queries.chain(session, plan.id, head), queries.chain(session, plan.id, plan.head)
     between = touched_by(session, plan.id, set(then) ^ set(now))
-    both = between & {change.place for change in found}
+    wanted = found or _tried(session, plan, op, head).changes
+    both = between & {change.place for change in wanted}
     if both:
         raise Conflict("edited-meanwhile", _three(session, plan, head, op, both), revision=revision, now=plan.revision)
 
@@ -235,6 +254,10 @@ def go_to(session: Session, actor: Actor, plan_id: uuid.UUID, n: int, *, revisio
         raise Conflict("plan-moved-on", revision=revision, now=plan.revision)
     if n != 0 and session.get(PlanOp, (plan.id, n)) is None:
         raise NotFound("no-such-operation", n=n)
+    if queries.was_rebased(session, plan.id):  # what others published since may not fit what is gone to
+        layers = {one.id: one.code for one in queries.layers_of(session)}
+        changes = changes_on(session, plan.id, queries.chain(session, plan.id, n))
+        _require_base_kept(session, plan, changes, queries.base_of(session, plan), layers)
     if n != plan.head:
         kind = "undo" if n in (0, *queries.chain(session, plan.id, plan.head)) else "redo"
         plan.head = n

@@ -156,6 +156,8 @@ class Sheet:
         """Give the shapes that were drawn, and what touches them, the same vertices; round them as they are stored."""
         drawn = {place: shape for place, shape in self._drawn.items() if place.layer_id == layer.id}
         if not drawn:
+            if layer.kind == "tiling" and any(place.layer_id == layer.id for place in self._edited):
+                self._carry_on(layer)
             return
         if layer.kind == "free":
             made = rounded(_array([self.plane.to_degrees(shape) for shape in drawn.values()]))
@@ -232,19 +234,22 @@ class Sheet:
                 continue
             if place.layer_id not in self._editable:
                 strange[self.layers[place.layer_id].code].append(state.code)
-            if was is None or not self._is_edited(change):
-                continue
-            if was.is_locked and (change.becomes is None or change.becomes.is_locked):
-                locked.append(was.code)
-            if self._own_units is not None and was.unit_id not in self._own_units:
-                foreign.append(was.code)
+            if self._is_edited(change):
+                locked += [one.code for one in (was,) if one and one.is_locked and self._stays_locked(change)]
+                foreign += [one.code for one in (was, change.becomes) if one and self._is_foreign(one)]
         if strange:
             layer, codes = min(strange.items())
             raise Conflict("layer-not-in-plan", layer=layer, grids=sorted(codes))
         if locked:
             raise Conflict("grid-locked", grids=sorted(locked))
         if foreign:
-            raise Conflict("grid-of-another-unit", grids=sorted(foreign))
+            raise Conflict("grid-of-another-unit", grids=sorted(set(foreign)))
+
+    def _stays_locked(self, change: Change) -> bool:
+        return change.becomes is None or change.becomes.is_locked
+
+    def _is_foreign(self, grid: DraftGrid) -> bool:
+        return self._own_units is not None and grid.unit_id not in self._own_units
 
     def _is_edited(self, change: Change) -> bool:
         """Whether a change is more than vertices that neighbours gave a grid."""

@@ -109,6 +109,7 @@ class PlanMeasure(Base):
     __tablename__ = "plan_measure"
     plan_id: Mapped[UUID] = mapped_column(ForeignKey("plan.id"), primary_key=True)
     base_version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    base_at: Mapped[Instant] = mapped_column(primary_key=True)
     grid_id: Mapped[int] = mapped_column(ForeignKey("grid.id"), primary_key=True)
     layer_id: Mapped[int] = mapped_column(ForeignKey("layer.id"))
     unit_id: Mapped[int | None]
