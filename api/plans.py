@@ -23,8 +23,9 @@ from api.plans_out import (
     op_out,
     plan_out,
 )
-from api.shapes import FeatureCollection, Listing, listing
+from api.shapes import FeatureCollection, Listing, cursor, listing
 from spatial.errors import invalid
+from spatial.paging import page_of
 from spatial.redraw import listing as lists
 from spatial.redraw import queries, service
 from spatial.redraw.operations import AnyOperation, texts_of
@@ -139,10 +140,10 @@ def plan(session: ReadSession, response: Response, plan_id: PlanId) -> PlanOut:
 
 
 @router.get("/plans/{plan_id}/ops", summary="The operations of a plan", responses=problem_responses(404))
-def ops(session: ReadSession, plan_id: PlanId) -> Listing[OpOut]:
+def ops(session: ReadSession, page: Page, plan_id: PlanId) -> Listing[OpOut]:
     """Return all operations, the first one first, also those that were undone and those of other branches."""
     found = lists.op_rows(session, queries.find(session, plan_id))
-    return Listing(items=[op_out(row) for row in found], next=None)
+    return listing(page_of(found, lambda row: (f"{row.op.n:09d}",), page), op_out)
 
 
 @router.post(
@@ -271,14 +272,15 @@ def comment(session: WriteSession, actor: Actor, response: Response, plan_id: Pl
 
 
 @router.get("/plans/{plan_id}/history", summary="What happened to a plan", responses=problem_responses(404))
-def history(session: ReadSession, plan_id: PlanId) -> Listing[EventOut]:
+def history(session: ReadSession, page: Page, plan_id: PlanId) -> Listing[EventOut]:
     """Return operations, undo and redo, marks, comments and decisions, in their order."""
     queries.find(session, plan_id)
-    return Listing(items=[event_out(one) for one in lists.event_rows(session, plan_id)], next=None)
+    found = lists.event_rows(session, plan_id)
+    return listing(page_of(found, lambda one: (f"{one.revision:09d}",), page), event_out)
 
 
 @router.get("/plans/{plan_id}/grids", summary="What a draft makes of grids", responses=problem_responses(404))
-def grids(session: ReadSession, plan_id: PlanId) -> FeatureCollection[DraftGridOut]:
+def grids(session: ReadSession, page: Page, plan_id: PlanId) -> FeatureCollection[DraftGridOut]:
     """Return the grids that a draft changes, as GeoJSON: each as it was before, and as it is after."""
     layers, units = names(session, plan_id)
     found = lists.draft_grids(session, queries.find(session, plan_id))
@@ -288,4 +290,5 @@ def grids(session: ReadSession, plan_id: PlanId) -> FeatureCollection[DraftGridO
         for side, grid in (("before", was), ("after", becomes))
         if grid is not None
     ]
-    return FeatureCollection(features=sorted(made, key=lambda one: one.id), next=None)
+    chosen = page_of(made, lambda one: (one.id,), page)
+    return FeatureCollection(features=list(chosen.rows), next=cursor(chosen.next_after))

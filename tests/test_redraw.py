@@ -1,9 +1,11 @@
 """Plans over HTTP, from the first operation to publication and back, on a town of police grids built from cells."""
 
+import random
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import shapely
@@ -15,9 +17,11 @@ from sqlalchemy import text
 from api.app import create_app
 from api.worker import HANDLERS
 from spatial import jobs
+from spatial.access.rules import Actor, Grant
 from spatial.db import Database
 from spatial.local_postgis import LocalPostgis
 from spatial.postgresql import API
+from spatial.redraw.publishing import publish
 from spatial.settings import Settings
 from spatial.time import now
 from tests.conftest import copy_of
@@ -668,6 +672,44 @@ def test_a_queued_publication_is_of_what_was_approved(
         pass
     assert approver.get(queued).json()["state"] == "failed"
     assert planner.get(f"/plans/{plan}").json()["state"] == "approved"
+
+
+def test_look_ups_do_not_wait_for_a_publication(town_copy: Database, planner: TestClient, approver: TestClient) -> None:
+    """While a publication holds its locks, places are looked up, now and at other instants, with the same answers."""
+    plan = approved(planner, approver)
+    asked = {"lon": 120.27, "lat": 30.30, "at": AT}
+    before = planner.get("/lookup", params=asked).json()["layers"]
+    with town_copy.trial() as session:
+        publish(session, Actor("test", {}, (Grant("approver"),)), UUID(plan), EFFECTIVE, now=now())
+        assert planner.get("/lookup", params=asked).json()["layers"] == before
+        assert planner.get("/lookup", params={"lon": 120.27, "lat": 30.30}).status_code == 200
+
+
+def test_published_and_taken_back_every_place_is_whose_it_was(
+    town_copy: Database, planner: TestClient, approver: TestClient
+) -> None:
+    """Places all over the town, asked in one batch: before, and after both publications."""
+    west, south, east, north = shapely.total_bounds(list(cells(planner).values()))
+    rng = random.Random(5)
+    rows = [{"lon": rng.uniform(west, east), "lat": rng.uniform(south, north)} for _ in range(300)]
+    later = now() + timedelta(hours=1)
+
+    def owners() -> Any:
+        answer = planner.post("/lookup/batch", params={"at": later.isoformat()}, json=rows)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    plan = approved(planner, approver)
+    before = owners()
+    published(town_copy, planner, approver, plan, EFFECTIVE)
+    assert owners() != before
+    back = planner.post(f"/plans/{plan}/revert", json={"name": "撤回"}).json()["id"]
+    planner.post(f"/plans/{back}/submit")
+    told = approver.get(f"/plans/{back}/review").json()["findings"]
+    body = {"document_number": "13", "acknowledge": [one["key"] for one in told]}
+    assert approver.post(f"/plans/{back}/approve", json=body).status_code == 200
+    published(town_copy, planner, approver, back, later)
+    assert owners() == before
 
 
 def test_a_plan_is_a_page_with_both_states_and_a_list(planner: TestClient) -> None:

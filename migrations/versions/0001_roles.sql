@@ -176,6 +176,14 @@ BEGIN
                OR holder.layer_id = ANY (public_layers()));
 END $$;
 
+-- Which layers some are tied to: built from one of them, or to be covered by one, or to cover it.
+CREATE FUNCTION tied_layers(ids bigint[]) RETURNS SETOF bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT id FROM layer WHERE built_from_id = ANY (ids) OR parent_layer_id = ANY (ids)
+    UNION SELECT parent_layer_id FROM layer WHERE id = ANY (ids) AND parent_layer_id IS NOT NULL
+    UNION SELECT built_from_id FROM layer WHERE id = ANY (ids) AND built_from_id IS NOT NULL
+$$;
+
 -- What the units are called that grants are limited to: now, or else last.
 CREATE FUNCTION units_called(ids bigint[]) RETURNS TABLE (unit_id bigint, code text, name text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -332,12 +340,14 @@ ALTER FUNCTION refresh_statistics() SECURITY DEFINER SET search_path = public, p
 REVOKE EXECUTE ON FUNCTION open_version(text), ensure_incident_months(timestamptz, timestamptz),
     drop_incident_months(timestamptz), refresh_statistics(), watch_incidents(regclass), scope_of(bigint[]), scope_area(),
     touches_scope(geometry), hidden_layers(geometry, timestamptz, timestamptz), units_called(bigint[]),
-    bind_subject(text, text), scope_layers(), public_layers(), streets_sounding(text, text, int),
+    bind_subject(text, text), scope_layers(), public_layers(), tied_layers(bigint[]), streets_sounding(text, text, int),
     places_sounding(text, text, timestamptz, int) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION bind_subject(text, text) TO twingrid_api;
 GRANT EXECUTE ON FUNCTION units_called(bigint[]) TO twingrid_api, twingrid_security;
 GRANT EXECUTE ON FUNCTION scope_of(bigint[]) TO twingrid_api;
 GRANT EXECUTE ON FUNCTION scope_layers(), public_layers() TO twingrid_layered, twingrid_scoped;
+GRANT EXECUTE ON FUNCTION tied_layers(bigint[])
+    TO twingrid_whole, twingrid_layered, twingrid_scoped, twingrid_worker;
 GRANT EXECUTE ON FUNCTION scope_area(), touches_scope(geometry) TO twingrid_scoped;
 GRANT EXECUTE ON FUNCTION streets_sounding(text, text, int), places_sounding(text, text, timestamptz, int)
     TO twingrid_whole, twingrid_layered, twingrid_scoped, twingrid_worker;

@@ -8,8 +8,8 @@ from typing import Any
 
 import shapely
 from geoalchemy2.shape import from_shape
-from sqlalchemy import ColumnElement, and_, false, func, insert, select, text, update
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import BigInteger, ColumnElement, and_, false, func, insert, literal, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.dialects.postgresql import insert as on_conflict
 from sqlalchemy.orm import Session
 
@@ -74,6 +74,11 @@ def layers_of(session: Session) -> list[DraftLayer]:
     """Return all layers: what is redrawn in one may concern others."""
     wanted = select(Layer.id, Layer.code, Layer.kind, Layer.code_scheme, Layer.built_from_id, Layer.parent_layer_id)
     return [DraftLayer(*row) for row in session.execute(wanted.order_by(Layer.position, Layer.code))]
+
+
+def tied_to(session: Session, layer_ids: Collection[int]) -> set[int]:
+    """Return the layers that some are tied to, whether whoever asks sees them or not."""
+    return set(session.scalars(select(func.tied_layers(literal(list(layer_ids), ARRAY(BigInteger))))))
 
 
 def chain(session: Session, plan_id: uuid.UUID, head: int) -> list[int]:

@@ -55,6 +55,8 @@ def create(
     strange = [code for code in layers if code not in known]
     if strange:
         raise InputError([Fault("layers", "no-such-layer", {"layer": code}) for code in strange])
+    if queries.tied_to(session, [known[code].id for code in layers]) - {layer.id for layer in known.values()}:
+        raise Conflict("layers-beyond-reach")
     plan = Plan(
         id=uuid.uuid4(),
         name=name,
