@@ -621,7 +621,7 @@ def test_what_a_plan_adds_and_may_be_meant_is_acknowledged(planner: TestClient, 
     do(planner, plan, "split", grid=code, line=across(cells(planner)[code]), code="339909001006900", name="新")
     assert planner.post(f"/plans/{plan}/submit").status_code == 200
     told = approver.get(f"/plans/{plan}/review").json()["findings"]
-    assert {one["kind"] for one in told} == {"name-twice", "code-of-another-unit"}
+    assert {one["kind"] for one in told} == {"name-twice", "code-of-another-unit", "nobody"}
     assert all(one["lon"] for one in told)
     refusal = approver.post(f"/plans/{plan}/approve", json={"document_number": "1"})
     assert refusal.status_code == 409

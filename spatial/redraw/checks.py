@@ -2,14 +2,13 @@
 
 from collections.abc import Collection, Sequence
 
-import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from spatial.errors import Fault, GeometryFault
 from spatial.geometry import Plane
 from spatial.grids.tiling import DUST_M2, TilingFinding, findings
-from spatial.redraw.model import DraftGrid
+from spatial.redraw.model import DraftGrid, shapes_of
 from spatial.redraw.rim import Edge, Vertex, rim
 
 NEVER = ("invalid", "overlap", "gap", "unnoded", "sliver")
@@ -65,9 +64,7 @@ def _cover(found: Sequence[TilingFinding]) -> BaseGeometry:
 
 
 def _findings(grids: Sequence[DraftGrid]) -> list[TilingFinding]:
-    shapes = np.empty(len(grids), dtype=object)
-    shapes[:] = [grid.shape for grid in grids]
-    return findings([grid.code for grid in grids], shapes)
+    return findings([grid.code for grid in grids], shapes_of(grids))
 
 
 def _fault(layer: str, one: TilingFinding) -> Fault:
@@ -84,7 +81,7 @@ def cover_moved(before: Sequence[DraftGrid], after: Sequence[DraftGrid], plane: 
 
     The rim alone does not tell: edges may change hands among the same vertices.
     """
-    shapes = [np.array([grid.shape for grid in grids], dtype=object) for grids in (before, after)]
+    shapes = [shapes_of(grids) for grids in (before, after)]
     was, now = (rim(one) for one in shapes)
     if was == now:
         return shapely.MultiPolygon()
@@ -95,7 +92,7 @@ def cover_moved(before: Sequence[DraftGrid], after: Sequence[DraftGrid], plane: 
 
 def _require_same_cover(layer: str, before: Sequence[DraftGrid], after: Sequence[DraftGrid], plane: Plane) -> None:
     """Refuse an edit after which a layer covers more or less than before, by more than rounding."""
-    was, now = (rim(np.array([grid.shape for grid in grids], dtype=object)) for grids in (before, after))
+    was, now = (rim(shapes_of(grids)) for grids in (before, after))
     if was == now:
         return
     far = _off(now - was, was, plane) or _off(was - now, now, plane)

@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy.orm import Session
@@ -16,8 +15,8 @@ from spatial.geometry import Floats, area_m2
 from spatial.overlaps.model import Counted
 from spatial.redraw import affected
 from spatial.redraw.draft import Draft
-from spatial.redraw.model import Change, DraftGrid, Place
-from spatial.redraw.passing import LEAST_M2, Passing, heirs, owners_of
+from spatial.redraw.model import Change, DraftGrid, Place, array_of, bounds_of, shapes_of
+from spatial.redraw.passing import LEAST_M2, Passing, heirs, owners
 from spatial.redraw.queries import base_of, layers_of
 from spatial.redraw.whole import passings_of, whole_change
 from spatial.tables import Plan
@@ -124,8 +123,7 @@ class Difference:
         """Return the grids about what changes that do not change: layer, code and shape in degrees."""
         if not self.changes:
             return []
-        shapes = [state.shape for one in self.changes for state in (one.was, one.becomes) if state is not None]
-        bounds = tuple(shapely.total_bounds(np.array(shapes, dtype=object)).tolist())
+        bounds = bounds_of(self.changes)
         places = {one.place for one in self.changes}
         layer_ids = {place.layer_id for place in places}
         near = Draft(self.session, self.plan.id, self.base, []).within(layer_ids, bounds)
@@ -212,10 +210,7 @@ class Difference:
         return {one.place.key: one.place for one in self.changes if one.place.key > 0 and _change(one) not in _QUIET}
 
     def _grid(self, one: Change) -> GridDiff:
-        sizes = [
-            None if state is None else float(area_m2(np.array([state.shape], dtype=object))[0])
-            for state in (one.was, one.becomes)
-        ]
+        sizes = [None if state is None else float(area_m2(shapes_of([state]))[0]) for state in (one.was, one.becomes)]
         layer = self.layers[one.place.layer_id]
         return GridDiff(layer, self.codes[one.place], _change(one), one.was, one.becomes, *sizes)
 
@@ -225,8 +220,7 @@ class Difference:
         """Return what lies in the parts that change hands, in the order of a key."""
         if not self.changes:
             return []
-        shapes = [state.shape for one in self.changes for state in (one.was, one.becomes) if state is not None]
-        bounds = tuple(shapely.total_bounds(np.array(shapes, dtype=object)).tolist())
+        bounds = bounds_of(self.changes)
         rows, lonlat = read(self.session, bounds, self.base.at)
         places = {one.place for one in self.changes}
         layer_ids = sorted({place.layer_id for place in places})
@@ -239,7 +233,7 @@ class Difference:
                 [state for state in states if state]
                 for states in zip(*((one.was, one.becomes) for one in ours), strict=True)
             )
-            sides = [_owners([*others, *states], lonlat) for states in (olds, news)]
+            sides = [owners([*others, *states], lonlat) for states in (olds, news)]
             for row, before, after in zip(rows, *sides, strict=True):
                 if before != after:
                     found.append(Moved(row, self.layers[layer_id], self._code(before), self._code(after)))
@@ -278,7 +272,7 @@ def _change(one: Change) -> str:
     if one.was is None or one.becomes is None:
         return "new" if one.was is None else "ended"
     moved = one.was.shape.symmetric_difference(one.becomes.shape)
-    sizes = area_m2(np.array([shapely.MultiPolygon(), *_polygons(moved)], dtype=object))
+    sizes = area_m2(array_of([shapely.MultiPolygon(), *_polygons(moved)]))
     if float(sizes.sum()) > LEAST_M2:
         return "reshaped"
     if one.was.code != one.becomes.code:
@@ -291,11 +285,3 @@ def _change(one: Change) -> str:
 
 def _polygons(shape: Any) -> list[Any]:
     return [part for part in shapely.get_parts(shape) if part.geom_type == "Polygon"]
-
-
-def _owners(grids: Sequence[DraftGrid], lonlat: Floats) -> list[Place | None]:
-    ordered = sorted(grids, key=lambda grid: grid.code)
-    shapes = np.empty(len(ordered), dtype=object)
-    shapes[:] = [grid.shape for grid in ordered]
-    places: list[Place | None] = [*(grid.place for grid in ordered), None]
-    return [places[n] for n in owners_of(shapes, lonlat).tolist()]

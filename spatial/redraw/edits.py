@@ -16,7 +16,7 @@ from spatial.geometry import Geometries
 from spatial.grids.tiling import findings
 from spatial.redraw import operations as asked
 from spatial.redraw.borders import along, cut
-from spatial.redraw.model import DraftGrid, DraftLayer
+from spatial.redraw.model import DraftGrid, DraftLayer, shapes_of
 from spatial.redraw.sheet import Sheet
 
 TOUCH_M = 0.02  # so near to a vertex lies what is that vertex
@@ -277,9 +277,9 @@ def _reshape(sheet: Sheet, op: asked.Reshape, _units: Units) -> None:
 def _repair(sheet: Sheet, op: asked.Repair, _units: Units) -> None:
     layer = sheet.layer(op.layer)
     grids = sheet.of_layer(layer.id)
-    codes, shapes = [grid.code for grid in grids], _shapes(grids)
+    codes, shapes = [grid.code for grid in grids], shapes_of(grids)
     around = None if layer.parent_id is None else sheet.of_layer(layer.parent_id)
-    outline = shapely.union_all(_shapes(around)) if around else None
+    outline = shapely.union_all(shapes_of(around)) if around else None
     here = Point(op.at)
     near = [
         one for one in findings(codes, shapes, outline) if one.shape is not None and one.shape.distance(here) < HERE
@@ -295,12 +295,6 @@ def _repair(sheet: Sheet, op: asked.Repair, _units: Units) -> None:
     of_code = {grid.code: grid for grid in grids}
     for redrawn in repair.grids:
         sheet.put(replace(of_code[redrawn.code], shape=redrawn.after))
-
-
-def _shapes(grids: Sequence[DraftGrid]) -> Geometries:
-    shapes = np.empty(len(grids), dtype=object)
-    shapes[:] = [grid.shape for grid in grids]
-    return shapes
 
 
 def _renumber(sheet: Sheet, op: asked.Renumber, _units: Units) -> None:

@@ -14,7 +14,7 @@ from spatial.overlaps import queries as counted
 from spatial.overlaps.model import Counted, Longs, Period
 from spatial.redraw import queries
 from spatial.redraw.draft import Draft
-from spatial.redraw.model import Change, DraftGrid, DraftLayer, Held, Place
+from spatial.redraw.model import Change, DraftGrid, DraftLayer, Held, Place, bounds_of, shapes_of
 from spatial.redraw.passing import owners_of
 from spatial.tables import Plan
 
@@ -112,7 +112,7 @@ def _measure(plane: Plane, grid: DraftGrid, holdings: Holdings, shares: Mapping[
     held = holdings[grid.place][1] if grid.place in holdings else Held()
     share = shares.get(grid.place)
     return Measure(
-        area_m2=float(area_m2(np.array([grid.shape], dtype=object))[0]),
+        area_m2=float(area_m2(shapes_of([grid]))[0]),
         compactness=float(4 * np.pi * area_m.area / area_m.length**2),
         parts=int(shapely.get_num_geometries(grid.shape)),
         held=held,
@@ -171,7 +171,7 @@ def held_after(
         shapes = [grid.shape for grid in after.values() if grid is not None]
         if not shapes:
             continue
-        bounds = tuple(shapely.total_bounds(np.array(shapes, dtype=object)).tolist())
+        bounds = bounds_of(change for change in changes if change.place.layer_id == layer_id)
         near = [grid for grid in draft.within([layer_id], bounds) if grid.place not in after]
         grids = [*near, *(grid for grid in after.values() if grid is not None)]
         totals = counted_in(session, plan, grids, bounds)
@@ -215,8 +215,7 @@ def counted_in(
     addresses, dwellings = counted.addresses(session, within)
     incidents, minutes = counted.incidents(session, moment, Period(start, end), within)
     ordered = sorted(grids, key=lambda grid: grid.code)
-    shapes = np.empty(len(ordered), dtype=object)
-    shapes[:] = [grid.shape for grid in ordered]
+    shapes = shapes_of(ordered)
     houses, at_home = _summed(shapes, addresses, dwellings)
     events, work = _summed(shapes, incidents, minutes)
     return {

@@ -1,12 +1,15 @@
 """A draft: what a plan makes of some layers, grid by grid."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from spatial.crs import Bounds
+from spatial.geometry import Geometries
 from spatial.overlaps.model import Counted
 
 State = Literal["draft", "submitted", "returned", "approved", "published", "abandoned"]
@@ -108,3 +111,23 @@ class Held:
     def staff(self) -> int:
         """How many officers' work it is; a grid that nobody is responsible for is one officer's."""
         return max(len(self.officers), 1)
+
+
+def array_of(shapes: Iterable[BaseGeometry]) -> Geometries:
+    """Return shapes as an array."""
+    given = list(shapes)
+    made = np.empty(len(given), dtype=object)
+    made[:] = given
+    return made
+
+
+def shapes_of(grids: Iterable[DraftGrid]) -> Geometries:
+    """Return the shapes of grids, in degrees."""
+    return array_of(grid.shape for grid in grids)
+
+
+def bounds_of(changes: Iterable[Change]) -> Bounds:
+    """Return the bounds in degrees of all that some changes, of which there is one at least, concern."""
+    states = [state for one in changes for state in (one.was, one.becomes) if state is not None]
+    west, south, east, north = shapely.total_bounds(shapes_of(states)).tolist()
+    return west, south, east, north

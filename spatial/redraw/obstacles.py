@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import orjson
 import shapely
 from sqlalchemy import select
@@ -21,7 +20,7 @@ from spatial.redraw import queries
 from spatial.redraw.checks import cover_moved, noticed, require_sound
 from spatial.redraw.draft import Base, Draft
 from spatial.redraw.handover import orphans
-from spatial.redraw.model import Change, DraftGrid
+from spatial.redraw.model import Change, DraftGrid, bounds_of
 from spatial.redraw.passing import LEAST_M2, heirs
 from spatial.redraw.whole import passings_of, whole_change
 from spatial.tables import Plan, PlanOp
@@ -91,14 +90,14 @@ def obstacles(session: Session, plan: Plan, effective: datetime) -> list[Obstacl
 def added_findings(session: Session, plan: Plan, limits: Limits) -> list[Obstacle]:
     """Return what a plan makes so of its layers that is allowed and may be meant.
 
-    Parts that are apart, names given twice, codes of other units, grids with too many dwellings.
+    Parts that are apart, names given twice, codes of other units, new grids that nobody holds, too many dwellings.
     """
     changes = whole_change(session, plan)
     layers = {layer.id: layer.code for layer in queries.layers_of(session)}
     plane = deployment.plane(session)
     if plane is None:
         return []
-    found = _added_codes(session, plan, changes) + _crowded(session, plan, changes, layers, limits)
+    found = _added_codes(session, plan, changes) + _burdened(session, plan, changes, layers, limits)
     for layer_id, (before, after) in _neighbourhoods(session, plan, changes, queries.base_of(session, plan)).items():
         moved = cover_moved(before, after, plane)
         if moved.area > LEAST_M2:
@@ -137,16 +136,18 @@ def _added_codes(session: Session, plan: Plan, changes: Sequence[Change]) -> lis
     return found
 
 
-def _crowded(
+def _burdened(
     session: Session, plan: Plan, changes: Sequence[Change], layers: Mapping[int, str], limits: Limits
 ) -> list[Obstacle]:
-    """Return the grids that get more dwellings than a layer's should have, or even more."""
+    """Return the new grids that nobody holds, and those that get more dwellings than a grid should have."""
     teams = {(one.place.layer_id, state.unit_id) for one in changes for state in (one.was, one.becomes) if state}
     ops = queries.chain(session, plan.id, plan.head)
     before, after = (queries.holdings(session, plan, chain, teams) for chain in ([], ops))
     found = []
     for one in changes:
-        most = limits.most_dwellings.get(layers[one.place.layer_id])
+        layer, most = layers[one.place.layer_id], limits.most_dwellings.get(layers[one.place.layer_id])
+        if one.was is None and one.becomes is not None and one.place in after and not after[one.place][1].officers:
+            found.append(Obstacle("nobody", layer, (one.becomes.code,), _inside(one.becomes.shape)))
         if most is None or one.becomes is None or one.place not in after:
             continue
         count = after[one.place][1].counted.dwellings
@@ -155,7 +156,7 @@ def _crowded(
             values = {"dwellings": count, "most": most}
             place = _inside(one.becomes.shape)
             codes = (one.becomes.code,)
-            found.append(Obstacle("too-many-dwellings", layers[one.place.layer_id], codes, place, values=values))
+            found.append(Obstacle("too-many-dwellings", layer, codes, place, values=values))
     return found
 
 
@@ -245,8 +246,7 @@ def _neighbourhoods(
     made: dict[int, tuple[list[DraftGrid], list[DraftGrid]]] = {}
     for layer_id in sorted({one.place.layer_id for one in changes} & tilings):
         ours = [one for one in changes if one.place.layer_id == layer_id]
-        shapes = [state.shape for one in ours for state in (one.was, one.becomes) if state is not None]
-        bounds = tuple(shapely.total_bounds(np.array(shapes, dtype=object)).tolist())
+        bounds = bounds_of(ours)
         before = Draft(session, plan.id, base, []).within([layer_id], bounds)
         places = {one.place for one in ours}
         after = [grid for grid in before if grid.place not in places]

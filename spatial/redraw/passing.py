@@ -9,7 +9,7 @@ import shapely
 
 from spatial.geometry import Floats, Geometries, area_m2
 from spatial.overlaps.model import Counted
-from spatial.redraw.model import Change, DraftGrid, Place
+from spatial.redraw.model import Change, DraftGrid, Place, shapes_of
 
 LEAST_M2 = 1.0  # what is smaller is what rounding leaves along a border
 
@@ -65,11 +65,11 @@ def passings(
         others = [grid for grid in around if grid.place.layer_id == layer_id]
         areas = _areas(before, after)
         counted: dict[tuple[Place | None, Place | None], Counted] = defaultdict(Counted)
-        owners = _owners([*before, *others], addresses.lonlat), _owners([*after, *others], addresses.lonlat)
-        for pair, n, weight in _summed(*owners, addresses.weight):
+        sides = owners([*before, *others], addresses.lonlat), owners([*after, *others], addresses.lonlat)
+        for pair, n, weight in _summed(*sides, addresses.weight):
             counted[pair] += Counted(addresses=n, dwellings=round(weight))
-        owners = _owners([*before, *others], incidents.lonlat), _owners([*after, *others], incidents.lonlat)
-        for pair, n, weight in _summed(*owners, incidents.weight):
+        sides = owners([*before, *others], incidents.lonlat), owners([*after, *others], incidents.lonlat)
+        for pair, n, weight in _summed(*sides, incidents.weight):
             counted[pair] += Counted(incidents=n, handling_minutes=weight)
         ours = {grid.place for grid in (*before, *after)}
         pairs = [pair for pair in {**areas, **counted} if not ours.isdisjoint(pair)]
@@ -140,7 +140,7 @@ def _share(part: float, whole: float) -> float | None:
 
 def _areas(before: Sequence[DraftGrid], after: Sequence[DraftGrid]) -> dict[tuple[Place | None, Place | None], float]:
     """Return the area that each grid before shares with each grid after, and what is in none on the other side."""
-    olds, news = _shapes(before), _shapes(after)
+    olds, news = shapes_of(before), shapes_of(after)
     made: dict[tuple[Place | None, Place | None], float] = {}
     if len(olds) and len(news):
         from spatial.overlaps.pieces import pieces  # machine code, which takes a while to load
@@ -149,17 +149,17 @@ def _areas(before: Sequence[DraftGrid], after: Sequence[DraftGrid]) -> dict[tupl
         for left, right, size in zip(shared.left.tolist(), shared.right.tolist(), shared.area_m2.tolist(), strict=True):
             made[before[left].place, after[right].place] = size
     for grids, side in ((before, 0), (after, 1)):
-        for grid, size in zip(grids, area_m2(_shapes(grids)).tolist() if grids else [], strict=True):
+        for grid, size in zip(grids, area_m2(shapes_of(grids)).tolist() if grids else [], strict=True):
             rest = size - sum(part for pair, part in made.items() if pair[side] == grid.place)
             if rest > LEAST_M2:
                 made[(grid.place, None) if side == 0 else (None, grid.place)] = rest
     return made
 
 
-def _owners(grids: Sequence[DraftGrid], lonlat: Floats) -> list[Place | None]:
+def owners(grids: Sequence[DraftGrid], lonlat: Floats) -> list[Place | None]:
     """Return whose each place is; none: nobody's."""
     ordered = sorted(grids, key=lambda grid: grid.code)
-    owner = owners_of(_shapes(ordered), lonlat)
+    owner = owners_of(shapes_of(ordered), lonlat)
     places: list[Place | None] = [*(grid.place for grid in ordered), None]
     return [places[n] for n in owner.tolist()]
 
@@ -182,9 +182,3 @@ def _summed(
         times[pair] += 1
         sums[pair] += weight
     return [(pair, n, sums[pair]) for pair, n in times.items()]
-
-
-def _shapes(grids: Sequence[DraftGrid]) -> Geometries:
-    shapes = np.empty(len(grids), dtype=object)
-    shapes[:] = [grid.shape for grid in grids]
-    return shapes

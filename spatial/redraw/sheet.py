@@ -14,7 +14,7 @@ from spatial.geometry import Geometries, Plane
 from spatial.grids.schemes import codes_outside
 from spatial.grids.tiling import TilingFinding, canonical, rounded, stored
 from spatial.redraw.checks import noticed, require_sound
-from spatial.redraw.model import Change, DraftGrid, DraftLayer, Place
+from spatial.redraw.model import Change, DraftGrid, DraftLayer, Place, array_of, shapes_of
 from spatial.redraw.rim import carried_on, new_on_rim
 
 NEAR_DEGREES = 1e-6  # a decimetre, around what may touch
@@ -160,22 +160,22 @@ class Sheet:
                 self._carry_on(layer)
             return
         if layer.kind == "free":
-            made = rounded(_array([self.plane.to_degrees(shape) for shape in drawn.values()]))
+            made = rounded(array_of([self.plane.to_degrees(shape) for shape in drawn.values()]))
             self._take(list(drawn), made)
             return
         degrees = {place: self.plane.to_degrees(shape) for place, shape in drawn.items()}
         touched = [*degrees.values(), *(self.before[place].shape for place in self._edited if place in self.before)]
         near = self._near(layer.id, touched)
         places = [*degrees, *(place for place in near if place not in degrees)]
-        shapes = _array([degrees.get(place, self.after[place].shape) for place in places])
+        shapes = array_of([degrees.get(place, self.after[place].shape) for place in places])
         self._take(places, stored(shapes, self.plane))
         self._carry_on(layer)
 
     def _near(self, layer_id: int, shapes: Sequence[BaseGeometry]) -> list[Place]:
         """Return the grids of a layer whose bounds come near shapes."""
         grids = self.of_layer(layer_id)
-        tree = shapely.STRtree(_array([grid.shape for grid in grids]))
-        bounds = shapely.bounds(_array(shapes)) + np.array([-1, -1, 1, 1]) * NEAR_DEGREES
+        tree = shapely.STRtree(shapes_of(grids))
+        bounds = shapely.bounds(array_of(shapes)) + np.array([-1, -1, 1, 1]) * NEAR_DEGREES
         found = np.unique(tree.query(shapely.box(*bounds.T))[1])
         return [grids[n].place for n in found.tolist()]
 
@@ -185,7 +185,7 @@ class Sheet:
             grid = self.after[place]
             if shape.is_empty:
                 raise GeometryFault([Fault("operation", "piece-too-thin", {"code": grid.code})])
-            is_same = shapely.to_wkb(canonical(_array([grid.shape]))[0]) == shapely.to_wkb(shape)
+            is_same = shapely.to_wkb(canonical(array_of([grid.shape]))[0]) == shapely.to_wkb(shape)
             self.after[place] = grid if is_same else replace(grid, shape=shape)
 
     def _carry_on(self, layer: DraftLayer) -> None:
@@ -199,7 +199,7 @@ class Sheet:
                 for grid in self.of_layer(other.id):
                     shape = carried_on(grid.shape, added)
                     if shape is not None:
-                        self.after[grid.place] = replace(grid, shape=canonical(_array([shape]))[0])
+                        self.after[grid.place] = replace(grid, shape=canonical(array_of([shape]))[0])
 
     def _build(self, layer: DraftLayer) -> None:
         """Put grids together again that are built from cells, where these changed."""
@@ -221,7 +221,7 @@ class Sheet:
                 continue
             if not cells[key]:
                 raise Conflict("grid-without-cells", layer=layer.code, code=self.after[place].code)
-            self._take([place], canonical(_array([_united(cells[key])])))
+            self._take([place], canonical(array_of([_united(cells[key])])))
 
     def _require_ours(self, changes: Iterable[Change]) -> None:
         """Refuse an edit of grids that may not be edited, all of them at once."""
@@ -272,7 +272,7 @@ class Sheet:
         return [grid for place, grid in sorted(state.items()) if place.layer_id == layer_id]
 
     def _shapes(self, layer_id: int, state: Mapping[Place, DraftGrid]) -> Geometries:
-        return _array([grid.shape for grid in self._states(layer_id, state)])
+        return shapes_of(self._states(layer_id, state))
 
 
 def _is_same(one: DraftGrid | None, other: DraftGrid | None) -> bool:
@@ -281,13 +281,7 @@ def _is_same(one: DraftGrid | None, other: DraftGrid | None) -> bool:
 
 def _united(cells: Sequence[BaseGeometry]) -> BaseGeometry:
     """Return cells as one area with all of their vertices; those that overlap by fault, as what they cover."""
-    shapes = _array(cells)
+    shapes = array_of(cells)
     if shapely.coverage_is_valid(shapes):
         return shapely.coverage_union_all(shapes)
     return shapely.union_all(shapes)
-
-
-def _array(shapes: Sequence[BaseGeometry]) -> Geometries:
-    made = np.empty(len(shapes), dtype=object)
-    made[:] = list(shapes)
-    return made

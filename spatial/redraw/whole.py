@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-import shapely
 from sqlalchemy.orm import Session
 
 from spatial.history import Moment
@@ -11,7 +9,7 @@ from spatial.overlaps import queries as counted
 from spatial.overlaps.model import Period
 from spatial.redraw import queries
 from spatial.redraw.draft import Base, Draft, changes_on
-from spatial.redraw.model import Change
+from spatial.redraw.model import Change, bounds_of
 from spatial.redraw.passing import Passing, Points, passings
 from spatial.tables import Plan
 
@@ -25,8 +23,7 @@ def whole_change(session: Session, plan: Plan) -> list[Change]:
 
 def passings_of(session: Session, plan: Plan, changes: Sequence[Change], base: Base) -> list[Passing]:
     """Return what passes from grid to grid by changes over a base."""
-    shapes = [state.shape for one in changes for state in (one.was, one.becomes) if state is not None]
-    bounds = tuple(shapely.total_bounds(np.array(shapes, dtype=object)).tolist())
+    bounds = bounds_of(changes)
     places = {one.place for one in changes}
     layer_ids = {place.layer_id for place in places}
     around = [grid for grid in Draft(session, plan.id, base, []).within(layer_ids, bounds) if grid.place not in places]

@@ -18,7 +18,7 @@ from spatial.imports.grids.service import MAY_IMPORT, dry_run, import_within, re
 from spatial.imports.read import SourceTable, require_confirmed, unconfirmed
 from spatial.redraw import queries, service
 from spatial.redraw.draft import Draft
-from spatial.redraw.model import DraftGrid, DraftLayer, Place
+from spatial.redraw.model import DraftGrid, DraftLayer, Place, shapes_of
 from spatial.redraw.service import Done
 from spatial.redraw.sheet import Sheet
 from spatial.settings import Settings
@@ -124,6 +124,6 @@ def _draw(sheet: Sheet, layer: DraftLayer, planned: Sequence[PlannedGrid]) -> No
 
 
 def _holders(before: Sequence[DraftGrid], one: PlannedGrid) -> Mapping[int, int]:
-    shapes = np.array([grid.shape for grid in before], dtype=object)
+    shapes = shapes_of(before)
     shared = shapely.area(shapely.intersection(shapes, one.shape)) if len(shapes) else np.zeros(0)
     return before[int(shared.argmax())].holders if len(shared) and shared.max() > 0 else {}
