@@ -7,7 +7,6 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-import shapely
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy.orm import Session
 
@@ -15,10 +14,10 @@ from spatial.geometry import Floats, area_m2
 from spatial.overlaps.model import Counted
 from spatial.redraw import affected
 from spatial.redraw.draft import Draft
-from spatial.redraw.model import Change, DraftGrid, Place, array_of, bounds_of, shapes_of
+from spatial.redraw.model import Change, DraftGrid, Place, bounds_of, shapes_of
 from spatial.redraw.passing import LEAST_M2, Passing, heirs, owners
 from spatial.redraw.queries import base_of, layers_of
-from spatial.redraw.whole import passings_of, whole_change
+from spatial.redraw.whole import kind_of, passings_of, whole_change
 from spatial.tables import Plan
 
 Row = TypeVar("Row")
@@ -207,12 +206,12 @@ class Difference:
     @cached_property
     def _ids(self) -> Mapping[int, Place]:
         """Grids that are on record and whose area or end concerns people, by id."""
-        return {one.place.key: one.place for one in self.changes if one.place.key > 0 and _change(one) not in _QUIET}
+        return {one.place.key: one.place for one in self.changes if one.place.key > 0 and kind_of(one) not in _QUIET}
 
     def _grid(self, one: Change) -> GridDiff:
         sizes = [None if state is None else float(area_m2(shapes_of([state]))[0]) for state in (one.was, one.becomes)]
         layer = self.layers[one.place.layer_id]
-        return GridDiff(layer, self.codes[one.place], _change(one), one.was, one.becomes, *sizes)
+        return GridDiff(layer, self.codes[one.place], kind_of(one), one.was, one.becomes, *sizes)
 
     def _moved(
         self, read: Callable[[Session, Any, datetime], tuple[Sequence[Row], Floats]], key: Callable[[Row], Any]
@@ -265,23 +264,3 @@ class Difference:
 
 
 _QUIET = ("noded", "described", "renumbered", "cells")
-
-
-def _change(one: Change) -> str:
-    """Return in one word what becomes of a grid."""
-    if one.was is None or one.becomes is None:
-        return "new" if one.was is None else "ended"
-    moved = one.was.shape.symmetric_difference(one.becomes.shape)
-    sizes = area_m2(array_of([shapely.MultiPolygon(), *_polygons(moved)]))
-    if float(sizes.sum()) > LEAST_M2:
-        return "reshaped"
-    if one.was.code != one.becomes.code:
-        return "renumbered"
-    aside = {"holders": {}, "is_locked": False}
-    if one.was.told | aside != one.becomes.told | aside:
-        return "described"
-    return "cells" if one.was.holders != one.becomes.holders else "noded"
-
-
-def _polygons(shape: Any) -> list[Any]:
-    return [part for part in shapely.get_parts(shape) if part.geom_type == "Polygon"]

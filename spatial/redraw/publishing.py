@@ -31,7 +31,7 @@ from spatial.redraw.handover import Handed, Stamps, hand_back, hand_on
 from spatial.redraw.model import Change, DraftGrid, Place
 from spatial.redraw.obstacles import barriers_of, obstacles
 from spatial.redraw.passing import Line, Passing, heirs, lineage
-from spatial.redraw.whole import passings_of, whole_change
+from spatial.redraw.whole import kind_of, passings_of, whole_change
 from spatial.tables import SRID, Barrier, GridCell, Layer, Lineage, Plan
 from spatial.time import since
 
@@ -88,7 +88,7 @@ def publish(
     plan.published_version = written["areas"]
     plan.duty_version = written["duty"] if "duty" in session.info["versions"] else None
     plan.sha256 = hashlib.sha256(orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    plan.touched = sorted(set(ids.values()))
+    plan.touched = sorted({ids[one.place] for one in changes if kind_of(one) != "noded"})
     plan.made = {str(place.key): grid_id for place, grid_id in ids.items() if place.key < 0}
     _supersede(session, plan)
     session.flush()

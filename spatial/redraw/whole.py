@@ -1,16 +1,19 @@
 """What a plan changes as a whole, and what passes from grid to grid by it."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import shapely
 from sqlalchemy.orm import Session
 
+from spatial.geometry import area_m2
 from spatial.history import Moment
 from spatial.overlaps import queries as counted
 from spatial.overlaps.model import Period
 from spatial.redraw import queries
 from spatial.redraw.draft import Base, Draft, changes_on
-from spatial.redraw.model import Change, bounds_of
-from spatial.redraw.passing import Passing, Points, passings
+from spatial.redraw.model import Change, array_of, bounds_of
+from spatial.redraw.passing import LEAST_M2, Passing, Points, passings
 from spatial.tables import Plan
 
 
@@ -41,3 +44,23 @@ def _is_idle(change: Change) -> bool:
         return change.was is change.becomes
     told = {**change.was.told, "is_locked": change.becomes.is_locked}
     return told == change.becomes.told and change.was.is_drawn_as(change.becomes)
+
+
+def kind_of(one: Change) -> str:
+    """Return in one word what becomes of a grid: new, ended, reshaped, renumbered, described, cells or noded."""
+    if one.was is None or one.becomes is None:
+        return "new" if one.was is None else "ended"
+    moved = one.was.shape.symmetric_difference(one.becomes.shape)
+    sizes = area_m2(array_of([shapely.MultiPolygon(), *_polygons(moved)]))
+    if float(sizes.sum()) > LEAST_M2:
+        return "reshaped"
+    if one.was.code != one.becomes.code:
+        return "renumbered"
+    aside = {"holders": {}, "is_locked": False}
+    if one.was.told | aside != one.becomes.told | aside:
+        return "described"
+    return "cells" if one.was.holders != one.becomes.holders else "noded"
+
+
+def _polygons(shape: Any) -> list[Any]:
+    return [part for part in shapely.get_parts(shape) if part.geom_type == "Polygon"]
