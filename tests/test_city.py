@@ -512,6 +512,7 @@ def test_a_city_side_by_side_is_made_of_equal_copies(empty_database: Database) -
     assert only(empty_database, "SELECT count(*) FROM officer") == 0
 
 
+@pytest.mark.proof
 def test_incidents_go_on_in_a_city_too(city_copy: Database) -> None:
     """Those of the rest of a day get numbers after the ones that there are."""
     with city_copy.read() as session:

@@ -24,6 +24,7 @@ from spatial.redraw.service import Done
 from spatial.tables import Plan
 from spatial.time import now
 
+pytestmark = pytest.mark.proof  # a city is built for it
 AT = datetime(2025, 3, 5, 2, tzinfo=UTC)
 FAULTS = {"invalid", "overlap", "gap", "unnoded"}
 
@@ -138,7 +139,6 @@ def test_an_edit_reads_its_neighbourhood_alone(desk: Desk) -> None:
     assert [change.place for change in done.changes] == [one.place]
 
 
-@pytest.mark.proof
 def test_many_random_edits_leave_a_city_whole(desk: Desk) -> None:
     """Whatever is accepted of a hundred operations all over the city, no fault of the tiling is new."""
     rng = np.random.default_rng(7)

@@ -77,7 +77,8 @@ DROP TABLE audit_head;
 DROP TABLE audit;
 DROP TABLE address;
 
-DROP FUNCTION gis_scope, units_called, bind_subject, hidden_layers, touches_scope, scope_area, scope_of, scope_layers, scope_ids, scope_text, public_layers;
+DROP FUNCTION gis_scope, units_called, bind_subject, hidden_layers, touches_scope, scope_area, scope_of, scope_layers, scope_ids, scope_text, public_layers,
+    tied_layers;
 DROP FUNCTION take_showings, record_audit, chain_audit, audit_link;
 DROP FUNCTION name_shape, refresh_statistics, drop_incident_months, ensure_incident_months, cover_within_shift,
     whole_outlives_parts, part_within_shift, watch_incidents, no_current_incident, one_current_incident, append_only,
