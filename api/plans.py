@@ -25,6 +25,7 @@ from api.plans_out import (
 )
 from api.shapes import FeatureCollection, Listing, cursor, listing
 from spatial.errors import invalid
+from spatial.grids.queries import unit_codes
 from spatial.paging import page_of
 from spatial.redraw import listing as lists
 from spatial.redraw import queries, service
@@ -194,8 +195,8 @@ def operate(
 def names(session: Session, plan_id: UUID) -> tuple[dict[int, str], dict[int, str]]:
     """Return the codes of layers and units, as of a plan's base."""
     base = queries.base_of(session, queries.find(session, plan_id))
-    layers = {layer.id: layer.code for layer in queries.layers_of(session)}
-    return layers, {unit_id: code for code, unit_id in queries.units_named(session, base).items()}
+    layers = queries.layer_codes(session)
+    return layers, unit_codes(session, base.at, base.known_at)
 
 
 @router.post(

@@ -18,21 +18,26 @@ ROUNDED_DEGREES = 1.5e-7  # the same, roughly
 
 def require_sound(
     layer: str, before: Sequence[DraftGrid], after: Sequence[DraftGrid], plane: Plane, *, moves_union: bool = False
-) -> None:
-    """Refuse an edit that makes faults of a tiling, telling each with its grids, its size and a place in it."""
-    new = added_faults(_findings(before), _findings(after))
+) -> list[TilingFinding]:
+    """Refuse an edit that makes faults of a tiling, telling each with its grids, its size and a place in it.
+
+    Returns what is to be said of it all the same, as `noticed` does.
+    """
+    found = findings_of(before), findings_of(after)
+    new = added_faults(*found)
     if new:
         raise GeometryFault([_fault(layer, one) for one in new])
     if not moves_union:
         _require_same_cover(layer, before, after, plane)
+    return noticed(*found)
 
 
-def noticed(before: Sequence[DraftGrid], after: Sequence[DraftGrid]) -> list[TilingFinding]:
+def noticed(before: Sequence[TilingFinding], after: Sequence[TilingFinding]) -> list[TilingFinding]:
     """Return what is to be said of a tiling after an edit and was not before: it may be meant."""
-    known = {(one.kind, one.grids): one.detail.get("parts", 0) for one in _findings(before)}
+    known = {(one.kind, one.grids): one.detail.get("parts", 0) for one in before}
     return [
         one
-        for one in _findings(after)
+        for one in after
         if _kind(one) not in NEVER and one.detail.get("parts", 0) > known.get((one.kind, one.grids), -1)
     ]
 
@@ -63,7 +68,8 @@ def _cover(found: Sequence[TilingFinding]) -> BaseGeometry:
     return shapely.union_all(shapes) if shapes else shapely.MultiPolygon()
 
 
-def _findings(grids: Sequence[DraftGrid]) -> list[TilingFinding]:
+def findings_of(grids: Sequence[DraftGrid]) -> list[TilingFinding]:
+    """Return the findings of a tiling as a draft has it."""
     return findings([grid.code for grid in grids], shapes_of(grids))
 
 

@@ -16,7 +16,7 @@ from spatial.redraw import affected
 from spatial.redraw.draft import Draft
 from spatial.redraw.model import Change, DraftGrid, Place, bounds_of, shapes_of
 from spatial.redraw.passing import LEAST_M2, Passing, heirs, owners
-from spatial.redraw.queries import base_of, layers_of
+from spatial.redraw.queries import base_of, layer_codes
 from spatial.redraw.whole import kind_of, passings_of, whole_change
 from spatial.tables import Plan
 
@@ -96,7 +96,7 @@ class Difference:
     @cached_property
     def layers(self) -> Mapping[int, str]:
         """Codes of layers by their ids."""
-        return {layer.id: layer.code for layer in layers_of(self.session)}
+        return layer_codes(self.session)
 
     @cached_property
     def codes(self) -> Mapping[Place, str]:

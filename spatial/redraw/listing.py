@@ -8,12 +8,13 @@ from datetime import datetime
 from sqlalchemy import Text, cast, func, select
 from sqlalchemy.orm import Session
 
+from spatial.grids.queries import unit_codes
 from spatial.paging import Page, Paged, by_time, paged
 from spatial.redraw import queries
-from spatial.redraw.draft import Base, changes_on
+from spatial.redraw.draft import changes_on
 from spatial.redraw.model import DraftGrid, Place
 from spatial.redraw.review import standing
-from spatial.tables import Layer, Plan, PlanChange, PlanEvent, PlanOp
+from spatial.tables import Plan, PlanChange, PlanEvent, PlanOp
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,7 @@ def plan_row(session: Session, plan: Plan, now: datetime) -> PlanRow:
 
 def _names(session: Session, now: datetime) -> tuple[dict[int, str], dict[int, str]]:
     """Return the codes of layers and of units, by their ids."""
-    layers = {row[0]: row[1] for row in session.execute(select(Layer.id, Layer.code))}
-    return layers, {unit_id: code for code, unit_id in queries.units_named(session, Base(now, None)).items()}
+    return queries.layer_codes(session), unit_codes(session, now)
 
 
 def _row(plan: Plan, names: tuple[dict[int, str], dict[int, str]], now: datetime) -> PlanRow:

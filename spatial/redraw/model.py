@@ -113,6 +113,11 @@ class Held:
         return max(len(self.officers), 1)
 
 
+def is_same(one: DraftGrid | None, other: DraftGrid | None) -> bool:
+    """Tell whether a grid is the same in two states of a draft, or in neither."""
+    return one is other or (one is not None and one.is_same(other))
+
+
 def array_of(shapes: Iterable[BaseGeometry]) -> Geometries:
     """Return shapes as an array."""
     given = list(shapes)

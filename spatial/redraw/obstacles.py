@@ -15,9 +15,10 @@ from spatial.errors import GeometryFault
 from spatial.findings.model import Coded, Limits
 from spatial.findings.rules import code_flaws
 from spatial.grids import about as deployment
+from spatial.grids.queries import unit_codes
 from spatial.grids.units import among
 from spatial.redraw import queries
-from spatial.redraw.checks import cover_moved, noticed, require_sound
+from spatial.redraw.checks import cover_moved, findings_of, noticed, require_sound
 from spatial.redraw.draft import Base, Draft
 from spatial.redraw.handover import orphans
 from spatial.redraw.model import Change, DraftGrid, bounds_of
@@ -75,7 +76,7 @@ class Obstacle:
 def obstacles(session: Session, plan: Plan, effective: datetime) -> list[Obstacle]:
     """Return all that keeps a plan from coming into force at an instant, each with a place where it has one."""
     changes = whole_change(session, plan)
-    layers = {layer.id: layer.code for layer in queries.layers_of(session)}
+    layers = queries.layer_codes(session)
     if not changes:
         return [] if barriers_of(session, plan) else [Obstacle("plan-empty", "", ())]
     base = Base(effective, None)
@@ -93,7 +94,7 @@ def added_findings(session: Session, plan: Plan, limits: Limits) -> list[Obstacl
     Parts that are apart, names given twice, codes of other units, new grids that nobody holds, too many dwellings.
     """
     changes = whole_change(session, plan)
-    layers = {layer.id: layer.code for layer in queries.layers_of(session)}
+    layers = queries.layer_codes(session)
     plane = deployment.plane(session)
     if plane is None:
         return []
@@ -104,7 +105,7 @@ def added_findings(session: Session, plan: Plan, limits: Limits) -> list[Obstacl
             inside = shapely.point_on_surface(moved)
             place = plane.degrees_of(inside.x, inside.y)
             found.append(Obstacle("cover-changed", layers[layer_id], (), place, round(moved.area, 1)))
-        for one in noticed(before, after):
+        for one in noticed(findings_of(before), findings_of(after)):
             size = None if one.area_m2 is None else round(one.area_m2, 2)
             found.append(Obstacle(one.kind, layers[layer_id], one.grids, one.place, size))
     return found
@@ -113,7 +114,7 @@ def added_findings(session: Session, plan: Plan, limits: Limits) -> list[Obstacl
 def _added_codes(session: Session, plan: Plan, changes: Sequence[Change]) -> list[Obstacle]:
     """Return what is wrong with codes and names after a plan and was not before."""
     base = queries.base_of(session, plan)
-    units = {unit_id: code for code, unit_id in queries.units_named(session, base).items()}
+    units = unit_codes(session, base.at, base.known_at)
     places = {one.place: state for one in changes for state in (one.becomes,) if state is not None}
     of_code = {(place.layer_id, state.code): state for place, state in places.items()}
     found = []

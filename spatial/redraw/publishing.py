@@ -66,8 +66,7 @@ def publish(
     plan = queries.find(session, plan_id, lock=True)
     if plan.state != "approved":
         raise Conflict("plan-in-other-state", state=plan.state, needed=["approved"])
-    if revision is not None and revision != plan.revision:
-        raise Conflict("plan-moved-on", revision=revision, now=plan.revision)
+    queries.require_revision(plan, revision)
     correction = require_timely(session, plan, effective, asked_at or now)
     against = obstacles(session, plan, effective)
     if against:
@@ -259,7 +258,7 @@ def _manifest(
     effective: datetime,
 ) -> dict[str, Any]:
     """Return what a publication changed, by public names: what other systems are told, and what its digest is of."""
-    layers = {layer.id: layer.code for layer in queries.layers_of(session)}
+    layers = queries.layer_codes(session)
     codes = {one.place: state.code for one in changes for state in (one.becomes or one.was,) if state is not None}
     return {
         "plan": str(plan.id),

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as on_conflict
 from sqlalchemy.orm import Session
 
 from spatial.db import stamps
-from spatial.errors import NotFound
+from spatial.errors import Conflict, NotFound
 from spatial.grids.units import among
 from spatial.history import in_force
 from spatial.overlaps.model import Counted
@@ -65,6 +65,12 @@ def find(session: Session, plan_id: uuid.UUID, *, lock: bool = False) -> Plan:
     return plan
 
 
+def require_revision(plan: Plan, revision: int | None) -> None:
+    """Refuse to go on where somebody changed a plan since the revision that was seen; none: whatever it is."""
+    if revision is not None and revision != plan.revision:
+        raise Conflict("plan-moved-on", revision=revision, now=plan.revision)
+
+
 def base_of(session: Session, plan: Plan) -> Base:
     """Return what a plan is over."""
     return Base(plan.base_at, stamps(session, {"areas": plan.base_version})["areas"])
@@ -74,6 +80,11 @@ def layers_of(session: Session) -> list[DraftLayer]:
     """Return all layers: what is redrawn in one may concern others."""
     wanted = select(Layer.id, Layer.code, Layer.kind, Layer.code_scheme, Layer.built_from_id, Layer.parent_layer_id)
     return [DraftLayer(*row) for row in session.execute(wanted.order_by(Layer.position, Layer.code))]
+
+
+def layer_codes(session: Session) -> dict[int, str]:
+    """Return the codes of all layers by their ids, in the order in which they are shown."""
+    return {layer.id: layer.code for layer in layers_of(session)}
 
 
 def tied_to(session: Session, layer_ids: Collection[int]) -> set[int]:

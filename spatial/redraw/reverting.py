@@ -11,7 +11,7 @@ from spatial.access import Actor
 from spatial.errors import Conflict
 from spatial.redraw import queries, service
 from spatial.redraw.draft import Base, Draft
-from spatial.redraw.model import Change, DraftGrid, Place
+from spatial.redraw.model import Change, DraftGrid, Place, is_same
 from spatial.redraw.whole import whole_change
 from spatial.tables import Plan
 
@@ -22,11 +22,11 @@ def revert(session: Session, actor: Actor, plan_id: uuid.UUID, name: str, *, now
     if old.state != "published" or old.effective is None:
         raise Conflict("plan-in-other-state", state=old.state, needed=["published"])
     at = max(now, old.effective)
-    layers = {layer.id: layer.code for layer in queries.layers_of(session)}
+    layers = queries.layer_codes(session)
     unit = queries.unit_code(session, old.unit_id, Base(now, None))
     codes = [layers[layer_id] for layer_id in old.layers]
     plan = service.create(session, actor, name, codes, unit=unit, at=at, now=now)
-    service.note_revert(session, plan, old)
+    plan.reverts = old.id
     made = {int(key): grid_id for key, grid_id in (old.made or {}).items()}
     changes = [_known(one, made).inverse for one in whole_change(session, old)]
     if not changes:
@@ -55,11 +55,7 @@ def _require_unchanged(
     strange = sorted(
         f"{layers[one.place.layer_id]} {state.code}"
         for one in changes
-        if (state := one.was or one.becomes) is not None and not _is_as(one.was, current.get(one.place))
+        if (state := one.was or one.becomes) is not None and not is_same(one.was, current.get(one.place))
     )
     if strange:
         raise Conflict("plan-changed-since", grids=strange)
-
-
-def _is_as(one: DraftGrid | None, other: DraftGrid | None) -> bool:
-    return one is other or (one is not None and one.is_same(other))

@@ -108,8 +108,7 @@ def _in_state(session: Session, plan_id: uuid.UUID, states: tuple[str, ...], rev
     plan = queries.find(session, plan_id, lock=True)
     if plan.state not in states:
         raise Conflict("plan-in-other-state", state=plan.state, needed=list(states))
-    if revision is not None and revision != plan.revision:
-        raise Conflict("plan-moved-on", revision=revision, now=plan.revision)
+    queries.require_revision(plan, revision)
     return plan
 
 

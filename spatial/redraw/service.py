@@ -13,6 +13,7 @@ from spatial.access import Actor
 from spatial.db import reach_in, versions
 from spatial.errors import Conflict, Fault, InputError, NotFound, invalid
 from spatial.grids import about as deployment
+from spatial.grids.queries import unit_codes
 from spatial.redraw import operations as asked
 from spatial.redraw import queries
 from spatial.redraw.about import grids_about
@@ -21,7 +22,7 @@ from spatial.redraw.edits import perform
 from spatial.redraw.measures import Measures, count_base, held_after, measured
 from spatial.redraw.model import Change, Held, Place
 from spatial.redraw.sheet import Notice, Settled, Sheet
-from spatial.tables import Plan, PlanOp, Unit
+from spatial.tables import Plan, PlanOp
 from spatial.time import since
 
 COUNTED = timedelta(days=365)  # of incidents before a plan, whose number and minutes its measures tell
@@ -127,12 +128,6 @@ def keep(
     return n, measures
 
 
-def note_revert(session: Session, plan: Plan, old: Plan) -> None:
-    """Put on record that a plan takes another one back."""
-    plan.reverts = old.id
-    session.flush()
-
-
 def preview(session: Session, plan_id: uuid.UUID, op: asked.Operation) -> Done:
     """Return what an operation would do where a plan stands; nothing is kept."""
     plan = queries.find(session, plan_id)
@@ -236,8 +231,8 @@ def _three(session: Session, plan: Plan, head: int, op: asked.Operation, places:
         for at in (head, plan.head)
     )
     theirs = {change.place: change.becomes for change in _tried(session, plan, op, head).changes}
-    layers = {layer.id: layer.code for layer in queries.layers_of(session)}
-    units = {unit_id: code for code, unit_id in queries.units_named(session, base).items()}
+    layers = queries.layer_codes(session)
+    units = unit_codes(session, base.at, base.known_at)
     return [
         {
             "layer": layers[place.layer_id],
@@ -252,8 +247,7 @@ def _three(session: Session, plan: Plan, head: int, op: asked.Operation, places:
 def go_to(session: Session, actor: Actor, plan_id: uuid.UUID, n: int, *, revision: int | None, now: datetime) -> Plan:
     """Let a plan stand at another of its operations, 0 being the base: undo, redo, or another branch."""
     plan = _opened(session, plan_id)
-    if revision is not None and revision != plan.revision:
-        raise Conflict("plan-moved-on", revision=revision, now=plan.revision)
+    queries.require_revision(plan, revision)
     if n != 0 and session.get(PlanOp, (plan.id, n)) is None:
         raise NotFound("no-such-operation", n=n)
     if queries.was_rebased(session, plan.id):  # what others published since may not fit what is gone to
@@ -290,8 +284,7 @@ def rebase(
 ) -> Plan:
     """Put a plan over what is in force at an instant, as it is known now; a `Conflict` where that changed its grids."""
     plan = _opened(session, plan_id)
-    if revision is not None and revision != plan.revision:
-        raise Conflict("plan-moved-on", revision=revision, now=plan.revision)
+    queries.require_revision(plan, revision)
     before, layers = queries.base_of(session, plan), {one.id: one for one in queries.layers_of(session)}
     changes = changes_on(session, plan.id, queries.chain(session, plan.id, plan.head))
     _require_base_kept(session, plan, changes, Base(at, None), {key: one.code for key, one in layers.items()})
@@ -306,7 +299,7 @@ def _require_base_kept(
     session: Session, plan: Plan, changes: Mapping[Place, Change], base: Base, layers: Mapping[int, str]
 ) -> None:
     """Refuse where a grid that a plan changes is another in the base by now, telling all three states of each."""
-    units = {unit_id: code for code, unit_id in queries.units_named(session, base).items()}
+    units = unit_codes(session, base.at, base.known_at)
     current = {grid.place: grid for grid in Draft(session, plan.id, base, []).of_places(changes.keys())}
     moved = [
         {
@@ -364,4 +357,3 @@ def _require_in_scope(session: Session, plan: Plan) -> None:
         raise invalid("unit", "unit-needed")
     if plan.unit_id not in reach.units:
         raise invalid("unit", "unit-beyond-reach")
-    session.get(Unit, plan.unit_id)

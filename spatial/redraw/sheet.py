@@ -13,8 +13,8 @@ from spatial.errors import Conflict, Fault, GeometryFault, InputError, invalid
 from spatial.geometry import Geometries, Plane
 from spatial.grids.schemes import codes_outside
 from spatial.grids.tiling import TilingFinding, canonical, rounded, stored
-from spatial.redraw.checks import noticed, require_sound
-from spatial.redraw.model import Change, DraftGrid, DraftLayer, Place, array_of, shapes_of
+from spatial.redraw.checks import require_sound
+from spatial.redraw.model import Change, DraftGrid, DraftLayer, Place, array_of, is_same, shapes_of
 from spatial.redraw.rim import carried_on, new_on_rim
 
 NEAR_DEGREES = 1e-6  # a decimetre, around what may touch
@@ -139,15 +139,16 @@ class Sheet:
         changes = [
             Change(self.before.get(place), self.after.get(place))
             for place in sorted({*self.before, *self.after})
-            if not _is_same(self.before.get(place), self.after.get(place))
+            if not is_same(self.before.get(place), self.after.get(place))
         ]
         self._require_ours(changes)
         notices: list[Notice] = []
         for layer_id in sorted({change.place.layer_id for change in changes}):
             if self.layers[layer_id].kind == "tiling":
                 before, after = self._states(layer_id, self.before), self._states(layer_id, self.after)
-                require_sound(self.layers[layer_id].code, before, after, self.plane, moves_union=self.moves_union)
-                notices += [Notice(layer_id, one) for one in noticed(before, after)]
+                code, moves_union = self.layers[layer_id].code, self.moves_union
+                found = require_sound(code, before, after, self.plane, moves_union=moves_union)
+                notices += [Notice(layer_id, one) for one in found]
         if not changes:
             raise InputError([Fault("operation", "changes-nothing")])
         return Settled(changes, notices)
@@ -207,7 +208,7 @@ class Sheet:
         affected = {
             cell.holders[layer.id]
             for place in {*self.before, *self.after}
-            if place.layer_id == of and not _is_same(self.before.get(place), self.after.get(place))
+            if place.layer_id == of and not is_same(self.before.get(place), self.after.get(place))
             for cell in (self.before.get(place), self.after.get(place))
             if cell is not None and layer.id in cell.holders
         }
@@ -273,10 +274,6 @@ class Sheet:
 
     def _shapes(self, layer_id: int, state: Mapping[Place, DraftGrid]) -> Geometries:
         return shapes_of(self._states(layer_id, state))
-
-
-def _is_same(one: DraftGrid | None, other: DraftGrid | None) -> bool:
-    return one is other or (one is not None and one.is_same(other))
 
 
 def _united(cells: Sequence[BaseGeometry]) -> BaseGeometry:
