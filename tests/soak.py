@@ -16,6 +16,7 @@ from typing import Any, Self
 import httpx2 as httpx
 
 from tests.service import TWINGRID, Service
+from tests.waiting import wait_until
 
 APIS, WORKERS = 2, 2
 OWN = {"TWINGRID_LOG_LEVEL": "warning", "TWINGRID_RATE_PER_MINUTE": "0"}
@@ -196,11 +197,3 @@ def _is_well(url: str) -> bool:
     except httpx.TransportError:
         return False
     return reply.status_code == 200 and reply.json()["status"] == "ok"
-
-
-def wait_until(so: Callable[[], Any], seconds: float) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not so():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)

@@ -27,6 +27,7 @@ from spatial.time import now
 from tests.conftest import copy_of
 from tests.content import AUDIT
 from tests.service import TWINGRID
+from tests.waiting import wait_until
 
 REVISIONS = migrations.revisions()
 KILLS = 10
@@ -63,13 +64,6 @@ def change_something(database: Database) -> None:
     with database.write() as session:
         session.execute(text("UPDATE address SET dwellings = dwellings + 1 WHERE id = 5"))
         audit.record(session, "test", "test.change", "address/5", {})
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
 
 
 def verb(database: Database, tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -4,7 +4,6 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from spatial.settings import ROOT
 from tests.conftest import copy_of
 from tests.content import content_hash
 from tests.rows import counts, take
+from tests.waiting import wait_until
 
 IMPORT = """
 import sys
@@ -65,13 +65,6 @@ def importing(database: Database, file: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-c", IMPORT, url, str(file)], cwd=ROOT)
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 600) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
-
-
 def others(database: Database) -> int:
     """Return how many other sessions are in the database: a statement outlives the client that asked for it."""
     mine = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -108,7 +101,7 @@ def test_killed_at_any_instant(
             process.kill()
             process.wait()
             hit.engine.dispose()
-            wait_until(lambda: others(hit) == 0)
+            wait_until(lambda: others(hit) == 0, 600)
             found.append(content_hash(hit, without=HEARD))
         assert set(found) <= {nothing, everything}, "half of a file was left"
         assert found[0] == nothing, "the first was killed too late to show anything"

@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -46,6 +44,7 @@ from tests.importing import (
     told,
 )
 from tests.test_tiling import in_degrees, jittered
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -222,13 +221,6 @@ def test_killed_half_way(empty_database: Database, write: Write) -> None:
     wait_until(lambda: rows(empty_database, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)])
     assert everything(empty_database) == before
     assert counts(take(empty_database, file)) == {"new": 36}
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
 
 
 def twingrid(database: Database, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,8 @@ from spatial.settings import Settings
 from spatial.time import now
 from tests.conftest import ClientAs
 from tests.test_jobs import add
-from tests.test_workers import wait_until, working
+from tests.test_workers import working
+from tests.waiting import wait_until
 
 PLANTED = ("121.4737", "secret-place", "13800138000", "gone-grid")
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ from spatial.postgresql import run_as
 from spatial.time import now
 from tests.conftest import ClientAs
 from tests.service import TWINGRID
+from tests.waiting import wait_until
 
 KILLS = 8
 
@@ -86,13 +87,6 @@ def based(postgis: LocalPostgis, target: Path) -> Path:
 
 def recovered(postgis: LocalPostgis, backup: Path, until: datetime | None) -> Path:
     return recovery.recover(postgis, "test", backup, until, now=now())
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
 
 
 def test_what_was_written_before_the_instant_is_there_and_no_more(postgis: LocalPostgis, folder: Path) -> None:

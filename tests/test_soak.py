@@ -17,7 +17,8 @@ from spatial.db import Database, make_engine
 from spatial.errors import Busy
 from spatial.local_postgis import LocalPostgis
 from tests.importing import rows
-from tests.soak import Callers, Deployment, wait_until
+from tests.soak import Callers, Deployment
+from tests.waiting import wait_until
 
 log = logging.getLogger(__name__)
 VICTIMS = ("api", "api", "worker", "worker", "backend", "postmaster")

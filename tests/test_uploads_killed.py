@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx2 as httpx
 import pytest
@@ -26,6 +25,7 @@ from spatial.uploads import Uploads
 from tests.importing import rows
 from tests.service import TWINGRID
 from tests.test_uploads import asking_as, left, send, tried
+from tests.waiting import wait_until
 
 MANY = 60_000
 HEAD = (
@@ -57,14 +57,6 @@ def is_ready(port: int) -> bool:
         return httpx.get(f"http://127.0.0.1:{port}/ready", timeout=5).status_code == 200
     except httpx.TransportError:
         return False
-
-
-def wait_until(so: Any, seconds: float = 60) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_service_killed_while_a_file_arrives_leaves_no_import(empty_database: Database, tmp_path: Path) -> None:

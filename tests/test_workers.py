@@ -3,11 +3,9 @@
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -21,6 +19,7 @@ from spatial.settings import Settings
 from spatial.time import now
 from tests.conftest import ClientAs
 from tests.importing import rows
+from tests.waiting import wait_until
 
 
 @contextmanager
@@ -36,15 +35,6 @@ def working(database: Database) -> Iterator[threading.Event]:
         thread.join(timeout=30)
         own.engine.dispose()
         assert not thread.is_alive()
-
-
-def wait_until(so: Callable[[], Any], seconds: float = 30) -> float:
-    """Wait until something is so, and return the seconds that took."""
-    begin = time.monotonic()
-    while not so():
-        assert time.monotonic() < begin + seconds
-        time.sleep(0.02)
-    return time.monotonic() - begin
 
 
 def add(database: Database) -> Callable[[], bool]:
