@@ -86,6 +86,12 @@ def distance_m(lon: float, lat: float, other_lon: float, other_lat: float) -> fl
     return float(GRS80.inv(lon, lat, other_lon, other_lat)[2])
 
 
+def point_inside(shape: BaseGeometry) -> tuple[float, float]:
+    """Return longitude and latitude of a place inside of an area, to 1 cm."""
+    inside = shapely.point_on_surface(shape)
+    return round(inside.x, 7), round(inside.y, 7)
+
+
 def area_m2(shapes: Geometries) -> Floats:
     """Return the authalic GRS80 area of polygons in degrees, m², with edges straight in longitude and latitude.
 

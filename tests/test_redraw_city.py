@@ -80,12 +80,13 @@ def test_what_is_counted_edit_by_edit_is_what_is_counted_at_once(desk: Desk) -> 
     desk.do(asked.MoveVertex(layer="police", at=(vertex[0], vertex[1]), to=(vertex[0] + 2e-4, vertex[1])))
     desk.do(asked.Merge(layer="police", grids=["N1", touching(desk.grids(), named(desk, "N1"))[0].code], into="N1"))
     after = desk.grids()
-    found = counted_in(desk.session, desk.plan, after, None)
+    lying = queries.points(desk.session, desk.plan, None)
+    found = counted_in(after, *lying)
     ops = queries.chain(desk.session, desk.plan.id, desk.plan.head)
     teams = {(grid.place.layer_id, grid.unit_id) for grid in after}
     held = queries.holdings(desk.session, desk.plan, ops, teams)
     assert {place: one.counted for place, (_unit, one) in held.items()} == found
-    before = counted_in(desk.session, desk.plan, grids, None)
+    before = counted_in(grids, *lying)
     for what in ("addresses", "dwellings", "incidents"):
         assert sum(getattr(one, what) for one in found.values()) == sum(getattr(one, what) for one in before.values())
 

@@ -16,9 +16,10 @@ from spatial.findings.checking import LOOKS, outline_of, owners_of
 from spatial.findings.model import KINDS, WORST, Check, Found, Limits, key_of
 from spatial.findings.repairs import Repair, proposed
 from spatial.findings.rules import latest
+from spatial.findings.state import OnRecord, State
 from spatial.grids.about import plane
 from spatial.grids.listing import layer_codes, layer_named
-from spatial.grids.queries import records_in_force, shapes_of, unit_codes
+from spatial.grids.queries import unit_codes
 from spatial.grids.tiling import TILING_KINDS, Severity
 from spatial.grids.units import unit_tree
 from spatial.history import Moment, Reading
@@ -49,15 +50,21 @@ class Wanted:
 
 
 class Findings:
-    """What is wrong at a moment; `afresh`: tilings are looked at anew, and not only what is on record of them."""
+    """What is wrong at a moment; `afresh`: tilings are looked at anew, and not only what is on record of them.
 
-    def __init__(self, session: Session, moment: Moment, limits: Limits, *, afresh: bool = False) -> None:
+    `state`: what is looked at, where that is not what is on record at the moment.
+    """
+
+    def __init__(
+        self, session: Session, moment: Moment, limits: Limits, *, afresh: bool = False, state: State | None = None
+    ) -> None:
         self.session = session
         self.moment = moment
         self.limits = limits
         self.facts = StoredFacts(session, moment)
+        self.state = state or OnRecord(session, moment, limits.pieces)
         # Who sees a part of a network would find a hole wherever the rest of it is.
-        self.afresh = afresh and self.facts.sees_everybody
+        self.afresh = state is not None or (afresh and self.facts.sees_everybody)
 
     def found(self, wanted: Wanted) -> list[Found]:
         """Return findings with who knows of them, the worst first."""
@@ -89,9 +96,7 @@ class Findings:
         grids: dict[str, set[str]] = defaultdict(set)
         for one in missing:
             grids[one.layer].update(one.flaw.grids)
-        points = {
-            layer: queries.inner_points(self.session, layer, codes, self.moment) for layer, codes in grids.items()
-        }
+        points = {layer: self.state.inner_points(layer, codes) for layer, codes in grids.items()}
         return [self._placed(one, points.get(one.layer, {})) if one in missing else one for one in found]
 
     def repair(self, found: Found) -> Repair | None:
@@ -99,11 +104,10 @@ class Findings:
         if found.flaw.kind not in TILING_KINDS or not self.facts.sees_everybody:
             return None
         layer, drawn_in = layer_named(self.session, found.layer), plane(self.session)
-        grids = records_in_force(self.session, layer.id, self.moment.at, self.moment.known_at)
-        if drawn_in is None or not grids:
+        grids = self.state.network(layer)
+        if drawn_in is None or not grids.codes:
             return None
-        outline = outline_of(self.session, layer, self.moment)
-        return proposed(found.flaw, [one.code for one in grids], shapes_of(grids), drawn_in, outline)
+        return proposed(found.flaw, grids.codes, grids.shapes, drawn_in, outline_of(self.state, layer))
 
     def _of(self, layers: Sequence[Layer], kinds: Collection[str]) -> Iterator[Found]:
         """Yield what there is of some kinds, what is found soonest first."""
@@ -113,7 +117,7 @@ class Findings:
                 if check == "tiling" and not self.afresh:
                     yield from self._recorded(layer, wanted)
                 else:
-                    flaws = look(self.session, layer, self.moment, self.limits)
+                    flaws = look(self.state, layer, self.limits)
                     yield from (Found(layer.code, key_of(layer.code, one), one) for one in flaws if one.kind in wanted)
 
     def _recorded(self, layer: Layer, kinds: Collection[str]) -> Iterator[Found]:

@@ -11,7 +11,7 @@ import orjson
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from spatial.geometry import Geometries
+from spatial.geometry import Geometries, point_inside
 from spatial.grids.tiling import REPORTED_M2, TILING_KINDS, Severity
 from spatial.overlaps.model import Thresholds
 from spatial.tables import Span
@@ -75,10 +75,7 @@ class Flaw:
     @property
     def place(self) -> tuple[float, float] | None:
         """Longitude and latitude of a place in it, to 1 cm."""
-        if self.shape is None:
-            return None
-        inside = shapely.point_on_surface(self.shape)
-        return round(inside.x, 7), round(inside.y, 7)
+        return None if self.shape is None else point_inside(self.shape)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from spatial.geometry import GRS80, Floats, Geometries, Plane, area_m2, round_degrees
+from spatial.geometry import GRS80, Floats, Geometries, Plane, area_m2, point_inside, round_degrees
 from spatial.grids.noding import Rings, densified, node, only_areas
 
 __all__ = [
@@ -56,10 +56,7 @@ class TilingFinding:
     @property
     def place(self) -> tuple[float, float] | None:
         """Longitude and latitude of a place in it, to 1 cm."""
-        if self.shape is None:
-            return None
-        inside = shapely.point_on_surface(self.shape)
-        return round(inside.x, 7), round(inside.y, 7)
+        return None if self.shape is None else point_inside(self.shape)
 
 
 def identity(kind: str, grids: tuple[str, ...], shape: BaseGeometry | None) -> Identity:

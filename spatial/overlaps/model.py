@@ -78,6 +78,14 @@ class Counted:
             self.handling_minutes + other.handling_minutes,
         )
 
+    def __sub__(self, other: "Counted") -> "Counted":
+        return Counted(
+            self.addresses - other.addresses,
+            self.dwellings - other.dwellings,
+            self.incidents - other.incidents,
+            self.handling_minutes - other.handling_minutes,
+        )
+
 
 Counts = Mapping[tuple[int, int], Counted]  # of pieces, by the ids of their grids
 

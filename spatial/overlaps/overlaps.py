@@ -1,7 +1,7 @@
 """What two layers share at a moment, as far as a session reaches: the questions that planners ask of it."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -74,6 +74,11 @@ class Overlaps:
         return queries.matrix(self.session, self.layer, self.other, self.moment)
 
     @cached_property
+    def grids_of_cells(self) -> Mapping[int, int]:
+        """The grid of each cell of a layer built from cells, by ids."""
+        return queries.grids_of_cells(self.session, self.layer.id, self.moment)
+
+    @cached_property
     def tree(self) -> UnitTree:
         """The units of the grids, and all above them."""
         grids = (*self.matrix.left, *self.matrix.right)
@@ -136,8 +141,7 @@ class Overlaps:
         """Return where grids are not the unions of the cells they are built from, in embed mode."""
         if self.layer.built_from_id != self.other.id:
             raise invalid("layer", "layer-not-built-from", layer=self.layer.code, other=self.other.code)
-        grids_of_cells = queries.grids_of_cells(self.session, self.layer.id, self.moment)
-        return rules.embedded(self._whole_seen(), grids_of_cells, self.thresholds)
+        return rules.embedded(self._whole_seen(), self.grids_of_cells, self.thresholds)
 
     def _require_tilings(self) -> None:
         for layer in (self.layer, self.other):

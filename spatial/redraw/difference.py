@@ -14,10 +14,10 @@ from spatial.geometry import Floats, area_m2
 from spatial.overlaps.model import Counted
 from spatial.redraw import affected
 from spatial.redraw.draft import Draft
-from spatial.redraw.model import Change, DraftGrid, Place, bounds_of, shapes_of
-from spatial.redraw.passing import LEAST_M2, Passing, heirs, owners
-from spatial.redraw.queries import base_of, layer_codes
-from spatial.redraw.whole import kind_of, passings_of, whole_change
+from spatial.redraw.model import Change, DraftGrid, Place, shapes_of
+from spatial.redraw.passing import LEAST_M2, Passing, owners
+from spatial.redraw.queries import base_of
+from spatial.redraw.whole import Whole, kind_of
 from spatial.tables import Plan
 
 Row = TypeVar("Row")
@@ -81,38 +81,19 @@ class HandOver:
     counted: Counted
 
 
-class Difference:
-    """What a plan changes against its base, read as it is asked for; `at`: what hangs on grids from this instant on."""
+class Difference(Whole):
+    """What a plan changes against its base, with what lies in grids, and what hangs on them from an instant `at` on."""
 
     def __init__(self, session: Session, plan: Plan, at: datetime) -> None:
-        self.session, self.plan, self.at = session, plan, at
-        self.base = base_of(session, plan)
-
-    @cached_property
-    def changes(self) -> list[Change]:
-        """All changes of the plan."""
-        return whole_change(self.session, self.plan)
-
-    @cached_property
-    def layers(self) -> Mapping[int, str]:
-        """Codes of layers by their ids."""
-        return layer_codes(self.session)
+        super().__init__(session, plan, base_of(session, plan))
+        self.at = at
 
     @cached_property
     def codes(self) -> Mapping[Place, str]:
-        """What the grids are called: afterwards, or else before."""
-        states = ((one.place, one.becomes or one.was) for one in self.changes)
-        return {place: state.code for place, state in states if state is not None}
-
-    @cached_property
-    def passings(self) -> list[Passing]:
-        """What passes from grid to grid."""
-        return passings_of(self.session, self.plan, self.changes, self.base) if self.changes else []
-
-    @cached_property
-    def heirs(self) -> Mapping[Place, Place]:
-        """Who gets what ends."""
-        return heirs(self.changes, self.passings)
+        """What the grids there are called: afterwards, or else before."""
+        states = [one.becomes or one.was for one in self.changes]
+        states += [grid for ground in self.grounds for grid in ground.around]
+        return {state.place: state.code for state in states if state is not None}
 
     def grids(self) -> list[GridDiff]:
         """Return the grids that change."""
@@ -120,13 +101,8 @@ class Difference:
 
     def around(self) -> list[tuple[str, str, BaseGeometry]]:
         """Return the grids about what changes that do not change: layer, code and shape in degrees."""
-        if not self.changes:
-            return []
-        bounds = bounds_of(self.changes)
-        places = {one.place for one in self.changes}
-        layer_ids = {place.layer_id for place in places}
-        near = Draft(self.session, self.plan.id, self.base, []).within(layer_ids, bounds)
-        return [(self.layers[one.place.layer_id], one.code, one.shape) for one in near if one.place not in places]
+        near = (grid for ground in self.grounds for grid in ground.around)
+        return [(self.layers[one.place.layer_id], one.code, one.shape) for one in near]
 
     def handings(self) -> list[Handing]:
         """Return what goes from grid to grid."""
@@ -217,25 +193,13 @@ class Difference:
         self, read: Callable[[Session, Any, datetime], tuple[Sequence[Row], Floats]], key: Callable[[Row], Any]
     ) -> list[Moved[Row]]:
         """Return what lies in the parts that change hands, in the order of a key."""
-        if not self.changes:
-            return []
-        bounds = bounds_of(self.changes)
-        rows, lonlat = read(self.session, bounds, self.base.at)
-        places = {one.place for one in self.changes}
-        layer_ids = sorted({place.layer_id for place in places})
-        around = Draft(self.session, self.plan.id, self.base, []).within(layer_ids, bounds)
         found = []
-        for layer_id in layer_ids:
-            others = [grid for grid in around if grid.place.layer_id == layer_id and grid.place not in places]
-            ours = [one for one in self.changes if one.place.layer_id == layer_id]
-            olds, news = (
-                [state for state in states if state]
-                for states in zip(*((one.was, one.becomes) for one in ours), strict=True)
-            )
-            sides = [owners([*others, *states], lonlat) for states in (olds, news)]
-            for row, before, after in zip(rows, *sides, strict=True):
+        for ground in self.grounds:
+            rows, lonlat = read(self.session, ground.bounds, self.base.at)
+            pairs = owners(ground.changes, ground.around, lonlat).pairs
+            for row, (before, after) in zip(rows, pairs, strict=True):
                 if before != after:
-                    found.append(Moved(row, self.layers[layer_id], self._code(before), self._code(after)))
+                    found.append(Moved(row, self.layers[ground.layer_id], self._code(before), self._code(after)))
         return sorted(found, key=lambda one: (key(one.what), one.layer))
 
     def _hanging(self, rows: Iterable[Any]) -> list[Hanging[Any]]:

@@ -54,6 +54,11 @@ def orphans(session: Session, ended: Collection[int], start: datetime) -> dict[i
     return {grid_id: Handed(**counts) for grid_id, counts in found.items()}
 
 
+def role_beside(role: str, others: Iterable[str]) -> str:
+    """Return as what somebody comes to a grid that others hold: one alone leads it."""
+    return "assist" if role == "lead" and "lead" in others else role
+
+
 def hand_on(
     session: Session, heirs: Heirs, start: datetime, *, areas: datetime, duty: Callable[[], datetime]
 ) -> Handed:
@@ -173,8 +178,8 @@ def _reassign(session: Session, rows: list[Row], heirs: Heirs, stamp: datetime) 
         there = [one for one in held if one["grid_id"] == heir and one["valid"].overlaps(row["valid"])]
         if any(one["officer_id"] == row["officer_id"] for one in there):
             continue
-        is_led = row["role"] == "lead" and any(one["role"] == "lead" for one in there)
-        new = _renewed(Assignment, row, stamp, grid_id=heir, role="assist" if is_led else row["role"])
+        role = role_beside(row["role"], (one["role"] for one in there))
+        new = _renewed(Assignment, row, stamp, grid_id=heir, role=role)
         session.execute(insert(Assignment).values(**new))
         held.append(new)
 

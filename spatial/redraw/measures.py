@@ -2,20 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
 from sqlalchemy.orm import Session
 
-from spatial.geometry import Floats, Geometries, Plane, area_m2
-from spatial.history import Moment
-from spatial.overlaps import queries as counted
-from spatial.overlaps.model import Counted, Longs, Period
+from spatial.geometry import Plane, area_m2
+from spatial.overlaps.model import Counted, Longs
 from spatial.redraw import queries
 from spatial.redraw.draft import Draft
-from spatial.redraw.model import Change, DraftGrid, DraftLayer, Held, Place, bounds_of, shapes_of
-from spatial.redraw.passing import owners_of
+from spatial.redraw.model import Change, DraftGrid, DraftLayer, Held, Place, clusters, shapes_of
+from spatial.redraw.passing import NOWHERE, Points, heirs, owners, passings
 from spatial.tables import Plan
 
 
@@ -153,80 +151,89 @@ def _balance(team: Team, holdings: Holdings) -> Balance | None:
     return Balance(len(held), float(np.abs(load / mean - 1).max()), float(load.std() / load.mean()), gini)
 
 
-def held_after(
-    session: Session, plan: Plan, draft: Draft, changes: Sequence[Change], before: Mapping[Place, Held]
-) -> dict[Place, Held]:
-    """Return what the grids hold that changes leave: counted anew about them alone.
+@dataclass(frozen=True)
+class Count:
+    """What lies in grids after changes: in those that change, and how much more in neighbours at whose borders it is.
 
-    `draft` is without the changes. Officers of a grid that ends are its successor's.
+    Whose a place on a border is may be another grid's by a new code.
     """
+
+    ours: Mapping[Place, Counted]
+    beside: Sequence[tuple[DraftGrid, Counted]]
+
+
+def counted_after(session: Session, plan: Plan, draft: Draft, changes: Sequence[Change]) -> Count:
+    """Return what lies in grids after changes, counted anew about them alone; `draft` is without the changes."""
+    ours: dict[Place, Counted] = {}
+    beside: list[tuple[DraftGrid, Counted]] = []
+    for layer_id in sorted({change.place.layer_id for change in changes}):
+        for bounds, its in clusters(change for change in changes if change.place.layer_id == layer_id):
+            left = {change.place for change in its if change.becomes is not None}
+            places = {change.place for change in its}
+            near = {grid.place: grid for grid in draft.within([layer_id], bounds) if grid.place not in places}
+            before, after = _counts(its, near.values(), *queries.points(session, plan, bounds))
+            ours |= {place: after.get(place, Counted()) for place in left}
+            more = {place: after.get(place, Counted()) - before.get(place, Counted()) for place in near}
+            beside += [(near[place], one) for place, one in more.items() if one != Counted()]
+    return Count(ours, beside)
+
+
+def held_after(changes: Sequence[Change], before: Mapping[Place, Held], count: Count) -> dict[Place, Held]:
+    """Return what grids hold after changes, with neighbours where that is more or less. Pure.
+
+    Officers of a grid that ends are those of the one that gets most of it.
+    """
+    heir_of: dict[Place, Place] = {}
+    if any(change.becomes is None for change in changes):
+        for layer_id in {change.place.layer_id for change in changes}:
+            its = [change for change in changes if change.place.layer_id == layer_id]
+            heir_of |= heirs(its, passings(its, (), NOWHERE, NOWHERE))
     officers: dict[Place, set[str]] = defaultdict(set)
     for change in changes:
-        successor = change.place if change.becomes else successor_of(change, changes)
-        if successor is not None and change.was is not None:
-            officers[successor].update(before[change.place].officers if change.place in before else ())
-    found: dict[Place, Held] = {}
-    for layer_id in {change.place.layer_id for change in changes}:
-        after = {change.place: change.becomes for change in changes if change.place.layer_id == layer_id}
-        shapes = [grid.shape for grid in after.values() if grid is not None]
-        if not shapes:
-            continue
-        bounds = bounds_of(change for change in changes if change.place.layer_id == layer_id)
-        near = [grid for grid in draft.within([layer_id], bounds) if grid.place not in after]
-        grids = [*near, *(grid for grid in after.values() if grid is not None)]
-        totals = counted_in(session, plan, grids, bounds)
-        for place, grid in after.items():
-            if grid is not None:
-                found[place] = Held(totals[place], tuple(sorted(officers[place])))
+        successor = change.place if change.becomes else heir_of.get(change.place)
+        if successor is not None and change.place in before:
+            officers[successor].update(before[change.place].officers)
+    found = {place: Held(lying, tuple(sorted(officers[place]))) for place, lying in count.ours.items()}
+    for grid, more in count.beside:
+        was = before.get(grid.place, Held())
+        found[grid.place] = replace(was, counted=was.counted + more)
     return found
-
-
-def successor_of(ended: Change, changes: Iterable[Change]) -> Place | None:
-    """Return the grid that gets most of the area of one that ends; none: nobody does."""
-    if ended.was is None:
-        return None
-    gains = [
-        (change.becomes.shape.intersection(ended.was.shape).area, change.place)
-        for change in changes
-        if change.becomes is not None and change.place.layer_id == ended.place.layer_id
-    ]
-    most = max(gains, default=(0.0, None), key=lambda one: one[0])
-    return most[1] if most[0] > 0 else None
 
 
 def count_base(session: Session, plan: Plan, layers: Collection[DraftLayer]) -> None:
     """Put on record what lies in each grid of a plan's layers, and who is responsible for it, before the plan."""
     base = queries.base_of(session, plan)
     officers = queries.officers_of(session, base, [layer.id for layer in layers])
+    lying = queries.points(session, plan, None)
     for layer in layers:
         grids = Draft(session, plan.id, base, []).of_layer(layer.id)
-        totals = counted_in(session, plan, grids, None)
+        totals = counted_in(grids, *lying)
         held = {grid.place: Held(totals[grid.place], officers.get(grid.place.key, ())) for grid in grids}
         queries.add_measures(session, plan, [(grid.unit_id, grid.place, held[grid.place]) for grid in grids])
 
 
-def counted_in(
-    session: Session, plan: Plan, grids: Sequence[DraftGrid], within: tuple[float, float, float, float] | None
-) -> dict[Place, Counted]:
+def counted_in(grids: Sequence[DraftGrid], addresses: Points, incidents: Points) -> dict[Place, Counted]:
     """Return what lies in grids, by borders alone: a place on one is the grid's with the bytewise smallest code."""
-    moment = Moment(plan.base_at, plan.created_at)
-    start, end = plan.counted.lower, plan.counted.upper
-    assert start is not None and end is not None  # noqa: PT018, S101  # as `create` wrote it
-    addresses, dwellings = counted.addresses(session, within)
-    incidents, minutes = counted.incidents(session, moment, Period(start, end), within)
-    ordered = sorted(grids, key=lambda grid: grid.code)
-    shapes = shapes_of(ordered)
-    houses, at_home = _summed(shapes, addresses, dwellings)
-    events, work = _summed(shapes, incidents, minutes)
-    return {
-        grid.place: Counted(int(houses[n]), round(at_home[n]), int(events[n]), float(work[n]))
-        for n, grid in enumerate(ordered)
-    }
+    found, _after = _counts((), grids, addresses, incidents)
+    return {grid.place: found.get(grid.place, Counted()) for grid in grids}
 
 
-def _summed(shapes: Geometries, points: Floats, weights: Floats) -> tuple[Longs, Floats]:
-    """Return how many points each shape has, and the sum of their weights; of several shapes the first has a point."""
-    owner = owners_of(shapes, points)
-    times = np.bincount(owner, minlength=len(shapes) + 1)[:-1]
-    sums = np.bincount(owner, weights, minlength=len(shapes) + 1)[:-1]
-    return times.astype(np.int64), sums.astype(np.float64)
+def _counts(
+    changes: Sequence[Change], around: Iterable[DraftGrid], addresses: Points, incidents: Points
+) -> tuple[dict[Place, Counted], dict[Place, Counted]]:
+    """Return what lies in grids of a layer before and after changes."""
+    grids = list(around)
+    homes, events = (owners(changes, grids, points.lonlat) for points in (addresses, incidents))
+    sides = []
+    for houses, calls in ((homes.before, events.before), (homes.after, events.after)):
+        counts = [_summed(houses, addresses, homes.grids), _summed(calls, incidents, events.grids)]
+        told = zip(homes.grids, *(column for each in counts for column in each), strict=True)
+        sides.append({place: Counted(n, round(at_home), m, work) for place, n, at_home, m, work in told})
+    return sides[0], sides[1]
+
+
+def _summed(owner: Longs, points: Points, grids: Sequence[Place]) -> tuple[list[int], list[float]]:
+    """Return how many points each grid has, and the sum of their weights."""
+    times = np.bincount(owner, minlength=len(grids) + 1)[:-1]
+    sums = np.bincount(owner, points.weight, minlength=len(grids) + 1)[:-1]
+    return times.tolist(), sums.tolist()

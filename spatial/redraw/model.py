@@ -136,3 +136,21 @@ def bounds_of(changes: Iterable[Change]) -> Bounds:
     states = [state for one in changes for state in (one.was, one.becomes) if state is not None]
     west, south, east, north = shapely.total_bounds(shapes_of(states)).tolist()
     return west, south, east, north
+
+
+def clusters(changes: Iterable[Change]) -> list[tuple[Bounds, list[Change]]]:
+    """Return changes by where they are: those whose bounds meet are together, and no two of what is returned meet."""
+    found: list[tuple[Bounds, list[Change]]] = []
+    for one in changes:
+        bounds, together = bounds_of([one]), [one]
+        while near := [cluster for cluster in found if _meet(bounds, cluster[0])]:
+            found = [cluster for cluster in found if not _meet(bounds, cluster[0])]
+            together = [*(change for _, its in near for change in its), *together]
+            wests, souths, easts, norths = zip(bounds, *(its for its, _ in near), strict=True)
+            bounds = min(wests), min(souths), max(easts), max(norths)
+        found.append((bounds, together))
+    return found
+
+
+def _meet(one: Bounds, other: Bounds) -> bool:
+    return one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]

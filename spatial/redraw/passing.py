@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
-from spatial.geometry import Floats, Geometries, area_m2
-from spatial.overlaps.model import Counted
+from spatial.geometry import Floats, area_m2
+from spatial.overlaps.model import Counted, Longs
 from spatial.redraw.model import Change, DraftGrid, Place, shapes_of
 
 LEAST_M2 = 1.0  # what is smaller is what rounding leaves along a border
@@ -22,6 +22,52 @@ class Points:
 
     lonlat: Floats
     weight: Floats
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+
+NOWHERE = Points(np.empty((0, 2)), np.empty(0))
+
+
+@dataclass(frozen=True)
+class Owners:
+    """Whose places are before and after changes: positions in `grids`, whose number is nobody's."""
+
+    grids: Sequence[Place]
+    before: Longs
+    after: Longs
+
+    @property
+    def pairs(self) -> list[tuple[Place | None, Place | None]]:
+        """Whose each place is, before and after; none: nobody's."""
+        named: list[Place | None] = [*self.grids, None]
+        return [(named[n], named[m]) for n, m in zip(self.before.tolist(), self.after.tolist(), strict=True)]
+
+
+def owners(changes: Sequence[Change], around: Iterable[DraftGrid], lonlat: Floats) -> Owners:
+    """Return whose places are before and after changes of a layer; `around`: the grids there that do not change.
+
+    A place on a border is the grid's with the bytewise smallest code.
+    """
+    states = [(grid, True, True) for grid in around]
+    states += [(one.was, True, False) for one in changes if one.was is not None]
+    states += [(one.becomes, False, True) for one in changes if one.becomes is not None]
+    states.sort(key=lambda state: state[0].code)
+    grids = list(dict.fromkeys(grid.place for grid, _, _ in states))
+    number = {place: n for n, place in enumerate(grids)}
+    of_state = np.array([*(number[grid.place] for grid, _, _ in states), len(grids)], np.int64)
+    point, state = np.empty((2, 0), np.int64)
+    if states and len(lonlat):
+        tree = shapely.STRtree(shapes_of(grid for grid, _, _ in states))
+        point, state = tree.query(shapely.points(lonlat), predicate="intersects")
+    sides = []
+    for stands in np.array([state[1:] for state in states], bool).reshape(-1, 2).T:
+        first = np.full(len(lonlat), len(states), np.int64)
+        here = stands[state]
+        np.minimum.at(first, point[here], state[here])
+        sides.append(of_state[first])
+    return Owners(grids, *sides)
 
 
 @dataclass(frozen=True)
@@ -54,26 +100,16 @@ class Line:
 def passings(
     changes: Sequence[Change], around: Sequence[DraftGrid], addresses: Points, incidents: Points
 ) -> list[Passing]:
-    """Return what passes from grid to grid in each layer; `around`: the grids there that do not change.
-
-    A place on a border is the grid's with the bytewise smallest code, before and after.
-    """
-    found: list[Passing] = []
-    for layer_id in sorted({change.place.layer_id for change in changes}):
-        before = [change.was for change in changes if change.was and change.place.layer_id == layer_id]
-        after = [change.becomes for change in changes if change.becomes and change.place.layer_id == layer_id]
-        others = [grid for grid in around if grid.place.layer_id == layer_id]
-        areas = _areas(before, after)
-        counted: dict[tuple[Place | None, Place | None], Counted] = defaultdict(Counted)
-        sides = owners([*before, *others], addresses.lonlat), owners([*after, *others], addresses.lonlat)
-        for pair, n, weight in _summed(*sides, addresses.weight):
-            counted[pair] += Counted(addresses=n, dwellings=round(weight))
-        sides = owners([*before, *others], incidents.lonlat), owners([*after, *others], incidents.lonlat)
-        for pair, n, weight in _summed(*sides, incidents.weight):
-            counted[pair] += Counted(incidents=n, handling_minutes=weight)
-        ours = {grid.place for grid in (*before, *after)}
-        pairs = [pair for pair in {**areas, **counted} if not ours.isdisjoint(pair)]
-        found += [Passing(*pair, areas.get(pair, 0.0), counted[pair]) for pair in pairs]
+    """Return what passes from grid to grid of a layer; `around`: the grids there that do not change."""
+    areas = _areas([one.was for one in changes if one.was], [one.becomes for one in changes if one.becomes])
+    counted: dict[tuple[Place | None, Place | None], Counted] = defaultdict(Counted)
+    for pair, n, weight in _summed(owners(changes, around, addresses.lonlat), addresses.weight):
+        counted[pair] += Counted(addresses=n, dwellings=round(weight))
+    for pair, n, weight in _summed(owners(changes, around, incidents.lonlat), incidents.weight):
+        counted[pair] += Counted(incidents=n, handling_minutes=weight)
+    ours = {one.place for one in changes}
+    pairs = [pair for pair in {**areas, **counted} if not ours.isdisjoint(pair)]
+    found = [Passing(*pair, areas.get(pair, 0.0), counted[pair]) for pair in pairs]
     return sorted(found, key=lambda one: (str(one.pred), str(one.succ)))
 
 
@@ -156,29 +192,10 @@ def _areas(before: Sequence[DraftGrid], after: Sequence[DraftGrid]) -> dict[tupl
     return made
 
 
-def owners(grids: Sequence[DraftGrid], lonlat: Floats) -> list[Place | None]:
-    """Return whose each place is; none: nobody's."""
-    ordered = sorted(grids, key=lambda grid: grid.code)
-    owner = owners_of(shapes_of(ordered), lonlat)
-    places: list[Place | None] = [*(grid.place for grid in ordered), None]
-    return [places[n] for n in owner.tolist()]
-
-
-def owners_of(shapes: Geometries, lonlat: Floats) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """Return the first shape that has each place, in it or on its border; their number where there is none."""
-    owner = np.full(len(lonlat), len(shapes), np.int64)
-    if len(shapes) and len(lonlat):
-        point, shape = shapely.STRtree(shapes).query(shapely.points(lonlat), predicate="intersects")
-        np.minimum.at(owner, point, shape)
-    return owner
-
-
-def _summed(
-    before: Sequence[Place | None], after: Sequence[Place | None], weights: Floats
-) -> Iterable[tuple[tuple[Place | None, Place | None], int, float]]:
+def _summed(whose: Owners, weights: Floats) -> Iterable[tuple[tuple[Place | None, Place | None], int, float]]:
     times: dict[tuple[Place | None, Place | None], int] = defaultdict(int)
     sums: dict[tuple[Place | None, Place | None], float] = defaultdict(float)
-    for pair, weight in zip(zip(before, after, strict=True), weights.tolist(), strict=True):
+    for pair, weight in zip(whose.pairs, weights.tolist(), strict=True):
         times[pair] += 1
         sums[pair] += weight
     return [(pair, n, sums[pair]) for pair, n in times.items()]

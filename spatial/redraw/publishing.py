@@ -29,9 +29,9 @@ from spatial.redraw import queries
 from spatial.redraw.draft import Base
 from spatial.redraw.handover import Handed, Stamps, hand_back, hand_on
 from spatial.redraw.model import Change, DraftGrid, Place
-from spatial.redraw.obstacles import barriers_of, obstacles
+from spatial.redraw.obstacles import obstacles
 from spatial.redraw.passing import Line, Passing, heirs, lineage
-from spatial.redraw.whole import kind_of, passings_of, whole_change
+from spatial.redraw.whole import Whole, kind_of
 from spatial.tables import SRID, Barrier, GridCell, Layer, Lineage, Plan
 from spatial.time import since
 
@@ -68,18 +68,18 @@ def publish(
         raise Conflict("plan-in-other-state", state=plan.state, needed=["approved"])
     queries.require_revision(plan, revision)
     correction = require_timely(session, plan, effective, asked_at or now)
-    against = obstacles(session, plan, effective)
+    whole = Whole(session, plan, Base(effective, None))
+    against = obstacles(whole)
     if against:
         raise Conflict("plan-has-obstacles", [one.told for one in against], count=len(against))
-    changes = whole_change(session, plan)
-    found = passings_of(session, plan, changes, Base(effective, None)) if changes else []
+    changes = whole.changes
+    lines = lineage(changes, whole.passings)  # read before anything is written
     ids = _write(session, changes, effective, stamp)
     overlaps.keep(session, stamp)
     _record_findings(session, changes, effective, stamp, reported_m2)
-    lines = lineage(changes, found)
     _write_lineage(session, plan, lines, ids, effective)
-    handed = _hand_on(session, changes, found, ids, effective, stamp)
-    _hand_back(session, plan, changes, found, ids, effective, stamp)
+    handed = _hand_on(whole, ids, effective, stamp)
+    _hand_back(whole, ids, effective, stamp)
     _write_barriers(session, plan)
     manifest = _manifest(session, plan, changes, lines, effective)
     plan.state, plan.effective, plan.manifest = "published", effective, manifest
@@ -197,36 +197,23 @@ def _write_lineage(session: Session, plan: Plan, lines: Sequence[Line], ids: Map
         session.execute(insert(Lineage), rows)
 
 
-def _hand_on(
-    session: Session,
-    changes: Sequence[Change],
-    found: Sequence[Passing],
-    ids: Mapping[Place, int],
-    start: datetime,
-    stamp: datetime,
-) -> Handed:
-    inherited = {ids[pred]: ids[succ] for pred, succ in heirs(changes, found).items()}
+def _hand_on(whole: Whole, ids: Mapping[Place, int], start: datetime, stamp: datetime) -> Handed:
+    """Give what hangs on grids that end to their heirs."""
+    session, inherited = whole.session, {ids[pred]: ids[succ] for pred, succ in whole.heirs.items()}
     if not inherited:
         return Handed()
     return hand_on(session, inherited, start, areas=stamp, duty=lambda: open_version(session, "duty"))
 
 
-def _hand_back(
-    session: Session,
-    plan: Plan,
-    changes: Sequence[Change],
-    found: Sequence[Passing],
-    ids: Mapping[Place, int],
-    start: datetime,
-    stamp: datetime,
-) -> None:
+def _hand_back(whole: Whole, ids: Mapping[Place, int], start: datetime, stamp: datetime) -> None:
     """Give grids that a plan takes back what was theirs when they ended."""
+    session, plan = whole.session, whole.plan
     if plan.reverts is None:
         return
     old = queries.find(session, plan.reverts)
-    back = [one.place for one in changes if one.was is None and one.place.key > 0]
-    turned = [Change(one.becomes, one.was) for one in changes]
-    flows = [Passing(one.succ, one.pred, one.area_m2, one.counted) for one in found]
+    back = {one.place for one in whole.changes if one.was is None and one.place.key > 0}
+    turned = [one.inverse for one in whole.changes]
+    flows = [Passing(one.succ, one.pred, one.area_m2, one.counted) for one in whole.passings]
     inherited = {ids[place]: ids[heir] for place, heir in heirs(turned, flows).items() if place in back}
     if not inherited or old.published_version is None:
         return
@@ -244,7 +231,7 @@ def _write_barriers(session: Session, plan: Plan) -> None:
             "name": body.get("name"),
             "geom": from_shape(shapely.MultiLineString([body["line"]]), srid=SRID),
         }
-        for body in barriers_of(session, plan)
+        for body in queries.barriers_of(session, plan)
     ]
     if rows:
         session.execute(insert(Barrier), rows)

@@ -13,13 +13,16 @@ from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.dialects.postgresql import insert as on_conflict
 from sqlalchemy.orm import Session
 
+from spatial.crs import Bounds
 from spatial.db import stamps
 from spatial.errors import Conflict, NotFound
 from spatial.grids.units import among
-from spatial.history import in_force
-from spatial.overlaps.model import Counted
+from spatial.history import Moment, in_force
+from spatial.overlaps import queries as counted
+from spatial.overlaps.model import Counted, Period
 from spatial.redraw.draft import Base
 from spatial.redraw.model import Change, DraftGrid, DraftLayer, Held, Place
+from spatial.redraw.passing import Points
 from spatial.tables import (
     SRID,
     Assignment,
@@ -201,8 +204,8 @@ def holdings(
     )
     found: dict[Place, tuple[int | None, Held]] = {}
     for row in session.scalars(base):
-        counted = Counted(row.addresses, row.dwellings, row.incidents, row.handling_minutes)
-        found[Place(row.layer_id, row.grid_id)] = row.unit_id, Held(counted, tuple(row.officers))
+        lying = Counted(row.addresses, row.dwellings, row.incidents, row.handling_minutes)
+        found[Place(row.layer_id, row.grid_id)] = row.unit_id, Held(lying, tuple(row.officers))
     for layer_id, key, unit_id, holds in changed:
         place = Place(layer_id, key)
         found.pop(place, None)
@@ -220,6 +223,15 @@ def add_measures(session: Session, plan: Plan, rows: Iterable[tuple[int | None, 
     ]
     if made:
         session.execute(on_conflict(PlanMeasure).on_conflict_do_nothing(), made)
+
+
+def points(session: Session, plan: Plan, within: Bounds | None) -> tuple[Points, Points]:
+    """Return the addresses, and the incidents of the plan's period, that lie within bounds; none: all."""
+    start, end = plan.counted.lower, plan.counted.upper
+    assert start is not None and end is not None  # noqa: PT018, S101  # as `create` wrote it
+    moment = Moment(plan.base_at, plan.created_at)
+    incidents = counted.incidents(session, moment, Period(start, end), within)
+    return Points(*counted.addresses(session, within)), Points(*incidents)
 
 
 def officers_of(session: Session, base: Base, layer_ids: Collection[int]) -> dict[int, tuple[str, ...]]:
@@ -293,3 +305,16 @@ def next_n(session: Session, plan_id: uuid.UUID) -> int:
 def next_key(session: Session, plan_id: uuid.UUID) -> int:
     """Return the key of the next grid that a plan makes, below all it made before."""
     return min(session.scalar(select(func.min(PlanChange.key)).where(PlanChange.plan_id == plan_id)) or 0, 0) - 1
+
+
+def barriers_of(session: Session, plan: Plan) -> list[dict[str, Any]]:
+    """Return the barriers that a plan draws, as they were asked for."""
+    ops = chain(session, plan.id, plan.head)
+    wanted = select(PlanOp.body).where(PlanOp.plan_id == plan.id, among(PlanOp.n, ops), PlanOp.kind == "barrier")
+    return list(session.scalars(wanted.order_by(PlanOp.n)))
+
+
+def hands_of(session: Session, plan: Plan, talk: Collection[str]) -> set[str]:
+    """Return who did anything to a plan that is not of some kinds."""
+    wanted = select(PlanEvent.by).where(PlanEvent.plan_id == plan.id, PlanEvent.kind.not_in(talk))
+    return set(session.scalars(wanted))

@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from spatial import audit
 from spatial.access import Actor
 from spatial.errors import Conflict, Denied, Fault, InputError
+from spatial.findings.findings import ALL
 from spatial.findings.model import Limits
 from spatial.redraw import queries
+from spatial.redraw.draft import Base
+from spatial.redraw.judging import Judging
 from spatial.redraw.model import Standing
-from spatial.redraw.obstacles import Obstacle, added_findings, obstacles
-from spatial.tables import Plan, PlanEvent
+from spatial.redraw.obstacles import Obstacle, obstacles
+from spatial.redraw.whole import Whole
+from spatial.tables import Plan
 
 TALK = ("comment", "approved", "returned", "abandoned", "published")
 
@@ -30,13 +33,14 @@ class Review:
 
 def review(session: Session, plan: Plan, *, effective: datetime, limits: Limits) -> Review:
     """Return what stands against a plan if it came into force at an instant."""
-    return Review(tuple(obstacles(session, plan, effective)), tuple(added_findings(session, plan, limits)))
+    against = obstacles(Whole(session, plan, Base(effective, None)))
+    return Review(tuple(against), tuple(Judging(session, plan, limits).added(ALL)))
 
 
 def submit(session: Session, actor: Actor, plan_id: uuid.UUID, *, revision: int | None, now: datetime) -> Plan:
     """Hand a plan in for approval, unless something keeps it from being published."""
     plan = _in_state(session, plan_id, ("draft", "returned"), revision)
-    against = obstacles(session, plan, max(now, plan.base_at))
+    against = obstacles(Whole(session, plan, Base(max(now, plan.base_at), None)))
     if against:
         raise Conflict("plan-has-obstacles", [one.told for one in against], count=len(against))
     return _move(session, plan, "submitted", actor, now, {})
@@ -69,9 +73,9 @@ def approve(
     the past.
     """
     plan = _in_state(session, plan_id, ("submitted",), revision)
-    if actor.name in _hands(session, plan):
+    if actor.name in {plan.created_by, *queries.hands_of(session, plan, TALK)}:  # who chose what it stands on, too
         raise Denied("own-plan")
-    unknown = [one for one in added_findings(session, plan, limits) if one.key not in acknowledged]
+    unknown = [one for one in Judging(session, plan, limits).added(ALL) if one.key not in acknowledged]
     if unknown:
         raise Conflict("findings-not-acknowledged", [one.told for one in unknown], count=len(unknown))
     if not document_number.strip():
@@ -96,12 +100,6 @@ def standing(plan: Plan, now: datetime) -> Standing:
     if plan.superseded_by is not None:
         return "superseded"
     return "scheduled" if now < plan.effective else "in_force"
-
-
-def _hands(session: Session, plan: Plan) -> set[str]:
-    """Return who made a plan, chose what it stands on, or handed it in: all who did more than talk and decide."""
-    wanted = select(PlanEvent.by).where(PlanEvent.plan_id == plan.id, PlanEvent.kind.not_in(TALK))
-    return set(session.scalars(wanted)) | {plan.created_by}
 
 
 def _in_state(session: Session, plan_id: uuid.UUID, states: tuple[str, ...], revision: int | None) -> Plan:

@@ -19,7 +19,7 @@ from spatial.redraw import queries
 from spatial.redraw.about import grids_about
 from spatial.redraw.draft import Base, Draft, changes_on, touched_by
 from spatial.redraw.edits import perform
-from spatial.redraw.measures import Measures, count_base, held_after, measured
+from spatial.redraw.measures import Measures, count_base, counted_after, held_after, measured
 from spatial.redraw.model import Change, Held, Place
 from spatial.redraw.sheet import Notice, Settled, Sheet
 from spatial.tables import Plan, PlanOp
@@ -121,8 +121,8 @@ def keep(
     """Keep an operation that changes a draft where the plan stands; return its number and what it does."""
     n = queries.next_n(session, plan.id)
     made = PlanOp(plan_id=plan.id, n=n, parent=plan.head, kind=kind, body=body, made_by=actor.name, at=now)
-    measures, holds = _measured(session, plan, changes)
-    queries.add_op(session, made, changes, holds)
+    measures, holds, beside = _measured(session, plan, changes)
+    queries.add_op(session, made, [*changes, *beside], holds)
     plan.head = n
     queries.note(session, plan, "operation", actor.name, now, {"n": n, "kind": kind})
     return n, measures
@@ -135,24 +135,24 @@ def preview(session: Session, plan_id: uuid.UUID, op: asked.Operation) -> Done:
     return Done(0, plan.revision, tried.changes, _measured(session, plan, tried.changes)[0], tried.notices)
 
 
-def _measured(session: Session, plan: Plan, changes: Sequence[Change]) -> tuple[Measures, dict[Place, Held]]:
-    """Return what changes do to a draft, and what the grids hold that they leave."""
+def _measured(
+    session: Session, plan: Plan, changes: Sequence[Change]
+) -> tuple[Measures, dict[Place, Held], list[Change]]:
+    """Return what changes do to a draft, what grids hold after them, and the neighbours of which that changes alone."""
     ops = queries.chain(session, plan.id, plan.head)
     draft = Draft(session, plan.id, queries.base_of(session, plan), ops)
-    states = [state for change in changes for state in (change.was, change.becomes) if state is not None]
+    count = counted_after(session, plan, draft, changes)
+    beside = [Change(grid, grid) for grid, _more in count.beside]
+    told = [*changes, *beside]
+    states = [state for change in told for state in (change.was, change.becomes) if state is not None]
     before = queries.holdings(session, plan, ops, {(state.place.layer_id, state.unit_id) for state in states})
-    holds = held_after(session, plan, draft, changes, {place: held for place, (_unit_id, held) in before.items()})
-    after = {place: one for place, one in before.items() if place not in {change.place for change in changes}}
-    after |= {
-        place: (state.unit_id, holds[place])
-        for change in changes
-        if (state := change.becomes)
-        for place in [state.place]
-    }
+    holds = held_after(changes, {place: held for place, (_unit_id, held) in before.items()}, count)
+    after = {place: one for place, one in before.items() if place not in {change.place for change in told}}
+    after |= {state.place: (state.unit_id, holds[state.place]) for change in told if (state := change.becomes)}
     plane = deployment.plane(session)
     assert plane is not None  # noqa: S101  # there are grids
     own = queries.units_below(session, plan.unit_id, queries.base_of(session, plan))
-    return measured(plane, changes, before, after).within(own), holds
+    return measured(plane, told, before, after).within(own), holds, beside
 
 
 def _tried(session: Session, plan: Plan, op: asked.Operation, head: int) -> Settled:

@@ -1,41 +1,94 @@
 """What a plan changes as a whole, and what passes from grid to grid by it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import shapely
 from sqlalchemy.orm import Session
 
+from spatial.crs import Bounds
 from spatial.geometry import area_m2
-from spatial.history import Moment
-from spatial.overlaps import queries as counted
-from spatial.overlaps.model import Period
 from spatial.redraw import queries
 from spatial.redraw.draft import Base, Draft, changes_on
-from spatial.redraw.model import Change, array_of, bounds_of
-from spatial.redraw.passing import LEAST_M2, Passing, Points, passings
+from spatial.redraw.model import Change, DraftGrid, Place, array_of, clusters
+from spatial.redraw.passing import LEAST_M2, Passing, heirs, passings
 from spatial.tables import Plan
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Changes of a layer that lie together, and the grids about them that do not change."""
+
+    layer_id: int
+    bounds: Bounds  # in degrees
+    changes: Sequence[Change]
+    around: Sequence[DraftGrid]
+
+    @property
+    def before(self) -> list[DraftGrid]:
+        """All grids there, as the changes find them."""
+        return [*self.around, *(one.was for one in self.changes if one.was is not None)]
+
+    @property
+    def after(self) -> list[DraftGrid]:
+        """All grids there, as the changes leave them."""
+        return [*self.around, *(one.becomes for one in self.changes if one.becomes is not None)]
+
+
+class Whole:
+    """What a plan changes where it stands, over a base; read as it is asked for."""
+
+    def __init__(self, session: Session, plan: Plan, base: Base) -> None:
+        self.session, self.plan, self.base = session, plan, base
+
+    @cached_property
+    def changes(self) -> list[Change]:
+        """All changes of the plan."""
+        return whole_change(self.session, self.plan)
+
+    @cached_property
+    def layers(self) -> Mapping[int, str]:
+        """Codes of layers by their ids."""
+        return queries.layer_codes(self.session)
+
+    def is_tiling(self, layer_id: int) -> bool:
+        """Whether the grids of a layer cover an area without gaps or overlaps."""
+        return layer_id in self._tilings
+
+    @cached_property
+    def _tilings(self) -> set[int]:
+        return {layer.id for layer in queries.layers_of(self.session) if layer.kind == "tiling"}
+
+    @cached_property
+    def grounds(self) -> list[Ground]:
+        """The changes with what is about them, layer by layer."""
+        draft, made = Draft(self.session, self.plan.id, self.base, []), []
+        for layer_id in sorted({one.place.layer_id for one in self.changes}):
+            for bounds, ours in clusters(one for one in self.changes if one.place.layer_id == layer_id):
+                places = {one.place for one in ours}
+                around = [grid for grid in draft.within([layer_id], bounds) if grid.place not in places]
+                made.append(Ground(layer_id, bounds, ours, around))
+        return made
+
+    @cached_property
+    def passings(self) -> list[Passing]:
+        """What passes from grid to grid."""
+        points = ((one, queries.points(self.session, self.plan, one.bounds)) for one in self.grounds)
+        return [passing for one, lying in points for passing in passings(one.changes, one.around, *lying)]
+
+    @cached_property
+    def heirs(self) -> Mapping[Place, Place]:
+        """Who gets what ends."""
+        return heirs(self.changes, self.passings)
 
 
 def whole_change(session: Session, plan: Plan) -> list[Change]:
     """Return what a plan changes, from its base to where it stands."""
     ops = queries.chain(session, plan.id, plan.head)
     changes = changes_on(session, plan.id, ops).values()
-    return [one for one in changes if not (one.was is None and one.becomes is None) and not _is_idle(one)]
-
-
-def passings_of(session: Session, plan: Plan, changes: Sequence[Change], base: Base) -> list[Passing]:
-    """Return what passes from grid to grid by changes over a base."""
-    bounds = bounds_of(changes)
-    places = {one.place for one in changes}
-    layer_ids = {place.layer_id for place in places}
-    around = [grid for grid in Draft(session, plan.id, base, []).within(layer_ids, bounds) if grid.place not in places]
-    start, end = plan.counted.lower, plan.counted.upper
-    assert start is not None and end is not None  # noqa: PT018, S101  # as `create` wrote it
-    moment = Moment(plan.base_at, plan.created_at)
-    addresses = Points(*counted.addresses(session, bounds))
-    incidents = Points(*counted.incidents(session, moment, Period(start, end), bounds))
-    return passings(changes, around, addresses, incidents)
+    return [one for one in changes if not _is_idle(one)]
 
 
 def _is_idle(change: Change) -> bool:

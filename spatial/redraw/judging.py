@@ -1,0 +1,130 @@
+"""What is wrong with a draft, by all checks, and what of it the plan makes so."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import shapely
+from sqlalchemy.orm import Session
+
+from spatial.findings.findings import Findings, Wanted
+from spatial.findings.model import Check, Flaw, Found, Limits
+from spatial.findings.state import OnRecord
+from spatial.geometry import point_inside
+from spatial.grids import about as deployment
+from spatial.grids.tiling import TILING_KINDS
+from spatial.redraw.checks import ROUNDED_DEGREES, cover_moved
+from spatial.redraw.drafted import Drafted
+from spatial.redraw.obstacles import Obstacle
+from spatial.redraw.passing import LEAST_M2
+from spatial.tables import Plan
+
+Known = dict[tuple[object, ...], list[Flaw]]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A finding of a draft; `is_added`: the plan makes it so, or larger than it was."""
+
+    found: Found
+    is_added: bool
+
+
+class Judging:
+    """The findings of the layers of a plan's draft where it stands, beside those of its base."""
+
+    def __init__(self, session: Session, plan: Plan, limits: Limits) -> None:
+        self.session, self.plan, self.limits = session, plan, limits
+        self.drafted = Drafted(session, plan, limits.pieces)
+        record = self.drafted.record
+        self.before = Findings(session, record.moment, limits, state=OnRecord(session, record.moment, limits.pieces))
+        self.after = Findings(session, record.moment, limits, state=self.drafted)
+
+    def judged(self, wanted: Wanted) -> list[Judged]:
+        """Return findings of the draft, the worst first; `wanted.layers` are among the plan's."""
+        layers = wanted.layers or tuple(self.drafted.whole.layers[one] for one in self.plan.layers)
+        asked = replace(wanted, layers=layers)
+        before = self.before.found(Wanted(checks=asked.checks, layers=layers))
+        after, before = self.after.found(asked), self._renamed(before)
+        if not self.after.facts.sees_everybody:
+            after = self._seen(after, before)
+        known: Known = {}
+        for one in before:
+            known.setdefault(_identity(one), []).append(one.flaw)
+        return [Judged(one, _is_added(one.flaw, known.get(_identity(one), ()))) for one in after]
+
+    def added(self, checks: Sequence[Check]) -> list[Obstacle]:
+        """Return what a plan adds or makes larger that is allowed and may be meant: an approver is to know of it."""
+        judged = self.judged(Wanted(checks=tuple(checks)))
+        told = [one.found for one in judged if one.is_added and _is_to_be_known(one.found.flaw)]
+        return [*self._covers(), *map(_obstacle, self.after.placed(told))]
+
+    def _covers(self) -> Iterable[Obstacle]:
+        """Yield what tilings cover and did not, or the reverse: repairs and files do that."""
+        plane, whole = deployment.plane(self.session), self.drafted.whole
+        for ground in whole.grounds:
+            if plane is not None and whole.is_tiling(ground.layer_id):
+                moved = cover_moved(ground.before, ground.after, plane)
+                if moved.area > LEAST_M2:
+                    place = point_inside(plane.to_degrees(moved))
+                    layer = whole.layers[ground.layer_id]
+                    yield Obstacle("cover-changed", layer, (), place, round(moved.area, 1))
+
+    def _renamed(self, found: Iterable[Found]) -> list[Found]:
+        """Return findings of the base with the codes that grids have in the draft."""
+        whole = self.drafted.whole
+        codes = {
+            (whole.layers[one.place.layer_id], one.was.code): one.becomes.code
+            for one in whole.changes
+            if one.was is not None and one.becomes is not None
+        }
+        return [
+            replace(
+                one,
+                flaw=replace(
+                    one.flaw,
+                    grids=tuple(sorted(codes.get((one.layer, code), code) for code in one.flaw.grids)),
+                    others=tuple(codes.get((str(one.flaw.other), code), code) for code in one.flaw.others),
+                ),
+            )
+            for one in found
+        ]
+
+    def _seen(self, after: Sequence[Found], before: Sequence[Found]) -> list[Found]:
+        """Return findings without the holes that are only where the part of a network ends that somebody sees."""
+        recorded = Findings(self.session, self.after.moment, self.limits).found(Wanted(checks=("tiling",)))
+        real = {one.key for one in recorded}
+        false = [one.flaw.shape for one in before if one.flaw.kind in TILING_KINDS and one.key not in real]
+        holes = shapely.union_all([shape for shape in false if shape is not None]).buffer(ROUNDED_DEGREES)
+        return [
+            one
+            for one in after
+            if one.flaw.kind not in TILING_KINDS or one.flaw.shape is None or not holes.covers(one.flaw.shape)
+        ]
+
+
+def _identity(one: Found) -> tuple[object, ...]:
+    flaw = one.flaw
+    return one.layer, flaw.kind, flaw.grids, flaw.officers, flaw.other, tuple(sorted(flaw.others))
+
+
+def _is_added(flaw: Flaw, before: Sequence[Flaw]) -> bool:
+    """Whether something is larger than it was, or was not there."""
+    if not before:
+        return True
+    larger = flaw.area_m2 is not None and flaw.area_m2 > max(one.area_m2 or 0.0 for one in before) + LEAST_M2
+    return larger or any(
+        flaw.detail.get(name, 0) > max(one.detail.get(name, 0) for one in before) for name in ("parts", "dwellings")
+    )
+
+
+def _is_to_be_known(flaw: Flaw) -> bool:
+    """Whether something is more than information; a part that is apart may be right, and is to be meant."""
+    return flaw.severity != "info" or flaw.kind == "disconnected"
+
+
+def _obstacle(one: Found) -> Obstacle:
+    flaw = one.flaw
+    size = None if flaw.area_m2 is None else round(flaw.area_m2, 2)
+    about = {"officers": list(flaw.officers), "other_layer": flaw.other, "others": list(flaw.others)}
+    values = flaw.detail | {name: value for name, value in about.items() if value}
+    return Obstacle(flaw.kind, one.layer, flaw.grids, flaw.place, size, values)
