@@ -1,6 +1,6 @@
 """Findings, and what would mend them, as tables on a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
@@ -15,15 +15,20 @@ STYLES = {"fault": "red", "warning": "yellow", "info": "dim"}
 HEADS = ("severity", "kind", "grids", "officers", "others", "owners", "area", "place", "since", "known", "key")
 
 
-def show_findings(found: Sequence[FindingOut], lang: str, zone: ZoneInfo) -> None:
-    """Print the first findings as a table, the worst first, and under it how many there are in all."""
+def show_findings(found: Sequence[FindingOut], lang: str, zone: ZoneInfo, added: Collection[str] | None = None) -> None:
+    """Print the first findings as a table, the worst first, and under it how many there are in all.
+
+    `added`: keys of those that a plan adds, of the findings of one.
+    """
     console = Console()
     if not found:
         console.print(say("finding.none", lang))
         return
-    table = Table(*(say(f"finding.head.{head}", lang) for head in HEADS))
+    heads = HEADS if added is None else ("added", *HEADS)
+    table = Table(*(say(f"finding.head.{head}", lang) for head in heads))
     for one in found[:MOST]:
         table.add_row(
+            *([] if added is None else [Text("+" if one.key in added else "")]),
             Text(say(f"finding.severity.{one.severity}", lang), style=STYLES[one.severity]),
             Text(say(f"finding.kind.{one.kind}", lang)),
             Text(" ".join(one.grids)),

@@ -10,8 +10,8 @@ from api.imports import faults_told
 from api.imports_verbs import Run, verb
 from api.plans import names
 from api.plans_cli import print_json, say_dry
+from api.plans_findings_cli import app_plan
 from api.plans_out import done_out, plan_out
-from api.plans_review_cli import app_plan
 from api.plans_text import show_done, show_plan
 from spatial.imports.files import Asked, opened
 from spatial.imports.grids.drafting import draft_from

@@ -74,6 +74,9 @@ def test_a_plan_is_worked_out_and_handed_in(twingrid: Say, tmp_path: Path) -> No
     twingrid("difference", plan, "-o", "plan.xlsx")
     assert "Hand-over by officer" in load_workbook(tmp_path / "plan.xlsx").sheetnames
     assert twingrid("review", plan)[:2] == (0, "Nothing stands against it, and nothing is to be acknowledged.\n")
+    assert "nothing found" in twingrid("findings", plan, "--added")[1]
+    listed = orjson.loads(twingrid("findings", plan, "--check", "roster", "--json")[1])
+    assert {(one["check"], one["is_added"]) for one in listed} == {("roster", False)}
     twingrid("submit", plan, "--commit")
     assert "submitted" in twingrid("list")[1]
     code, _, err = twingrid("approve", plan, "--document", "1", "--commit")

@@ -33,7 +33,10 @@ BY_ITSELF = {"parent": frozenset(KINDS["parent"]) - frozenset(TILING_KINDS)}  # 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which findings: of some checks; of some layers (none: all); of a unit's grids and of those of units below it."""
+    """Which findings: of some checks; of some layers (none: all); of a unit's grids and of those of units below it.
+
+    `of_tilings`: whether tilings are looked at, of which the check of parents tells, too.
+    """
 
     checks: tuple[Check, ...] = ALL
     layers: tuple[str, ...] = ()
@@ -41,11 +44,13 @@ class Wanted:
     kind: str | None = None
     severity: Severity | None = None
     acknowledged: bool | None = None
+    of_tilings: bool = True
 
     @property
     def kinds(self) -> frozenset[str]:
         """The kinds that it may hold."""
         kinds = frozenset(kind for check in self.checks for kind in KINDS[check])
+        kinds -= frozenset() if self.of_tilings else frozenset(TILING_KINDS)
         return kinds if self.kind is None else kinds & {self.kind}
 
 

@@ -14,6 +14,7 @@ from spatial.redraw.rim import Edge, Vertex, rim
 NEVER = ("invalid", "overlap", "gap", "unnoded", "sliver")
 RIM_MOVES_M = 0.015  # a vertex new on the rim lies on the grid of 1 cm, and so up to this far from the old edge
 ROUNDED_DEGREES = 1.5e-7  # the same, roughly
+LEAST_M2 = 1.0  # so much larger is larger
 
 
 def require_sound(
@@ -34,12 +35,15 @@ def require_sound(
 
 def noticed(before: Sequence[TilingFinding], after: Sequence[TilingFinding]) -> list[TilingFinding]:
     """Return what is to be said of a tiling after an edit and was not before: it may be meant."""
-    known = {(one.kind, one.grids): one.detail.get("parts", 0) for one in before}
-    return [
-        one
-        for one in after
-        if _kind(one) not in NEVER and one.detail.get("parts", 0) > known.get((one.kind, one.grids), -1)
-    ]
+    known = {(one.kind, one.grids): one for one in before}
+    return [one for one in after if _kind(one) not in NEVER and _is_more(one, known.get((one.kind, one.grids)))]
+
+
+def _is_more(one: TilingFinding, before: TilingFinding | None) -> bool:
+    """Whether there are more parts that are apart, or larger ones, than there were."""
+    if before is None or one.detail.get("parts", 0) > before.detail.get("parts", 0):
+        return True
+    return (one.area_m2 or 0.0) > (before.area_m2 or 0.0) + LEAST_M2
 
 
 def added_faults(before: Sequence[TilingFinding], after: Sequence[TilingFinding]) -> list[TilingFinding]:

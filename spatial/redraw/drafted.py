@@ -9,6 +9,7 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy.orm import Session
 
 from spatial.db import reach_in
+from spatial.findings import queries as findings
 from spatial.findings.model import Beatless, Coded
 from spatial.findings.state import Holders, Network, OnRecord
 from spatial.geometry import area_m2
@@ -25,14 +26,36 @@ from spatial.redraw.whole import Whole
 from spatial.tables import Layer, Plan
 
 
+class Based(OnRecord):
+    """The layers as a plan found them, with who holds their grids as known by now: that is handed on."""
+
+    def __init__(self, session: Session, plan: Plan, pieces: Thresholds) -> None:
+        self.plan, self.base = plan, queries.base_of(session, plan)
+        super().__init__(session, Moment(self.base.at, self.base.known_at), pieces)
+
+    def officers(self, layer: Layer) -> Holders:
+        """Return who holds each grid of a layer."""
+        return findings.officers_of_grids(self.session, layer, Moment(self.moment.at))
+
+    def beatless(self, layer: Layer) -> Sequence[Beatless]:
+        """Return officers who hold no grid, of kinds that lead grids of a layer, in units that have such grids."""
+        return findings.without_grid(self.session, layer, Moment(self.moment.at))
+
+    def dwellings(self, layer: Layer) -> Mapping[str, int]:
+        """Return how many dwellings each grid of a layer has, by code."""
+        if layer.id not in self.plan.layers:
+            return super().dwellings(layer)
+        return _dwellings(self.session, self.plan, [], Draft(self.session, self.plan.id, self.base, []), layer.id)
+
+
 class Drafted:
     """The layers of a deployment as a plan would leave them; `pieces`: what of two layers is a sliver."""
 
     def __init__(self, session: Session, plan: Plan, pieces: Thresholds) -> None:
         self.session = session
         self.plan = plan
-        self.base = queries.base_of(session, plan)
-        self.record = OnRecord(session, Moment(self.base.at, self.base.known_at), pieces)
+        self.record = Based(session, plan, pieces)
+        self.base = self.record.base
         self.whole = Whole(session, plan, self.base)
         self.ops = queries.chain(session, plan.id, plan.head)
         self.draft = Draft(session, plan.id, self.base, self.ops)
@@ -72,10 +95,7 @@ class Drafted:
         """Return how many dwellings each grid of a layer has, by code."""
         if layer.id not in self.plan.layers:
             return self.record.dwellings(layer)
-        grids = self.draft.of_layer(layer.id)
-        teams = {(layer.id, grid.unit_id) for grid in grids}
-        held = queries.holdings(self.session, self.plan, self.ops, teams)
-        return {grid.code: held[grid.place][1].counted.dwellings for grid in grids if grid.place in held}
+        return _dwellings(self.session, self.plan, self.ops, self.draft, layer.id)
 
     def inner_points(self, layer: str, codes: Collection[str]) -> Mapping[str, BaseGeometry]:
         """Return a point inside of each of some grids of a layer, by code."""
@@ -97,6 +117,13 @@ class Drafted:
             elif grid.place in changed and (reach is None or reach.sees_people_of(grid.unit_id)):
                 unit = None if grid.unit_id is None else units.get(grid.unit_id)
                 yield key, Coded(grid.code, grid.name, unit, None)
+
+
+def _dwellings(session: Session, plan: Plan, ops: Sequence[int], draft: Draft, layer_id: int) -> dict[str, int]:
+    """Return how many dwellings each grid of a plan's layer has, by code, as counted edit by edit."""
+    grids = draft.of_layer(layer_id)
+    held = queries.holdings(session, plan, ops, {(layer_id, grid.unit_id) for grid in grids})
+    return {grid.code: held[grid.place][1].counted.dwellings for grid in grids if grid.place in held}
 
 
 class DraftedOverlaps(Overlaps):

@@ -7,12 +7,11 @@ import shapely
 from sqlalchemy.orm import Session
 
 from spatial.findings.findings import Findings, Wanted
-from spatial.findings.model import Check, Flaw, Found, Limits
-from spatial.findings.state import OnRecord
+from spatial.findings.model import Flaw, Found, Limits
 from spatial.geometry import point_inside
 from spatial.grids import about as deployment
 from spatial.grids.tiling import TILING_KINDS
-from spatial.redraw.checks import ROUNDED_DEGREES, cover_moved
+from spatial.redraw.checks import ROUNDED_DEGREES, cover_moved, findings_of, noticed
 from spatial.redraw.drafted import Drafted
 from spatial.redraw.obstacles import Obstacle
 from spatial.redraw.passing import LEAST_M2
@@ -35,15 +34,15 @@ class Judging:
     def __init__(self, session: Session, plan: Plan, limits: Limits) -> None:
         self.session, self.plan, self.limits = session, plan, limits
         self.drafted = Drafted(session, plan, limits.pieces)
-        record = self.drafted.record
-        self.before = Findings(session, record.moment, limits, state=OnRecord(session, record.moment, limits.pieces))
-        self.after = Findings(session, record.moment, limits, state=self.drafted)
+        moment = self.drafted.record.moment
+        self.before = Findings(session, moment, limits, state=self.drafted.record)
+        self.after = Findings(session, moment, limits, state=self.drafted)
 
     def judged(self, wanted: Wanted) -> list[Judged]:
         """Return findings of the draft, the worst first; `wanted.layers` are among the plan's."""
         layers = wanted.layers or tuple(self.drafted.whole.layers[one] for one in self.plan.layers)
         asked = replace(wanted, layers=layers)
-        before = self.before.found(Wanted(checks=asked.checks, layers=layers))
+        before = self.before.found(Wanted(asked.checks, layers, of_tilings=asked.of_tilings))
         after, before = self.after.found(asked), self._renamed(before)
         if not self.after.facts.sees_everybody:
             after = self._seen(after, before)
@@ -52,22 +51,34 @@ class Judging:
             known.setdefault(_identity(one), []).append(one.flaw)
         return [Judged(one, _is_added(one.flaw, known.get(_identity(one), ()))) for one in after]
 
-    def added(self, checks: Sequence[Check]) -> list[Obstacle]:
-        """Return what a plan adds or makes larger that is allowed and may be meant: an approver is to know of it."""
-        judged = self.judged(Wanted(checks=tuple(checks)))
-        told = [one.found for one in judged if one.is_added and _is_to_be_known(one.found.flaw)]
-        return [*self._covers(), *map(_obstacle, self.after.placed(told))]
+    def placed(self, judged: Sequence[Judged]) -> list[Judged]:
+        """Return findings each with a place: where it has none of its own, points inside of its grids."""
+        found = self.after.placed([one.found for one in judged])
+        return [replace(one, found=its) for one, its in zip(judged, found, strict=True)]
 
-    def _covers(self) -> Iterable[Obstacle]:
-        """Yield what tilings cover and did not, or the reverse: repairs and files do that."""
+    def added(self) -> list[Obstacle]:
+        """Return what a plan adds or makes larger that is allowed and may be meant: an approver is to know of it."""
+        judged = self.judged(Wanted(of_tilings=False))
+        told = [one for one in judged if one.is_added and _is_to_be_known(one.found.flaw)]
+        return [*self._of_tilings(), *(_obstacle(one.found) for one in self.placed(told))]
+
+    def _of_tilings(self) -> Iterable[Obstacle]:
+        """Yield what tilings cover and did not, or the reverse, as repairs and files do, and parts that are apart.
+
+        Changes are looked at with what is about them alone: whatever tears a tiling keeps a plan from being handed in.
+        """
         plane, whole = deployment.plane(self.session), self.drafted.whole
         for ground in whole.grounds:
-            if plane is not None and whole.is_tiling(ground.layer_id):
-                moved = cover_moved(ground.before, ground.after, plane)
-                if moved.area > LEAST_M2:
-                    place = point_inside(plane.to_degrees(moved))
-                    layer = whole.layers[ground.layer_id]
-                    yield Obstacle("cover-changed", layer, (), place, round(moved.area, 1))
+            if plane is None or not whole.is_tiling(ground.layer_id):
+                continue
+            layer, before, after = whole.layers[ground.layer_id], ground.before, ground.after
+            moved = cover_moved(before, after, plane)
+            if moved.area > LEAST_M2:
+                place = point_inside(plane.to_degrees(moved))
+                yield Obstacle("cover-changed", layer, (), place, round(moved.area, 1))
+            for one in noticed(findings_of(before), findings_of(after)):
+                size = None if one.area_m2 is None else round(one.area_m2, 2)
+                yield Obstacle(one.kind, layer, one.grids, one.place, size)
 
     def _renamed(self, found: Iterable[Found]) -> list[Found]:
         """Return findings of the base with the codes that grids have in the draft."""
@@ -75,19 +86,15 @@ class Judging:
         codes = {
             (whole.layers[one.place.layer_id], one.was.code): one.becomes.code
             for one in whole.changes
-            if one.was is not None and one.becomes is not None
+            if one.was is not None and one.becomes is not None and one.was.code != one.becomes.code
         }
-        return [
-            replace(
-                one,
-                flaw=replace(
-                    one.flaw,
-                    grids=tuple(sorted(codes.get((one.layer, code), code) for code in one.flaw.grids)),
-                    others=tuple(codes.get((str(one.flaw.other), code), code) for code in one.flaw.others),
-                ),
-            )
-            for one in found
-        ]
+
+        def renamed(one: Found) -> Found:
+            grids = tuple(sorted(codes.get((one.layer, code), code) for code in one.flaw.grids))
+            others = tuple(codes.get((str(one.flaw.other), code), code) for code in one.flaw.others)
+            return replace(one, flaw=replace(one.flaw, grids=grids, others=others))
+
+        return list(map(renamed, found)) if codes else list(found)
 
     def _seen(self, after: Sequence[Found], before: Sequence[Found]) -> list[Found]:
         """Return findings without the holes that are only where the part of a network ends that somebody sees."""
@@ -118,8 +125,8 @@ def _is_added(flaw: Flaw, before: Sequence[Flaw]) -> bool:
 
 
 def _is_to_be_known(flaw: Flaw) -> bool:
-    """Whether something is more than information; a part that is apart may be right, and is to be meant."""
-    return flaw.severity != "info" or flaw.kind == "disconnected"
+    """Whether something is more than information."""
+    return flaw.severity != "info"
 
 
 def _obstacle(one: Found) -> Obstacle:

@@ -195,7 +195,8 @@ def holdings(
     changed = session.execute(of_plan.ext(once).order_by(change.layer_id, change.key, change.n.desc())).all()
     unit_ids = {unit_id for _layer_id, unit_id in teams if unit_id is not None}
     unowned = measure.unit_id.is_(None) if any(unit_id is None for _layer_id, unit_id in teams) else false()
-    base = select(measure).where(
+    lying = (measure.addresses, measure.dwellings, measure.incidents, measure.handling_minutes)
+    base = select(measure.layer_id, measure.grid_id, measure.unit_id, measure.officers, *lying).where(
         measure.plan_id == plan.id,
         measure.base_version == plan.base_version,
         measure.base_at == plan.base_at,
@@ -203,9 +204,8 @@ def holdings(
         among(measure.unit_id, unit_ids) | unowned,
     )
     found: dict[Place, tuple[int | None, Held]] = {}
-    for row in session.scalars(base):
-        lying = Counted(row.addresses, row.dwellings, row.incidents, row.handling_minutes)
-        found[Place(row.layer_id, row.grid_id)] = row.unit_id, Held(lying, tuple(row.officers))
+    for row in session.execute(base):
+        found[Place(row.layer_id, row.grid_id)] = row.unit_id, Held(Counted(*row[4:]), tuple(row.officers))
     for layer_id, key, unit_id, holds in changed:
         place = Place(layer_id, key)
         found.pop(place, None)

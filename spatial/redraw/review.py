@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from spatial import audit
 from spatial.access import Actor
 from spatial.errors import Conflict, Denied, Fault, InputError
-from spatial.findings.findings import ALL
 from spatial.findings.model import Limits
 from spatial.redraw import queries
 from spatial.redraw.draft import Base
@@ -34,7 +33,7 @@ class Review:
 def review(session: Session, plan: Plan, *, effective: datetime, limits: Limits) -> Review:
     """Return what stands against a plan if it came into force at an instant."""
     against = obstacles(Whole(session, plan, Base(effective, None)))
-    return Review(tuple(against), tuple(Judging(session, plan, limits).added(ALL)))
+    return Review(tuple(against), tuple(Judging(session, plan, limits).added()))
 
 
 def submit(session: Session, actor: Actor, plan_id: uuid.UUID, *, revision: int | None, now: datetime) -> Plan:
@@ -75,7 +74,7 @@ def approve(
     plan = _in_state(session, plan_id, ("submitted",), revision)
     if actor.name in {plan.created_by, *queries.hands_of(session, plan, TALK)}:  # who chose what it stands on, too
         raise Denied("own-plan")
-    unknown = [one for one in Judging(session, plan, limits).added(ALL) if one.key not in acknowledged]
+    unknown = [one for one in Judging(session, plan, limits).added() if one.key not in acknowledged]
     if unknown:
         raise Conflict("findings-not-acknowledged", [one.told for one in unknown], count=len(unknown))
     if not document_number.strip():

@@ -1,0 +1,163 @@
+"""What is wrong with a draft is told as it would be told of the grids, once the plan is in force."""
+
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy.orm import Session
+
+from spatial.access import operator
+from spatial.db import Database
+from spatial.errors import TwingridError
+from spatial.findings.findings import Findings, Wanted
+from spatial.findings.model import Found, Limits
+from spatial.history import Moment
+from spatial.redraw import operations as asked
+from spatial.redraw import queries, review, service
+from spatial.redraw.draft import Draft
+from spatial.redraw.judging import Judging
+from spatial.redraw.model import DraftGrid
+from spatial.redraw.publishing import publish
+from spatial.tables import Plan
+from spatial.time import now
+from tests.test_redraw import approver, do, made, planner
+
+__all__ = ["approver", "planner"]
+AT = datetime.fromisoformat("2025-03-07T20:00:00+08:00")
+LIMITS = Limits(most_dwellings={"police": 900, "governance": 300})
+
+
+def told(found: list[Found]) -> list[Any]:
+    """Return findings but for what a draft cannot know: since when they stand."""
+    return sorted(
+        (
+            one.layer,
+            one.flaw.kind,
+            one.flaw.severity,
+            one.flaw.grids,
+            one.flaw.officers,
+            one.flaw.owners,
+            str(one.flaw.other),
+            tuple(sorted(one.flaw.others)),
+            round(one.flaw.area_m2 or 0.0, 2),
+            one.flaw.detail.get("dwellings", 0),
+        )
+        for one in found
+    )
+
+
+def drawn(layer: str, one: DraftGrid, other: DraftGrid, n: int, share: float) -> asked.Operation:
+    """Return an operation on a grid, of six kinds in turns; `other` is one beside it."""
+    west, south, east, north = one.shape.bounds
+    y = south + (north - south) * share
+    match n % 6:
+        case 0:
+            return asked.Split(layer=layer, grid=one.code, line=[(west - 1, y), (east + 1, y)], code=f"N{n}")
+        case 1:
+            return asked.Merge(layer=layer, grids=[one.code, other.code], into=one.code)
+        case 2:
+            return asked.Dissolve(layer=layer, grid=one.code)
+        case 3:
+            return asked.Renumber(layer=layer, grid=one.code, code=f"R{n}")
+        case 4:
+            return asked.Describe(layer=layer, grid=one.code, name=other.name)
+        case _:
+            return asked.Create(layer=layer, code=f"C{n}", name="n", cells=[one.code])
+
+
+def redraw(session: Session, plan: Plan, seed: int, count: int) -> int:
+    """Do some operations at random on a plan, and return how many could be done."""
+    rng, done = np.random.default_rng(seed), 0
+    layers = {layer.code: layer for layer in queries.layers_of(session)}
+    for n in range(count):
+        draft = Draft(session, plan.id, queries.base_of(session, plan), queries.chain(session, plan.id, plan.head))
+        layer = ("governance", "police")[int(rng.integers(2))]
+        grids = draft.of_layer(layers[layer].id)
+        one = grids[int(rng.integers(len(grids)))]
+        near = [grid for grid in draft.within([one.place.layer_id], one.shape.bounds) if grid.place != one.place]
+        op = drawn(layer, one, near[int(rng.integers(len(near)))], n, float(rng.random()))
+        try:
+            with session.begin_nested():
+                service.edit(session, operator("a"), plan.id, op, revision=None, now=now())
+            done += 1
+        except TwingridError:
+            continue
+    return done
+
+
+def bring_into_force(session: Session, plan: Plan) -> None:
+    """Hand a plan in, approve and publish it."""
+    instant = now()
+    review.submit(session, operator("a"), plan.id, revision=None, now=instant)
+    plan.state = "approved"
+    session.flush()
+    queries.note(
+        session, plan, "approved", "b", instant, {"correction": {"reason": "test", "effective": AT.isoformat()}}
+    )
+    publish(session, operator("b"), plan.id, AT, now=instant)
+
+
+def require_told_alike(session: Session, plan: Plan) -> None:
+    """Require that the findings of a draft are those of the grids once it is in force, and that what is new is."""
+    before = Findings(session, Moment(AT), LIMITS, afresh=True).found(Wanted())
+    judged = Judging(session, plan, LIMITS).judged(Wanted())
+    bring_into_force(session, plan)
+    after = Findings(session, Moment(AT), LIMITS, afresh=True).found(Wanted())
+    assert told([one.found for one in judged]) == told(after)
+    kept = set(told(before))
+    assert not [one for one in judged if one.is_added and told([one.found])[0] in kept]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_draft_is_found_what_is_found_when_it_is_in_force(town_copy: Database, seed: int) -> None:
+    """After random operations on both layers of a town: shapes, codes, rosters, cells, dwellings."""
+    with town_copy.trial() as session:
+        plan = service.create(session, operator("a"), "draft", ["police", "governance"], at=AT, now=now())
+        assert redraw(session, plan, seed, 24) > 6
+        require_told_alike(session, plan)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("seed", [4, 5])
+def test_so_it_is_in_a_city(city: Database, seed: int) -> None:
+    """Of networks that lie over each other, too, and what one of them makes of the other."""
+    with city.trial() as session:
+        plan = service.create(session, operator("a"), "draft", ["police", "governance"], at=AT, now=now())
+        assert redraw(session, plan, seed, 24) > 6
+        require_told_alike(session, plan)
+
+
+def test_it_is_listed_over_http(planner: TestClient) -> None:
+    """All of a plan's layers, the worst first, page by page; what the plan adds is told apart."""
+    plan = made(planner)
+    done = planner.get("/grids/governance", params={"at": AT.isoformat(), "limit": 2}).json()["features"]
+    first, second = (one["properties"] for one in done)
+    do(planner, plan, "describe", grid=first["code"], name=second["name"])
+    answer = planner.get(f"/plans/{plan}/findings", params={"added": "yes"})
+    assert answer.status_code == 200, answer.text
+    (one,) = answer.json()["features"]
+    assert (one["properties"]["kind"], one["properties"]["is_added"]) == ("name-twice", True)
+    assert sorted(one["properties"]["grids"]) == sorted([first["code"], second["code"]])
+    assert one["geometry"]["type"] == "MultiPoint"
+    listed: list[Any] = []
+    page: Any = {"limit": 10}
+    while page is not None:
+        body = planner.get(f"/plans/{plan}/findings", params=page).json()
+        listed += body["features"]
+        page = {"limit": 10, "cursor": body["next"]} if body.get("next") else None
+    assert len(listed) == len({each["id"] for each in listed}) > 30
+    assert [each["id"] for each in listed if each["properties"]["is_added"]] == [one["id"]]
+    severity = [("fault", "warning", "info").index(each["properties"]["severity"]) for each in listed]
+    assert severity == sorted(severity)
+
+
+def test_a_layer_that_is_not_redrawn_has_none(planner: TestClient) -> None:
+    """That is told by name, in both languages."""
+    plan = made(planner, "police", "governance")
+    for lang, words in (("en", "not redrawn"), ("zh-CN", "不涉及")):
+        asking = {"Accept-Language": lang}
+        answer = planner.get(f"/plans/{plan}/findings", params={"layer": "none"}, headers=asking)
+        assert answer.status_code == 400
+        assert words in answer.json()["faults"][0]["detail"]
