@@ -1,14 +1,11 @@
 """`/findings`: everything known to be wrong at a moment, what would mend it, and who knows of it."""
 
-import shutil
-import tempfile
 from pathlib import Path as File
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.background import BackgroundTask
 
 from api.asking import PlainText
 from api.deps import Actor, AppSettings, AskedMoment, InstantText, Page, ReadSession, WriteSession, needs
@@ -16,6 +13,7 @@ from api.errors import problem_responses
 from api.findings_asked import Narrowed, checks_seen, limits_of, read_until, record_export, writing
 from api.findings_out import AcknowledgedOut, FindingDetails, FindingOut, acknowledged_out, details_out, finding_out
 from api.overlaps import MEDIA, Format
+from api.sent_files import sent_file
 from api.shapes import Feature, FeatureCollection, features, shape_geojson
 from spatial.findings import acknowledging
 from spatial.findings.acknowledging import LONGEST, LONGEST_REASON
@@ -119,16 +117,12 @@ def file(
     """Return the whole list, with the places in GeoJSON and GeoPackage; who took it away is on record."""
     there = Findings(session, moment, limits_of(config))
     found = there.placed(there.found(asked.wanted(actor, "exports")))
-    folder = File(tempfile.mkdtemp(prefix="twingrid-findings-"))
-    try:
-        path = folder / f"findings.{fmt}"
+
+    def write(path: File) -> None:
         with writing(found, path, fmt):
             record_export(session, actor.name, moment, fmt, len(found), asked.told)
-    except BaseException:
-        shutil.rmtree(folder)
-        raise
-    tidy = BackgroundTask(shutil.rmtree, folder)
-    return FileResponse(path, media_type=MEDIA[fmt], filename=path.name, background=tidy)
+
+    return sent_file(f"findings.{fmt}", MEDIA[fmt], write)
 
 
 @router.get(

@@ -1,7 +1,5 @@
 """`/overlaps`: what police grids and governance grids share, who shares with whom, and what would join them."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +9,6 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 from sqlalchemy.orm import Session
-from starlette.background import BackgroundTask
 
 from api.deps import Actor, AppSettings, AskedMoment, InstantText, Page, ReadSession, WriteSession, needs
 from api.errors import problem_responses
@@ -19,6 +16,7 @@ from api.grids import GridCode, LayerCode
 from api.overlaps_asked import Asked, What, piece_key, read_period, rows
 from api.overlaps_asked import Weigh as Weighs
 from api.overlaps_out import EmbeddedOut, OverlapOut, RelationOut, SharedOut, SnapOut, overlap_out
+from api.sent_files import sent_file
 from api.shapes import FeatureCollection, Listing, features, listing, shape_geojson
 from api.sheets import WITHOUT_SHAPES, sheet
 from spatial import audit
@@ -173,16 +171,12 @@ def file(
     """Return a whole list, with the shapes of the pieces in GeoJSON and GeoPackage."""
     found = overlaps_of(session, moment, config, layer, other)
     asked = Asked(read_period(start, end, moment.at), code, unit, weigh=weigh)
-    folder = Path(tempfile.mkdtemp(prefix="twingrid-overlaps-"))
-    try:
-        path = folder / f"overlaps-{what}.{fmt}"
+
+    def write(path: Path) -> None:
         with writing(found, what, asked, path, fmt):
             record_export(session, actor.name, found, what, asked, fmt)
-    except BaseException:
-        shutil.rmtree(folder)
-        raise
-    tidy = BackgroundTask(shutil.rmtree, folder)
-    return FileResponse(path, media_type=MEDIA[fmt], filename=path.name, background=tidy)
+
+    return sent_file(f"overlaps-{what}.{fmt}", MEDIA[fmt], write)
 
 
 @router.get(

@@ -1,6 +1,5 @@
 """Who and what a plan affects: lists over HTTP, all of them as sheets of one workbook."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,12 +10,12 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
-from starlette.background import BackgroundTask
 
 from api.deps import Actor, Database, InstantText, Language, Page, ReadSession, needs
 from api.errors import problem_responses
 from api.plans import PlanId
 from api.plans_out import HeldOut, counted_out
+from api.sent_files import sent_file
 from api.shapes import Listing, listing
 from api.sheets import sheet
 from maps.texts import say
@@ -156,16 +155,14 @@ def difference(
     dependencies=[needs("exports")],
     response_class=FileResponse,
 )
-def workbook(
-    session: ReadSession, database: Database, actor: Actor, lang: Language, plan_id: PlanId, found: Found
-) -> FileResponse:
+def workbook(database: Database, actor: Actor, lang: Language, plan_id: PlanId, found: Found) -> FileResponse:
     """Return every list as a sheet of a workbook: to hand over by, and to keep with the file."""
-    del session
-    folder = tempfile.TemporaryDirectory()
-    path = Path(folder.name, f"plan-{plan_id}.xlsx")
-    with writing(found, path, lang), database.write() as writer:
-        record_export(writer, actor.name, plan_id)
-    return FileResponse(path, media_type=XLSX, filename=path.name, background=BackgroundTask(folder.cleanup))
+
+    def write(path: Path) -> None:
+        with writing(found, path, lang), database.write() as writer:
+            record_export(writer, actor.name, plan_id)
+
+    return sent_file(f"plan-{plan_id}.xlsx", XLSX, write)
 
 
 @contextmanager
