@@ -6,7 +6,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from spatial.errors import Fault, GeometryFault
-from spatial.geometry import Plane
+from spatial.geometry import Plane, point_inside
 from spatial.grids.tiling import DUST_M2, TilingFinding, findings
 from spatial.redraw.model import DraftGrid, shapes_of
 from spatial.redraw.rim import Edge, Vertex, rim
@@ -106,10 +106,9 @@ def _require_same_cover(layer: str, before: Sequence[DraftGrid], after: Sequence
     if was == now:
         return
     far = _off(now - was, was, plane) or _off(was - now, now, plane)
-    moved = cover_moved(before, after, plane)
-    if far is None and moved.area > DUST_M2:
-        inside = shapely.point_on_surface(moved)
-        far = plane.degrees_of(inside.x, inside.y)
+    if far is None:
+        moved = cover_moved(before, after, plane)
+        far = point_inside(plane.to_degrees(moved)) if moved.area > DUST_M2 else None
     if far is not None:
         lon, lat = far
         raise GeometryFault(

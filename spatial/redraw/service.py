@@ -20,13 +20,15 @@ from spatial.redraw.about import grids_about
 from spatial.redraw.draft import Base, Draft, changes_on, touched_by
 from spatial.redraw.edits import perform
 from spatial.redraw.measures import Measures, count_base, counted_after, held_after, measured
-from spatial.redraw.model import Change, Held, Place
+from spatial.redraw.model import Change, DraftGrid, Held, Place
 from spatial.redraw.sheet import Notice, Settled, Sheet
 from spatial.tables import Plan, PlanOp
 from spatial.time import since
 
 COUNTED = timedelta(days=365)  # of incidents before a plan, whose number and minutes its measures tell
 OPEN_STATES = ("draft", "returned")
+
+States = tuple[DraftGrid | None, DraftGrid | None, DraftGrid | None]  # ancestor, ours, theirs
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ def _tried(session: Session, plan: Plan, op: asked.Operation, head: int) -> Sett
     )
     perform(sheet, op, queries.units_named(session, base))
     settled = sheet.settle()
-    _require_new_codes(session, plan, settled.changes, layers_by_id={layer.id: layer.code for layer in layers})
+    _require_new_codes(session, draft, settled.changes, {layer.id: layer.code for layer in layers})
     return settled
 
 
@@ -190,9 +192,7 @@ def _require_drawable(session: Session, plan: Plan, op: asked.Barrier, layers: C
         raise InputError(faults)
 
 
-def _require_new_codes(
-    session: Session, plan: Plan, changes: Sequence[Change], *, layers_by_id: dict[int, str]
-) -> None:
+def _require_new_codes(session: Session, draft: Draft, changes: Sequence[Change], layers: Mapping[int, str]) -> None:
     """Refuse codes that another grid ever had, on record or in the draft."""
     for change in changes:
         new = change.becomes
@@ -200,11 +200,9 @@ def _require_new_codes(
             continue
         key = new.place.key if new.place.key > 0 else None
         if queries.codes_ever_of_others(session, new.place.layer_id, [new.code], key):
-            raise invalid("code", "code-used-before", code=new.code, layer=layers_by_id[new.place.layer_id])
-        ops = queries.chain(session, plan.id, plan.head)
-        now = Draft(session, plan.id, queries.base_of(session, plan), ops).named(new.place.layer_id, [new.code])
-        if any(grid.place != new.place for grid in now):
-            raise invalid("code", "code-in-use", code=new.code, layer=layers_by_id[new.place.layer_id])
+            raise invalid("code", "code-used-before", code=new.code, layer=layers[new.place.layer_id])
+        if any(grid.place != new.place for grid in draft.named(new.place.layer_id, [new.code])):
+            raise invalid("code", "code-in-use", code=new.code, layer=layers[new.place.layer_id])
 
 
 def _require_apart(session: Session, plan: Plan, op: asked.Operation, revision: int, found: Sequence[Change]) -> None:
@@ -231,16 +229,16 @@ def _three(session: Session, plan: Plan, head: int, op: asked.Operation, places:
         for at in (head, plan.head)
     )
     theirs = {change.place: change.becomes for change in _tried(session, plan, op, head).changes}
-    layers = queries.layer_codes(session)
-    units = unit_codes(session, base.at, base.known_at)
+    return _told(session, base, {place: (was.get(place), is_now.get(place), theirs.get(place)) for place in places})
+
+
+def _told(session: Session, base: Base, states: Mapping[Place, States]) -> list[dict[str, Any]]:
+    """Return grids as they are told in a conflict: what each was, what it is, and what others would have it be."""
+    layers, units = queries.layer_codes(session), unit_codes(session, base.at, base.known_at)
+    named = [(place, dict(zip(("ancestor", "ours", "theirs"), its, strict=True))) for place, its in states.items()]
     return [
-        {
-            "layer": layers[place.layer_id],
-            "ancestor": queries.told(was.get(place), units),
-            "ours": queries.told(is_now.get(place), units),
-            "theirs": queries.told(theirs.get(place), units),
-        }
-        for place in sorted(places)
+        {"layer": layers[place.layer_id], **{name: queries.told(grid, units) for name, grid in its.items()}}
+        for place, its in sorted(named, key=lambda one: one[0])
     ]
 
 
@@ -251,9 +249,8 @@ def go_to(session: Session, actor: Actor, plan_id: uuid.UUID, n: int, *, revisio
     if n != 0 and session.get(PlanOp, (plan.id, n)) is None:
         raise NotFound("no-such-operation", n=n)
     if queries.was_rebased(session, plan.id):  # what others published since may not fit what is gone to
-        layers = {one.id: one.code for one in queries.layers_of(session)}
         changes = changes_on(session, plan.id, queries.chain(session, plan.id, n))
-        _require_base_kept(session, plan, changes, queries.base_of(session, plan), layers)
+        _require_base_kept(session, plan, changes, queries.base_of(session, plan))
     if n != plan.head:
         kind = "undo" if n in (0, *queries.chain(session, plan.id, plan.head)) else "redo"
         plan.head = n
@@ -287,7 +284,7 @@ def rebase(
     queries.require_revision(plan, revision)
     before, layers = queries.base_of(session, plan), {one.id: one for one in queries.layers_of(session)}
     changes = changes_on(session, plan.id, queries.chain(session, plan.id, plan.head))
-    _require_base_kept(session, plan, changes, Base(at, None), {key: one.code for key, one in layers.items()})
+    _require_base_kept(session, plan, changes, Base(at, None))
     plan.base_version, plan.base_at = versions(session)["areas"], at
     session.flush()
     count_base(session, plan, [layers[layer_id] for layer_id in plan.layers])
@@ -295,24 +292,16 @@ def rebase(
     return plan
 
 
-def _require_base_kept(
-    session: Session, plan: Plan, changes: Mapping[Place, Change], base: Base, layers: Mapping[int, str]
-) -> None:
+def _require_base_kept(session: Session, plan: Plan, changes: Mapping[Place, Change], base: Base) -> None:
     """Refuse where a grid that a plan changes is another in the base by now, telling all three states of each."""
-    units = unit_codes(session, base.at, base.known_at)
     current = {grid.place: grid for grid in Draft(session, plan.id, base, []).of_places(changes.keys())}
-    moved = [
-        {
-            "layer": layers[place.layer_id],
-            "ancestor": queries.told(one.was, units),
-            "ours": queries.told(one.becomes, units),
-            "theirs": queries.told(current.get(place), units),
-        }
-        for place, one in sorted(changes.items())
+    moved = {
+        place: (one.was, one.becomes, current.get(place))
+        for place, one in changes.items()
         if one.was is not None and not one.was.is_same(current.get(place))
-    ]
+    }
     if moved:
-        raise Conflict("base-changed", moved, count=len(moved))
+        raise Conflict("base-changed", _told(session, base, moved), count=len(moved))
 
 
 def mark(session: Session, actor: Actor, plan_id: uuid.UUID, name: str, *, now: datetime) -> Plan:
