@@ -11,7 +11,7 @@ import shapely
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from spatial.errors import GeometryFault
+from spatial.errors import Conflict, GeometryFault
 from spatial.findings.model import Coded, Limits
 from spatial.findings.rules import code_flaws
 from spatial.grids import about as deployment
@@ -86,6 +86,13 @@ def obstacles(session: Session, plan: Plan, effective: datetime) -> list[Obstacl
         found += _torn(session, plan, changes, base, layers)
         found += _without_heir(session, plan, changes, base, layers, effective)
     return found
+
+
+def require_free(session: Session, plan: Plan, effective: datetime) -> None:
+    """Refuse a plan that something keeps from coming into force at an instant, telling all of it."""
+    against = obstacles(session, plan, effective)
+    if against:
+        raise Conflict("plan-has-obstacles", [one.told for one in against], count=len(against))
 
 
 def added_findings(session: Session, plan: Plan, limits: Limits) -> list[Obstacle]:

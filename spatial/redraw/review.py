@@ -10,14 +10,27 @@ from sqlalchemy.orm import Session
 
 from spatial import audit
 from spatial.access import Actor
-from spatial.errors import Conflict, Denied, Fault, InputError
+from spatial.errors import Conflict, Denied, Fault, InputError, invalid
 from spatial.findings.model import Limits
 from spatial.redraw import queries
 from spatial.redraw.model import Standing
-from spatial.redraw.obstacles import Obstacle, added_findings, obstacles
+from spatial.redraw.obstacles import Obstacle, added_findings, obstacles, require_free
 from spatial.tables import Plan, PlanEvent
 
 TALK = ("comment", "approved", "returned", "abandoned", "published")
+
+
+@dataclass(frozen=True)
+class Correction:
+    """Why a plan may come into force in the past, and at which instant."""
+
+    reason: str
+    effective: datetime
+
+    @property
+    def told(self) -> dict[str, str]:
+        """It as it is kept with the approval."""
+        return {"reason": self.reason, "effective": self.effective.isoformat()}
 
 
 @dataclass(frozen=True)
@@ -36,9 +49,7 @@ def review(session: Session, plan: Plan, *, effective: datetime, limits: Limits)
 def submit(session: Session, actor: Actor, plan_id: uuid.UUID, *, revision: int | None, now: datetime) -> Plan:
     """Hand a plan in for approval, unless something keeps it from being published."""
     plan = _in_state(session, plan_id, ("draft", "returned"), revision)
-    against = obstacles(session, plan, max(now, plan.base_at))
-    if against:
-        raise Conflict("plan-has-obstacles", [one.told for one in against], count=len(against))
+    require_free(session, plan, max(now, plan.base_at))
     return _move(session, plan, "submitted", actor, now, {})
 
 
@@ -58,28 +69,32 @@ def approve(
     document_number: str,
     *,
     acknowledged: frozenset[str] = frozenset(),
-    correction: str | None = None,
+    correction: Correction | None = None,
     limits: Limits,
     revision: int | None,
     now: datetime,
 ) -> Plan:
     """Approve a plan under a document's number; who made any of it, or handed it in, may not.
 
-    `acknowledged`: keys of the findings that it adds; all of them must be. `correction`: why it may come into force in
-    the past.
+    `acknowledged`: keys of the findings that it adds; all of them must be. `correction`: from when it may come into
+    force in the past, and why; what would stand against it then is told now.
     """
     plan = _in_state(session, plan_id, ("submitted",), revision)
     if actor.name in _hands(session, plan):
         raise Denied("own-plan")
+    if correction is not None:
+        if correction.effective >= now:
+            raise invalid("correction.effective", "correction-not-in-past")
+        require_free(session, plan, correction.effective)
     unknown = [one for one in added_findings(session, plan, limits) if one.key not in acknowledged]
     if unknown:
         raise Conflict("findings-not-acknowledged", [one.told for one in unknown], count=len(unknown))
     if not document_number.strip():
         raise InputError([Fault("document_number", "value-missing")])
     plan.document_number = document_number.strip()
-    detail = {"document_number": plan.document_number, "acknowledged": sorted(acknowledged)}
+    detail: dict[str, Any] = {"document_number": plan.document_number, "acknowledged": sorted(acknowledged)}
     if correction is not None:
-        detail["correction"] = correction
+        detail["correction"] = correction.told
     return _move(session, plan, "approved", actor, now, detail)
 
 
