@@ -36,6 +36,14 @@ class ReasonIn(BaseModel):
     reason: Words
 
 
+class CorrectionIn(BaseModel):
+    """Why a plan may come into force in the past, and from when."""
+
+    model_config = STRICT
+    reason: Words
+    effective: InstantText = Field(description="RFC 3339, in the past: the only past instant to publish it at")
+
+
 class ApprovalIn(BaseModel):
     """What a plan is approved under."""
 
@@ -44,14 +52,14 @@ class ApprovalIn(BaseModel):
     acknowledge: list[Annotated[PlainText, Field(max_length=64)]] = Field(
         [], max_length=10_000, description="keys of the findings that it adds, which are all meant"
     )
-    correction: Words | None = Field(None, description="why it may come into force in the past")
+    correction: CorrectionIn | None = Field(None, description="that it may come into force in the past, and from when")
 
 
 class PublicationIn(BaseModel):
     """When a plan comes into force."""
 
     model_config = STRICT
-    effective: InstantText = Field(description="RFC 3339; in the past for an approved correction only")
+    effective: InstantText = Field(description="RFC 3339; in the past only as a correction was approved")
 
 
 class RevertIn(BaseModel):
@@ -140,12 +148,17 @@ def approve(
         plan_id,
         body.document_number,
         acknowledged=frozenset(body.acknowledge),
-        correction=body.correction,
+        correction=None if body.correction is None else correction_of(body.correction),
         limits=limits_of(config),
         revision=seen,
         now=now(),
     )
     return shown(session, plan, response)
+
+
+def correction_of(body: CorrectionIn) -> review.Correction:
+    """Return a correction that was sent."""
+    return review.Correction(body.reason, parse_instant(body.effective, "correction.effective"))
 
 
 @router.post(

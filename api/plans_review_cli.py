@@ -16,6 +16,7 @@ from api.plans_cli import AsJson, Commit, PlanId, Revision, app_plan, change_pla
 from api.plans_review import review_out
 from api.plans_text import show_review
 from maps.texts import say
+from spatial.errors import invalid
 from spatial.redraw import queries, review
 from spatial.redraw.reverting import revert as take_back
 from spatial.settings import settings
@@ -79,12 +80,14 @@ def approve(
     document_number: Annotated[str, typer.Option("--document", help="文号: the number of the document")],
     acknowledge: Annotated[list[str] | None, typer.Option(help="key of a finding that is meant")] = None,
     correction: Annotated[str | None, typer.Option(help="why it may come into force in the past")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="RFC 3339: the past instant of the correction")] = None,
     revision: Revision = None,
     commit: Commit = False,
     lang: Lang = DEFAULT_LANGUAGE,
 ) -> None:
     """Approve a plan that others made, under a document's number."""
     refuse_unprintable(document=[document_number], acknowledge=acknowledge or [], correction=[correction or ""])
+    corrected = _correction(correction, from_)
 
     def decide(session: Session, caller: Caller) -> Plan:
         return review.approve(
@@ -93,13 +96,20 @@ def approve(
             plan_id,
             document_number,
             acknowledged=frozenset(acknowledge or ()),
-            correction=correction,
+            correction=corrected,
             limits=limits_of(settings()),
             revision=revision,
             now=now(),
         )
 
     change_plan("plans.decide", decide, lang, commit=commit)
+
+
+def _correction(reason: str | None, from_: str | None) -> review.Correction | None:
+    """Return a correction that was asked for: why and from when, or neither."""
+    if (reason is None) != (from_ is None):
+        raise invalid("from" if from_ is None else "correction", "correction-incomplete")
+    return None if reason is None or from_ is None else review.Correction(reason, parse_instant(from_, "from"))
 
 
 @app_plan.command()

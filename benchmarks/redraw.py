@@ -76,7 +76,10 @@ def publication(database: Database, plan_id: Any, op: asked.Operation) -> Case:
     with database.write() as session:
         service.edit(session, PLANNER, plan_id, op, revision=None, now=now())
         review.submit(session, PLANNER, plan_id, revision=None, now=now())
-        review.approve(session, APPROVER, plan_id, "1", correction="bench", limits=Limits(), revision=None, now=now())
+        correction = review.Correction("bench", AT)
+        review.approve(
+            session, APPROVER, plan_id, "1", correction=correction, limits=Limits(), revision=None, now=now()
+        )
 
     with database.read() as session:
         plan = queries.find(session, plan_id)

@@ -165,6 +165,7 @@ def draw_plans(town: Database) -> None:
     """Leave plans in every state: drafts of which one has operations, and handed in, approved and published ones."""
     planner, approver = (Actor(f"test-{role}", {}, (Grant(role),)) for role in ("planner", "approver"))
     at = datetime.combine(ANCHOR, time(2), UTC)
+    correction = review.Correction("test", at)
     codes = listed(town, "SELECT code FROM grid_version ORDER BY code DESC LIMIT 40")
     for n, code in enumerate(dict.fromkeys(codes[:16])):
         with town.write() as session:
@@ -175,7 +176,7 @@ def draw_plans(town: Database) -> None:
                 review.submit(session, planner, plan, revision=None, now=now())
             if n % 4 > 1:
                 review.approve(
-                    session, approver, plan, "1", correction="test", limits=Limits(), revision=None, now=now()
+                    session, approver, plan, "1", correction=correction, limits=Limits(), revision=None, now=now()
                 )
         if n % 4 > 2:
             with town.write() as session:

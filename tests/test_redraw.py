@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from api.worker import HANDLERS
 from spatial import jobs
 from spatial.access.rules import Actor, Grant
 from spatial.db import Database
+from spatial.errors import InputError
 from spatial.local_postgis import LocalPostgis
 from spatial.postgresql import API
 from spatial.redraw.publishing import publish
@@ -28,6 +29,8 @@ from tests.conftest import copy_of
 
 AT = "2025-03-05T08:00:00+08:00"
 EFFECTIVE = datetime.fromisoformat("2025-03-07T20:00:00+08:00")
+CORRECTION = {"reason": "测试", "effective": EFFECTIVE.isoformat()}  # the tests' days are long past
+APPROVER = Actor("test", {}, (Grant("approver"),))
 ClientAs = Callable[..., TestClient]
 
 
@@ -357,9 +360,13 @@ def acknowledged(client: TestClient, plan: str) -> list[str]:
 
 
 def approved(planner: TestClient, approver: TestClient) -> str:
-    """Return a plan that is approved, as a correction, since the tests' days are long past."""
+    """Return a plan that is approved as a correction."""
     plan = submitted(planner)
-    body = {"document_number": "双公〔2025〕12 号", "acknowledge": acknowledged(approver, plan), "correction": "测试"}
+    body = {
+        "document_number": "双公〔2025〕12 号",
+        "acknowledge": acknowledged(approver, plan),
+        "correction": CORRECTION,
+    }
     answer = approver.post(f"/plans/{plan}/approve", json=body)
     assert answer.status_code == 200, answer.text
     return plan
@@ -477,6 +484,66 @@ def test_a_publication_in_the_past_needs_an_approved_correction(planner: TestCli
     answer = approver.post(f"/plans/{plan}/publish", json={"effective": EFFECTIVE.isoformat()})
     assert answer.status_code == 400
     assert answer.json()["faults"][0]["fault"] == "effective-in-past"
+
+
+def test_a_correction_holds_from_the_instant_that_was_approved(
+    town_copy: Database, planner: TestClient, approver: TestClient
+) -> None:
+    """At another past instant publication is refused, at that one it is done, and the record says why and from when."""
+    plan = approved(planner, approver)
+    for aside in (timedelta(seconds=-1), timedelta(microseconds=1), timedelta(days=1)):
+        other = {"effective": (EFFECTIVE + aside).isoformat()}
+        answer = approver.post(f"/plans/{plan}/publish", json=other)
+        assert answer.status_code == 400
+        (fault,) = answer.json()["faults"]
+        assert (fault["where"], fault["fault"]) == ("effective", "effective-not-approved")
+    with town_copy.trial() as session, pytest.raises(InputError, match="effective-not-approved"):
+        publish(session, APPROVER, UUID(plan), EFFECTIVE + timedelta(days=1), now=now())
+    utc = EFFECTIVE.astimezone(UTC)
+    assert published(town_copy, planner, approver, plan, utc)["state"] == "in_force"
+    told = {one["kind"]: one["detail"] for one in planner.get(f"/plans/{plan}/history").json()["items"]}
+    kept = {"reason": "测试", "effective": utc.isoformat()}
+    assert told["approved"]["correction"] == told["published"]["correction"] == kept
+    with town_copy.read() as session:
+        query = text("SELECT detail->'correction' FROM audit WHERE action IN ('plan.approved', 'plan.publish')")
+        assert list(session.scalars(query)) == [kept, kept]
+
+
+def test_an_approved_correction_may_come_into_force_in_the_future_all_the_same(
+    town_copy: Database, planner: TestClient, approver: TestClient
+) -> None:
+    """That is no correction then, and is not put on record as one."""
+    plan = approved(planner, approver)
+    assert published(town_copy, planner, approver, plan, now() + timedelta(hours=1))["state"] == "scheduled"
+    told = {one["kind"]: one["detail"] for one in planner.get(f"/plans/{plan}/history").json()["items"]}
+    assert "correction" not in told["published"]
+
+
+def test_a_correction_is_approved_where_it_can_be_published(planner: TestClient, approver: TestClient) -> None:
+    """One of the future is none, one without an instant says too little, and what stands against it is told at once."""
+    plan = submitted(planner)
+    body = {"document_number": "12", "acknowledge": acknowledged(approver, plan)}
+
+    def answer(correction: Any) -> Any:
+        return approver.post(f"/plans/{plan}/approve", json={**body, "correction": correction})
+
+    future = answer({"reason": "测试", "effective": (now() + timedelta(hours=1)).isoformat()})
+    assert future.status_code == 400
+    (fault,) = future.json()["faults"]
+    assert (fault["where"], fault["fault"]) == ("correction.effective", "correction-not-in-past")
+    for lacking in (
+        "测试",
+        {"reason": "测试"},
+        {"effective": AT},
+        {**CORRECTION, "more": 1},
+        {"reason": "", "effective": AT},
+    ):
+        assert answer(lacking).status_code == 400
+    before = answer({"reason": "测试", "effective": "1990-01-01T00:00:00+08:00"})
+    assert before.status_code == 409
+    assert {one["kind"] for one in before.json()["told"]} == {"base-moved-on"}
+    assert planner.get(f"/plans/{plan}").json()["state"] == "submitted"
+    assert answer(CORRECTION).status_code == 200
 
 
 def test_a_base_that_moved_on_is_refused_unless_elsewhere(
@@ -605,7 +672,7 @@ def test_a_barrier_is_known_once_its_plan_is_published(
         line=[[120.2701, 30.3], [120.2702, 30.301]],
     )
     assert planner.post(f"/plans/{plan}/submit").status_code == 200
-    body = {"document_number": "12", "correction": "测试"}
+    body = {"document_number": "12", "correction": CORRECTION}
     assert approver.post(f"/plans/{plan}/approve", json=body).status_code == 200
     published(town_copy, planner, approver, plan, EFFECTIVE)
     with town_copy.read() as session:
@@ -666,7 +733,7 @@ def test_a_queued_publication_is_of_what_was_approved(
     approver.post(f"/plans/{plan}/return", json={"reason": "再议"})
     do(planner, plan, "describe", grid="339901001001001", name="改名")
     planner.post(f"/plans/{plan}/submit")
-    body = {"document_number": "13", "acknowledge": acknowledged(approver, plan), "correction": "测试"}
+    body = {"document_number": "13", "acknowledge": acknowledged(approver, plan), "correction": CORRECTION}
     assert approver.post(f"/plans/{plan}/approve", json=body).status_code == 200
     while jobs.run_next(town_copy, HANDLERS, clock=now) is not None:
         pass
@@ -680,7 +747,7 @@ def test_look_ups_do_not_wait_for_a_publication(town_copy: Database, planner: Te
     asked = {"lon": 120.27, "lat": 30.30, "at": AT}
     before = planner.get("/lookup", params=asked).json()["layers"]
     with town_copy.trial() as session:
-        publish(session, Actor("test", {}, (Grant("approver"),)), UUID(plan), EFFECTIVE, now=now())
+        publish(session, APPROVER, UUID(plan), EFFECTIVE, now=now())
         assert planner.get("/lookup", params=asked).json()["layers"] == before
         assert planner.get("/lookup", params={"lon": 120.27, "lat": 30.30}).status_code == 200
 

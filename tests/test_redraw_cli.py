@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -9,8 +10,12 @@ import pytest
 from openpyxl import load_workbook
 
 from api.cli import main
+from spatial.access.rules import Actor, Grant
 from spatial.db import Database
+from spatial.redraw import review, service
+from spatial.redraw.operations import OPERATIONS
 from spatial.settings import settings
+from spatial.time import now
 
 MERGE = (
     '{"kind": "merge", "layer": "governance", "grids": ["339901001006011", "339901001006006"],'
@@ -81,6 +86,26 @@ def test_a_plan_is_worked_out_and_handed_in(twingrid: Say, tmp_path: Path) -> No
     assert "submitted" in twingrid("list")[1]
     code, _, err = twingrid("approve", plan, "--document", "1", "--commit")
     assert (code, "made or handed in" in err) == (2, True)
+
+
+def test_a_correction_is_approved_with_its_instant(twingrid: Say, town_copy: Database) -> None:
+    """Why and from when go together; both are kept with the approval."""
+    others, at = Actor("others", {}, (Grant("planner"),)), datetime.fromisoformat("2025-03-05T08:00:00+08:00")
+    with town_copy.write() as session:
+        plan = service.create(session, others, "draft", ["police", "governance"], at=at, now=now()).id
+        service.edit(session, others, plan, OPERATIONS.validate_json(MERGE), revision=None, now=now())
+        review.submit(session, others, plan, revision=None, now=now())
+    approve = ("approve", str(plan), "--document", "1", "--commit")
+    for half in (("--correction", "late"), ("--from", at.isoformat())):
+        code, _, err = twingrid(*approve, *half)
+        assert (code, "both why and from when" in err) == (2, True), err
+    code, _, err = twingrid(*approve, "--correction", "late", "--from", (now() + timedelta(days=1)).isoformat())
+    assert (code, "not in the past" in err) == (2, True), err
+    assert twingrid(*approve, "--correction", "late", "--from", at.isoformat())[0] == 0
+    approval = orjson.loads(twingrid("show", str(plan), "--json")[1])["history"][-1]
+    assert approval["detail"]["correction"] == {"reason": "late", "effective": at.astimezone(UTC).isoformat()}
+    code, _, err = twingrid("publish", str(plan), "--effective", "2025-03-06T08:00:00+08:00", "--commit")
+    assert (code, "approved from" in err) == (2, True), err
 
 
 @pytest.mark.parametrize(

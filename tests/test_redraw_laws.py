@@ -8,12 +8,14 @@ import shapely
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from spatial.errors import TwingridError
+from spatial.errors import Conflict, TwingridError
 from spatial.grids.tiling import findings
 from spatial.redraw import operations as asked
 from spatial.redraw.borders import shared_arcs
 from spatial.redraw.model import DraftGrid
-from tests.drafts import CELLS, POLICE, applied, drawn, edited, grids_of, lonlat, metres, shapes, voronoi
+from spatial.redraw.reverting import given_back, is_noded
+from spatial.redraw.sheet import Sheet
+from tests.drafts import CELLS, PLANE, POLICE, applied, drawn, edited, grids_of, lonlat, metres, shapes, voronoi
 
 SIDE = 900.0
 FAULTS = {"invalid", "overlap", "gap", "unnoded", "sliver"}
@@ -178,6 +180,43 @@ def _embedded(grids: list[DraftGrid], n: int, kind: str, pick: tuple[int, int, i
     }
     made: asked.Operation = ops[kind]()
     return made
+
+
+MOVING = ("split", "merge", "dissolve", "create", "move_vertex", "reshape")
+moves = st.tuples(st.sampled_from(MOVING), picks, picks, lines, st.floats(20, 200))
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@given(seeds, st.integers(6, 16), moves, st.lists(moves, min_size=1, max_size=4))
+def test_what_is_taken_back_is_what_it_was_whatever_was_done_about_it(
+    seed: int, count: int, first: Any, later: Any
+) -> None:
+    """Unless what it moved has moved again: each such grid is as it was, but for vertices, and all else as it is."""
+    grids = grids_of(voronoi(seed, count))
+    whole = metres(shapely.coverage_union_all(shapes(grids)))
+    try:
+        now, changes = edited(grids, operation(grids, 0, first))
+    except TwingridError:
+        assume(False)
+    for n, step in enumerate(later, 1):
+        try:
+            now, _ = edited(now, operation(now, n, step))
+        except TwingridError:
+            continue
+    at, redrawn = {grid.place: grid for grid in now}, [one for one in changes if not is_noded(one.was, one.becomes)]
+    is_moved = any(not is_noded(one.becomes, at.get(one.place)) for one in redrawn)
+    try:
+        back = given_back(Sheet(PLANE, [CELLS], now, editable=[1]), [one.inverse for one in changes])
+    except Conflict:
+        assert is_moved
+        return
+    assert not is_moved
+    after = {grid.place: grid for grid in applied(now, back)}
+    require_whole(list(after.values()), whole)
+    for one in redrawn:
+        assert is_noded(one.was, after.get(one.place))
+    for place in {*at, *after} - {one.place for one in redrawn}:
+        assert any(is_noded(state.get(place), after.get(place)) for state in (at, {grid.place: grid for grid in grids}))
 
 
 def test_a_square_is_drawn_where_it_is_meant() -> None:

@@ -9,7 +9,7 @@ from spatial.crs import Bounds
 from spatial.errors import invalid
 from spatial.redraw import operations as asked
 from spatial.redraw.draft import Draft
-from spatial.redraw.model import DraftGrid, DraftLayer, Place
+from spatial.redraw.model import Change, DraftGrid, DraftLayer, Place, bounds_of
 
 Named = Mapping[str, Collection[str]]  # codes of grids, by the code of their layer
 
@@ -27,9 +27,24 @@ def grids_about(draft: Draft, layers: Collection[DraftLayer], op: asked.Operatio
     if not found and drawn is None:
         return []
     related = [one.id for one in layers if one.code in named_by(op, layer, layers) or _is_related(one, layer)]
-    near = draft.within(related, _bounds(found.values(), drawn))
-    _add(found, near)
-    _add(found, draft.within(related, _bounds((grid for grid in near if grid.place.layer_id == layer.id), drawn)))
+    _add(found, _all_about(draft, layers, {layer.id}, related, _bounds(found.values(), drawn)))
+    return list(found.values())
+
+
+def grids_about_changes(draft: Draft, layers: Collection[DraftLayer], changes: Collection[Change]) -> list[DraftGrid]:
+    """Return the grids that changes concern, of which there is one at least, and all about them."""
+    own = [layer for layer in layers if layer.id in {one.place.layer_id for one in changes}]
+    related = [one.id for one in layers if any(_is_related(one, layer) for layer in own)]
+    return _all_about(draft, layers, {layer.id for layer in own}, related, bounds_of(changes))
+
+
+def _all_about(
+    draft: Draft, layers: Iterable[DraftLayer], own: Collection[int], related: Collection[int], bounds: Bounds
+) -> list[DraftGrid]:
+    """Return the grids of related layers within bounds, what touches those of some layers, and what is built there."""
+    near = draft.within(related, bounds)
+    found = {grid.place: grid for grid in near}
+    _add(found, draft.within(related, _bounds((grid for grid in near if grid.place.layer_id in own), bounds)))
     for built in layers:
         if built.built_from_id in related:
             keys = {grid.holders[built.id] for grid in near if built.id in grid.holders}

@@ -9,11 +9,10 @@ from spatial.errors import Fault, GeometryFault
 from spatial.geometry import Plane, point_inside
 from spatial.grids.tiling import DUST_M2, TilingFinding, findings
 from spatial.redraw.model import DraftGrid, shapes_of
-from spatial.redraw.rim import Edge, Vertex, rim
+from spatial.redraw.rim import ROUNDED_DEGREES, Edge, Vertex, rim
 
 NEVER = ("invalid", "overlap", "gap", "unnoded", "sliver")
 RIM_MOVES_M = 0.015  # a vertex new on the rim lies on the grid of 1 cm, and so up to this far from the old edge
-ROUNDED_DEGREES = 1.5e-7  # the same, roughly
 LEAST_M2 = 1.0  # so much larger is larger
 
 

@@ -11,10 +11,11 @@ from spatial.findings.model import Flaw, Found, Limits
 from spatial.geometry import point_inside
 from spatial.grids import about as deployment
 from spatial.grids.tiling import TILING_KINDS
-from spatial.redraw.checks import ROUNDED_DEGREES, cover_moved, findings_of, noticed
+from spatial.redraw.checks import cover_moved, findings_of, noticed
 from spatial.redraw.drafted import Drafted
 from spatial.redraw.obstacles import Obstacle
 from spatial.redraw.passing import LEAST_M2
+from spatial.redraw.rim import ROUNDED_DEGREES
 from spatial.tables import Plan
 
 Known = dict[tuple[object, ...], list[Flaw]]

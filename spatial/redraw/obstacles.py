@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from spatial.errors import GeometryFault
+from spatial.errors import Conflict, GeometryFault
 from spatial.geometry import point_inside
 from spatial.grids import about as deployment
 from spatial.redraw import queries
@@ -70,6 +70,13 @@ def obstacles(whole: Whole) -> list[Obstacle]:
         return [] if barriers else [Obstacle("plan-empty", "", ())]
     found = _moved_on(whole) + _codes_taken(whole)
     return found or _torn(whole) + _without_heir(whole)
+
+
+def require_free(whole: Whole) -> None:
+    """Refuse a plan that something keeps from coming into force over a base, telling all of it."""
+    against = obstacles(whole)
+    if against:
+        raise Conflict("plan-has-obstacles", [one.told for one in against], count=len(against))
 
 
 def _moved_on(whole: Whole) -> list[Obstacle]:

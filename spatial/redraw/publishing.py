@@ -29,7 +29,7 @@ from spatial.redraw import queries
 from spatial.redraw.draft import Base
 from spatial.redraw.handover import Handed, Stamps, hand_back, hand_on
 from spatial.redraw.model import Change, DraftGrid, Place
-from spatial.redraw.obstacles import obstacles
+from spatial.redraw.obstacles import require_free
 from spatial.redraw.passing import Line, Passing, heirs, lineage
 from spatial.redraw.whole import Whole, kind_of
 from spatial.tables import SRID, Barrier, GridCell, Layer, Lineage, Plan
@@ -57,7 +57,7 @@ def publish(
     revision: int | None = None,
     reported_m2: float = REPORTED_M2,
 ) -> Published:
-    """Bring an approved plan into force at an instant: one in the past, only where a correction was approved.
+    """Bring an approved plan into force at an instant: one in the past, only where it was approved as a correction.
 
     `asked_at`: when that was asked for, if not now; `revision`: what it was asked of.
     """
@@ -69,9 +69,7 @@ def publish(
     queries.require_revision(plan, revision)
     correction = require_timely(session, plan, effective, asked_at or now)
     whole = Whole(session, plan, Base(effective, None))
-    against = obstacles(whole)
-    if against:
-        raise Conflict("plan-has-obstacles", [one.told for one in against], count=len(against))
+    require_free(whole)
     changes = whole.changes
     lines = lineage(changes, whole.passings)  # read before anything is written
     ids = _write(session, changes, effective, stamp)
@@ -99,11 +97,15 @@ def publish(
     return Published(plan, len(changes), len(lines), handed)
 
 
-def require_timely(session: Session, plan: Plan, effective: datetime, now: datetime) -> str | None:
-    """Refuse an instant in the past, unless a correction was approved; return why that was."""
-    correction: str | None = queries.approval(session, plan.id).get("correction")
-    if effective < now and correction is None:
+def require_timely(session: Session, plan: Plan, effective: datetime, now: datetime) -> dict[str, str] | None:
+    """Refuse an instant in the past, unless just that was approved as a correction; return that correction."""
+    if effective >= now:
+        return None
+    correction: dict[str, str] | None = queries.approval(session, plan.id).get("correction")
+    if correction is None:
         raise invalid("effective", "effective-in-past")
+    if effective != datetime.fromisoformat(correction["effective"]):
+        raise invalid("effective", "effective-not-approved", approved=correction["effective"])
     return correction
 
 

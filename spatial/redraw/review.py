@@ -9,17 +9,30 @@ from sqlalchemy.orm import Session
 
 from spatial import audit
 from spatial.access import Actor
-from spatial.errors import Conflict, Denied, Fault, InputError
+from spatial.errors import Conflict, Denied, Fault, InputError, invalid
 from spatial.findings.model import Limits
 from spatial.redraw import queries
 from spatial.redraw.draft import Base
 from spatial.redraw.judging import Judging
 from spatial.redraw.model import Standing
-from spatial.redraw.obstacles import Obstacle, obstacles
+from spatial.redraw.obstacles import Obstacle, obstacles, require_free
 from spatial.redraw.whole import Whole
 from spatial.tables import Plan
 
 TALK = ("comment", "approved", "returned", "abandoned", "published")
+
+
+@dataclass(frozen=True)
+class Correction:
+    """Why a plan may come into force in the past, and at which instant."""
+
+    reason: str
+    effective: datetime
+
+    @property
+    def told(self) -> dict[str, str]:
+        """It as it is kept with the approval."""
+        return {"reason": self.reason, "effective": self.effective.isoformat()}
 
 
 @dataclass(frozen=True)
@@ -39,9 +52,7 @@ def review(session: Session, plan: Plan, *, effective: datetime, limits: Limits)
 def submit(session: Session, actor: Actor, plan_id: uuid.UUID, *, revision: int | None, now: datetime) -> Plan:
     """Hand a plan in for approval, unless something keeps it from being published."""
     plan = _in_state(session, plan_id, ("draft", "returned"), revision)
-    against = obstacles(Whole(session, plan, Base(max(now, plan.base_at), None)))
-    if against:
-        raise Conflict("plan-has-obstacles", [one.told for one in against], count=len(against))
+    require_free(Whole(session, plan, Base(max(now, plan.base_at), None)))
     return _move(session, plan, "submitted", actor, now, {})
 
 
@@ -61,28 +72,32 @@ def approve(
     document_number: str,
     *,
     acknowledged: frozenset[str] = frozenset(),
-    correction: str | None = None,
+    correction: Correction | None = None,
     limits: Limits,
     revision: int | None,
     now: datetime,
 ) -> Plan:
     """Approve a plan under a document's number; who made any of it, or handed it in, may not.
 
-    `acknowledged`: keys of the findings that it adds; all of them must be. `correction`: why it may come into force in
-    the past.
+    `acknowledged`: keys of the findings that it adds; all of them must be. `correction`: from when it may come into
+    force in the past, and why; what would stand against it then is told now.
     """
     plan = _in_state(session, plan_id, ("submitted",), revision)
     if actor.name in {plan.created_by, *queries.hands_of(session, plan, TALK)}:  # who chose what it stands on, too
         raise Denied("own-plan")
+    if correction is not None:
+        if correction.effective >= now:
+            raise invalid("correction.effective", "correction-not-in-past")
+        require_free(Whole(session, plan, Base(correction.effective, None)))
     unknown = [one for one in Judging(session, plan, limits).added() if one.key not in acknowledged]
     if unknown:
         raise Conflict("findings-not-acknowledged", [one.told for one in unknown], count=len(unknown))
     if not document_number.strip():
         raise InputError([Fault("document_number", "value-missing")])
     plan.document_number = document_number.strip()
-    detail = {"document_number": plan.document_number, "acknowledged": sorted(acknowledged)}
+    detail: dict[str, Any] = {"document_number": plan.document_number, "acknowledged": sorted(acknowledged)}
     if correction is not None:
-        detail["correction"] = correction
+        detail["correction"] = correction.told
     return _move(session, plan, "approved", actor, now, detail)
 
 

@@ -9,9 +9,12 @@ from shapely.geometry.base import BaseGeometry
 
 from spatial.geometry import Floats, Geometries
 from spatial.grids.noding import Rings
+from spatial.grids.tiling import canonical
+from spatial.redraw.model import array_of
 
 Vertex = tuple[float, float]
 Edge = tuple[Vertex, Vertex]  # from its smaller end
+ROUNDED_DEGREES = 1.5e-7  # a vertex on an edge lies on the grid of 1 cm, and so up to this far, roughly, from the edge
 
 
 def rim(shapes: Geometries) -> set[Edge]:
@@ -34,6 +37,19 @@ def new_on_rim(before: Geometries, after: Geometries) -> dict[Edge, list[Vertex]
         onward.setdefault(one, set()).add(other)
         onward.setdefault(other, set()).add(one)
     return {edge: path for edge in gone if (path := _path(edge, onward))}
+
+
+def split_at(before: Geometries, after: Geometries) -> dict[Edge, list[Vertex]]:
+    """Return the edges of the rim that are split where they are, and at which vertices; none of those that move."""
+    found = new_on_rim(before, after)
+    return {edge: path for edge, path in found.items() if max(_off(one, edge) for one in path) < ROUNDED_DEGREES}
+
+
+def is_split(before: BaseGeometry, after: BaseGeometry) -> bool:
+    """Whether a shape is another one with more vertices on its edges, or the same."""
+    given = array_of([before]), array_of([after])
+    kept = carried_on(before, split_at(*given)) or before
+    return bool(shapely.to_wkb(canonical(array_of([kept]))[0]) == shapely.to_wkb(canonical(given[1])[0]))
 
 
 def _path(edge: Edge, onward: Mapping[Vertex, set[Vertex]]) -> list[Vertex]:
