@@ -24,6 +24,7 @@ from spatial.findings.rules import (
     parent_flaws,
     roster_flaws,
 )
+from spatial.findings.state import OnRecord
 from spatial.grids.listing import layer_named
 from spatial.grids.tiling import findings
 from spatial.history import Moment
@@ -168,9 +169,10 @@ def test_what_was_planted_in_a_city_is_found_and_nothing_else(city_of: Callable[
     database, truth = city_of(seed)
     with database.read() as session:
         layers = {code: layer_named(session, code) for code in ("police", "governance")}
-        shapes = {code: checking.tiling(session, layer, THEN, USUAL) for code, layer in layers.items()}
-        people = {code: checking.roster(session, layer, THEN, USUAL) for code, layer in layers.items()}
-        codes = [flaw for layer in layers.values() for flaw in checking.codes(session, layer, THEN, USUAL)]
+        state = OnRecord(session, THEN, USUAL.pieces)
+        shapes = {code: checking.tiling(state, layer, USUAL) for code, layer in layers.items()}
+        people = {code: checking.roster(state, layer, USUAL) for code, layer in layers.items()}
+        codes = [flaw for layer in layers.values() for flaw in checking.codes(state, layer, USUAL)]
     for code, flaws in shapes.items():
         planted = sorted((one["kind"], tuple(sorted(one[code]))) for one in truth["faults"] if code in one)
         assert sorted((one.kind, one.grids) for one in flaws if one.kind != "disconnected") == planted

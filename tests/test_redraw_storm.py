@@ -18,6 +18,7 @@ from sqlalchemy import func, select, text
 from spatial.db import Database
 from spatial.findings import checking
 from spatial.findings.model import Limits
+from spatial.findings.state import OnRecord
 from spatial.grids.listing import layer_named
 from spatial.history import Moment
 from spatial.redraw import queries
@@ -116,7 +117,8 @@ def assert_tiling(database: Database) -> None:
         instants = list(session.scalars(select(Plan.effective).where(Plan.effective.is_not(None))))
         for at in [*instants, now()]:
             for code in ("governance", "police"):
-                found = checking.tiling(session, layer_named(session, code), Moment(at), Limits())
+                state = OnRecord(session, Moment(at), Limits().pieces)
+                found = checking.tiling(state, layer_named(session, code), Limits())
                 assert not [one for one in found if one.kind in FAULTS], (at, code)
             cells = select(func.count(), func.count(GridCell.cell_id.distinct())).where(
                 GridCell.valid.op("@>")(at), func.upper_inf(GridCell.recorded)

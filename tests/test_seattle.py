@@ -17,6 +17,7 @@ from sqlalchemy import text
 from spatial.db import Database
 from spatial.findings import checking
 from spatial.findings.model import Limits
+from spatial.findings.state import OnRecord
 from spatial.grids.listing import layer_named
 from spatial.history import Moment
 from spatial.local_postgis import LocalPostgis
@@ -88,7 +89,9 @@ def test_the_clean_tilings_are_clean_and_the_other_is_not(seattle: Database) -> 
         found = {
             code: [
                 one.kind
-                for one in checking.tiling(session, layer_named(session, code), Moment(AT), Limits())
+                for one in checking.tiling(
+                    OnRecord(session, Moment(AT), Limits().pieces), layer_named(session, code), Limits()
+                )
                 if one.severity == "fault"
             ]
             for code in LAYERS
