@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from api import (
     audit,
+    coverage,
     demo,
     duty,
     errors,
@@ -86,6 +87,7 @@ SLICES = (
     grids,
     units,
     duty,
+    coverage,
     incidents_in,
     incidents,
     sources,

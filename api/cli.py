@@ -35,6 +35,7 @@ LATER = {
     "map": ("api.map_cli", "app_map"),
     "overlaps": ("api.overlaps_cli", "app_overlaps"),
     "plan": ("api.plans_drawn_cli", "app_plan"),
+    "duty": ("api.duty_cli", "app_duty"),
     "gis": ("api.gis_cli", "app_gis"),
     "db": ("api.db_cli", "app_db"),
     "principal": ("api.access_cli", "app_principal"),
@@ -69,6 +70,7 @@ app.add_typer(typer.Typer(help="Files in."), name="import")
 app.add_typer(typer.Typer(help="Files out."), name="export")
 app.add_typer(typer.Typer(help="Whose the place of each row of a file is."), name="geotag")
 app.add_typer(typer.Typer(help="What the grids of two layers share."), name="overlaps")
+app.add_typer(typer.Typer(help="Rosters: is anybody there?"), name="duty")
 app.add_typer(typer.Typer(help="Drafts of a redrawing: working one out, review, publication."), name="plan")
 app.add_typer(typer.Typer(help="Logins of the database for a GIS."), name="gis")
 app.add_typer(typer.Typer(help="Long work."), name="jobs")

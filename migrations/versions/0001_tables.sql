@@ -655,7 +655,7 @@ CREATE TABLE duty_event (
     CONSTRAINT pk_duty_event PRIMARY KEY (id),
     CONSTRAINT ck_duty_event_span_honest CHECK (NOT isempty(span) AND (lower_inf(span) OR isfinite(lower(span)) AND lower_inc(span)) AND (upper_inf(span) OR isfinite(upper(span)) AND NOT upper_inc(span))),
     CONSTRAINT ck_duty_event_recorded_honest CHECK (NOT isempty(recorded) AND (false OR isfinite(lower(recorded)) AND lower_inc(recorded)) AND (upper_inf(recorded) OR isfinite(upper(recorded)) AND NOT upper_inc(recorded))),
-    CONSTRAINT ck_duty_event_kind_known CHECK (kind IN ('present', 'no_show', 'committed', 'unreachable')),
+    CONSTRAINT ck_duty_event_kind_known CHECK (kind IN ('present', 'break', 'no_show', 'committed', 'unreachable')),
     CONSTRAINT fk_duty_event_shift_id FOREIGN KEY(shift_id) REFERENCES shift (id)
 );
 CREATE INDEX ix_duty_event_shift_id ON duty_event (shift_id);

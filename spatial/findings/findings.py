@@ -21,7 +21,7 @@ from spatial.grids.about import plane
 from spatial.grids.listing import layer_codes, layer_named
 from spatial.grids.queries import unit_codes
 from spatial.grids.tiling import TILING_KINDS, Severity
-from spatial.grids.units import unit_tree
+from spatial.grids.units import below
 from spatial.history import Moment, Reading
 from spatial.lookup.stored import StoredFacts
 from spatial.paging import Key
@@ -138,10 +138,7 @@ class Findings:
         codes = unit_codes(self.session, self.moment.at, self.moment.known_at)
         if unit not in codes.values():
             raise NotFound("no-such-unit", code=unit)
-        tree = unit_tree(self.facts, Reading(self.moment.at), set(codes))
-        return frozenset(
-            code for unit_id, code in codes.items() if any(one.code == unit for one in tree.chain(unit_id))
-        )
+        return frozenset(codes[unit_id] for unit_id in below(self.facts, Reading(self.moment.at), codes, unit))
 
     @staticmethod
     def _placed(one: Found, points: Mapping[str, BaseGeometry]) -> Found:

@@ -122,6 +122,12 @@ def unit_tree(source: Units, reading: Reading, unit_ids: Collection[int]) -> Uni
     return UnitTree(units(source, reading, found.union(*servers.values())), up, servers)
 
 
+def below(source: Units, reading: Reading, codes: Mapping[int, str], unit: str) -> frozenset[int]:
+    """Return which of some units, whose codes are given by id, are a unit or below it."""
+    tree = unit_tree(source, reading, codes.keys())
+    return frozenset(unit_id for unit_id in codes if any(one.code == unit for one in tree.chain(unit_id)))
+
+
 def units(source: Units, reading: Reading, unit_ids: Collection[int]) -> dict[int, UnitRef]:
     """Return units by id, as they are called then."""
     return {row.unit.id: row.unit for row in reading.current(source.units(unit_ids))}

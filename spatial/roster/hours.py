@@ -35,6 +35,19 @@ def next_edge(hours: Hours, at: datetime, zone: ZoneInfo) -> datetime | None:
     return min((edge for edge in edges if edge is not None and edge > at), default=None)
 
 
+def within(hours: Hours, window: Span, zone: ZoneInfo) -> Iterator[Span]:
+    """Yield the spans of the hours that share anything with a bounded window, as far as they do."""
+    assert window.lower is not None and window.upper is not None  # noqa: PT018, S101  # as is said
+    day, last = (at.astimezone(zone).date() for at in (window.lower, window.upper))
+    day -= timedelta(days=2)  # they may last past midnight
+    while day <= last:
+        if hours.weekdays >> day.weekday() & 1:
+            shared = local_span(day, hours.minute_from, hours.minute_to, zone).intersection(window)
+            if not shared.is_empty:
+                yield shared
+        day += timedelta(days=1)
+
+
 def _spans(hours: Hours, at: datetime, zone: ZoneInfo) -> Iterator[Span]:
     """Yield the spans of the hours about an instant: from two days before, for they may last past midnight."""
     today = at.astimezone(zone).date()

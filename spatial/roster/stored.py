@@ -34,7 +34,7 @@ from spatial.tables import (
 )
 from spatial.tables.duty import Officer, Team
 
-ABSENT = ("no_show", "committed", "unreachable")
+ABSENT = ("break", "no_show", "committed", "unreachable")
 DONE: Any = func.coalesce(Shift.actual, Shift.planned)
 COVERED: Any = Cover.span.op("*")(DONE)
 

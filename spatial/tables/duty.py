@@ -232,12 +232,12 @@ class Leave(Versioned, Base):
 
 
 class DutyEvent(Recorded, Base):
-    """What became of a shift over `span`."""
+    """What became of a shift over `span`, or is to: breaks are planned."""
 
     __tablename__ = "duty_event"
     __table_args__ = (
         *honest_spans("span", "recorded"),
-        one_of("kind", "present", "no_show", "committed", "unreachable"),
+        one_of("kind", "present", "break", "no_show", "committed", "unreachable"),
         Index("ix_duty_event_shift_id", "shift_id"),
     )
     id: Mapped[Id]

@@ -1,0 +1,162 @@
+"""The coverage of a deployment over a time, as far as a session reaches: read once, asked layer by layer."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import cached_property
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from sqlalchemy.orm import Session
+
+from spatial.db import reach_in
+from spatial.duty import queries
+from spatial.duty.cover import Pieces, pieces
+from spatial.duty.gaps import gaps, gaps_of_units
+from spatial.duty.model import CAUSES, EVENTS, FORESEEN, NOBODY, SHIFT_KINDS, Cause, Chain, Filter, Gaps, Grids, Posts
+from spatial.duty.spans import NONE, Spans, joined, merged
+from spatial.grids.units import UnitTree, unit_tree
+from spatial.history import Moment, Reading
+from spatial.roster import gather
+from spatial.roster.hours import within
+from spatial.roster.model import Step
+from spatial.roster.stored import StoredRoster
+from spatial.tables import Layer, Span
+from spatial.tables.duty import OFFICER_KINDS
+from spatial.time import since
+
+Steps = Sequence[tuple[Step, Mapping[int, int]]]  # with the unit that each leads to, by that of a grid
+AS_PLANNED: Sequence[Cause] = FORESEEN
+AS_DONE: Sequence[Cause] = ("leave", *EVENTS)
+
+
+class Coverage:
+    """Who covers what over `[start, end)`, as planned or as it was done; `zone`: of the hours of staffing rules."""
+
+    def __init__(
+        self, session: Session, window: Span, zone: ZoneInfo, *, planned: bool, known_at: datetime | None = None
+    ) -> None:
+        self.session, self.window, self.zone, self.known_at = session, window, zone, known_at
+        self.planned = planned
+
+    @cached_property
+    def pieces(self) -> Pieces:
+        """When people are on their posts, and what took them off."""
+        off = queries.off(self.session, self.window, self.known_at)
+        return pieces(self.posts, off, AS_PLANNED if self.planned else AS_DONE)
+
+    @cached_property
+    def posts(self) -> Posts:
+        """Who is on which shift for what."""
+        return queries.posts(self.session, self.window, self.known_at)
+
+    def grids(self, layer: Layer) -> Grids:
+        """Return the grids of a layer whose people are seen, with the unit of each."""
+        found, reach = queries.grids(self.session, layer.id, self.window, self.known_at), reach_in(self.session)
+        if reach is None or reach.units is None:
+            return found
+        own = np.isin(found.unit, list(reach.units))
+        return Grids(found.spans[own], found.unit[own])
+
+    def gaps(self, layer: Layer) -> Gaps:
+        """Return when nobody covers grids of a layer, and why."""
+        grids, redrawn = self.grids(layer), queries.redrawn(self.session, self.window)
+        aided = self._aided(layer, grids)
+        return _together(
+            gaps(its, _chain(steps), self.posts, self.pieces, aided=aided, redrawn=redrawn)
+            for its, steps in self._epochs(layer, grids)
+        )
+
+    def gaps_of_units(self, layer: Layer) -> dict[str, Gaps]:
+        """Return when the steps of a layer's chain that look for somebody at a unit find nobody, by step, and why."""
+        found: dict[str, list[Gaps]] = {}
+        for its, steps in self._epochs(layer, self.grids(layer)):
+            for step, leads in steps:
+                if step.source == "unit_shift":
+                    grid = np.flatnonzero(np.isin(its.unit, list(leads)))
+                    unit = np.array([leads[one] for one in its.unit[grid].tolist()], np.int64)
+                    asked = merged(replace(its.spans[grid], subject=unit))
+                    made = gaps_of_units(asked, _filter(step), self.posts, self.pieces, is_cover=step.is_cover)
+                    found.setdefault(step.key, []).append(made)
+        return {key: _together(several) for key, several in found.items()}
+
+    def _epochs(self, layer: Layer, grids: Grids) -> Iterator[tuple[Grids, Steps]]:
+        """Yield grids while neither their layer's chain nor the links of units change, with the steps of the chain."""
+        turns = queries.turns(self.session, layer.id, self.window, self.known_at)
+        for start, end in pairwise([self.window.lower, *turns, self.window.upper]):
+            its = _during(grids, since(start, end))
+            if start is not None and len(its):
+                yield its, self._steps(layer, its, start)
+
+    def _steps(self, layer: Layer, grids: Grids, at: datetime) -> Steps:
+        """Return the steps of a layer's chain at an instant, each with where it leads from the units of grids."""
+        roster, reading = StoredRoster(self.session, Moment(at, self.known_at)), Reading(at)
+        units = [unit for unit in np.unique(grids.unit).tolist() if unit != NOBODY]
+        tree = unit_tree(roster, reading, units)
+        chain = gather.chains(roster, reading, [layer.id]).get(layer.id, ())
+        return [(step, _led(tree, units, step)) for step in chain]
+
+    def _aided(self, layer: Layer, grids: Grids) -> Spans:
+        """Return when auxiliaries suffice, by grid."""
+        start = self.window.lower
+        assert start is not None  # noqa: S101  # it is bounded
+        found = []
+        for rule in StoredRoster(self.session, Moment(start, self.known_at)).suffices():
+            meant = {
+                "grid": grids.spans.subject == rule.subject_id,
+                "unit": grids.unit == rule.subject_id,
+                "layer": np.full(len(grids), layer.id == rule.subject_id),
+            }[rule.kind]
+            valid = since(rule.since, rule.until).intersection(self.window)
+            if meant.any() and not valid.is_empty:
+                its = Grids(grids.spans[meant], grids.unit[meant])
+                found += [_during(its, hours).spans for hours in within(rule, valid, self.zone)]
+        return merged(joined(found))
+
+
+def _chain(steps: Steps) -> Chain:
+    """Return what covers the grids of a layer."""
+    at_units = [(step, leads) for step, leads in steps if step.source == "unit_shift"]
+    return Chain(
+        [_filter(step) for step, _ in steps if step.source == "grid_shift" and step.is_cover],
+        [_filter(step) for step, _ in at_units],
+        [(_filter(step), leads) for step, leads in at_units if step.is_cover],
+    )
+
+
+def _led(tree: UnitTree, units: Iterable[int], step: Step) -> dict[int, int]:
+    """Return the units that a step leads to from some."""
+    reached = ((unit, tree.follow(unit, step.unit_path)) for unit in units)
+    return {unit: led.id for unit, led in reached if led is not None}
+
+
+def _filter(step: Step) -> Filter:
+    shifts = tuple(sorted(map(SHIFT_KINDS.index, step.shift_kinds)))
+    return Filter(shifts, step.teams_only, tuple(sorted(map(OFFICER_KINDS.index, step.officer_kinds))))
+
+
+def micros(span: Span) -> tuple[int, int]:
+    """Return where a bounded span begins and ends, in microseconds since 1970."""
+    start, end = (round(at.timestamp() * 1_000_000) for at in (span.lower, span.upper) if at is not None)
+    return start, end
+
+
+def _during(grids: Grids, epoch: Span) -> Grids:
+    """Return grids as they are in an epoch."""
+    begins, ends = micros(epoch)
+    start, end = np.maximum(grids.spans.start, begins), np.minimum(grids.spans.end, ends)
+    real = start < end
+    return Grids(Spans(grids.spans.subject[real], start[real], end[real]), grids.unit[real])
+
+
+def _together(several: Iterable[Gaps]) -> Gaps:
+    """Return the gaps of epochs that follow one another: what goes on from one to the next is one gap."""
+    given = list(several)
+    if not given:
+        return Gaps(NONE, NONE.subject)
+    kinds = len(CAUSES)
+    whole = merged(joined(replace(one.spans, subject=one.spans.subject * kinds + one.cause) for one in given))
+    spans, cause = replace(whole, subject=whole.subject // kinds), whole.subject % kinds
+    order = np.lexsort((spans.start, spans.subject))
+    return Gaps(spans[order], cause[order])
