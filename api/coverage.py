@@ -66,7 +66,10 @@ def gaps(
     unit: Annotated[
         str | None, Query(max_length=LONGEST_CODE, description="code of a unit: its grids, and those of units below it")
     ] = None,
-    of: Annotated[Of | None, Query(description="grids alone, or units alone")] = None,
+    of: Annotated[
+        Of | None,
+        Query(description="grids; units, leaders and desks, too; default grids, and units whose crews are cover"),
+    ] = None,
     cause: Annotated[Cause | None, Query(description="one alone")] = None,
     longer_than_min: Annotated[int, Query(ge=0, le=44_640, description="longer than so many minutes")] = 0,
 ) -> GapsOut:

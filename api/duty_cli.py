@@ -38,14 +38,14 @@ def gaps(
     start: Annotated[str | None, typer.Option(help="RFC 3339; default now")] = None,
     end: Annotated[str | None, typer.Option(help="RFC 3339; default 24 h after the start, at most 31 d")] = None,
     view: Annotated[View, typer.Option(help="planned: roster, leave, breaks; done: as it came")] = "done",
-    of: Annotated[Of | None, typer.Option(help="grids alone, or units alone")] = None,
+    of: Annotated[Of | None, typer.Option(help="grids; units, leaders and desks, too; default grids and crews")] = None,
     cause: Annotated[Cause | None, typer.Option(help="one alone")] = None,
     longer_than_min: Annotated[int, typer.Option(min=0, help="longer than so many minutes")] = 0,
     known_at: Annotated[str | None, typer.Option(help="answer as the system knew it then")] = None,
     lang: Lang = DEFAULT_LANGUAGE,
     as_json: Annotated[bool, typer.Option("--json", help="print the answer as JSON")] = False,
 ) -> None:
-    """Say when nobody covers grids, or units are without crew, leader or desk; with gaps the exit code is 1."""
+    """Say when nobody covers grids, or units are without crew; with gaps the exit code is 1."""
     refuse_unprintable(layer=layer or [], unit=[unit or ""])
     moment = read_moment(None, known_at)
     first, last = window(start, end, moment.at)

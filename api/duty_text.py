@@ -10,7 +10,7 @@ from api.coverage import GapsOut
 from maps.texts import say
 
 MOST = 50  # rows on a terminal
-HEADS = ("where", "unit", "cause", "start", "end", "hours")
+HEADS = ("layer", "where", "step", "unit", "cause", "start", "end", "hours")
 STYLES = {"unplanned": "red", "no_show": "red", "redraw": "red"}
 
 
@@ -22,11 +22,9 @@ def show_gaps(out: GapsOut, lang: str, zone: ZoneInfo) -> None:
         return
     table = Table(*(say(f"duty.head.{head}", lang) for head in HEADS))
     for one in out.items[:MOST]:
-        step = "" if one.step is None else f" · {one.step}"
         whole = f" ({say('duty.whole', lang)})" if one.is_whole else ""
         table.add_row(
-            Text(f"{one.layer} {one.code}{step}"),
-            Text(one.unit or ""),
+            *(Text(told or "") for told in (one.layer, one.code, one.step, one.unit)),
             Text(say(f"duty.cause.{one.cause}", lang) + whole, style=STYLES.get(one.cause, "yellow")),
             *(Text(f"{at.astimezone(zone):%Y-%m-%d %H:%M}") for at in (one.start, one.end)),
             Text(f"{one.hours:,.2f}"),

@@ -68,12 +68,15 @@ class Coverage:
             for its, steps in self._epochs(layer, grids)
         )
 
-    def gaps_of_units(self, layer: Layer) -> dict[str, Gaps]:
-        """Return when the steps of a layer's chain that look for somebody at a unit find nobody, by step, and why."""
+    def gaps_of_units(self, layer: Layer, *, cover_alone: bool) -> dict[str, Gaps]:
+        """Return when the steps of a layer's chain that look for somebody at a unit find nobody, by step, and why.
+
+        `cover_alone`: of those that are cover, and not of desks that are open by day or leaders who are called.
+        """
         found: dict[str, list[Gaps]] = {}
         for its, steps in self._epochs(layer, self.grids(layer)):
             for step, leads in steps:
-                if step.source == "unit_shift":
+                if step.source == "unit_shift" and (step.is_cover or not cover_alone):
                     grid = np.flatnonzero(np.isin(its.unit, list(leads)))
                     unit = np.array([leads[one] for one in its.unit[grid].tolist()], np.int64)
                     asked = merged(replace(its.spans[grid], subject=unit))

@@ -51,7 +51,7 @@ class Wanted:
     layers: Sequence[str] = ()
     unit: str | None = None
     cause: Cause | None = None
-    of: str | None = None  # grids, units; none: both
+    of: str | None = None  # grids; units, at all steps; none: grids, and units at steps that are cover
     longer_than: timedelta = timedelta(0)
 
 
@@ -107,7 +107,7 @@ def _of_layer(
                 yield _gap(layer.code, None, names[grid], units.get(unit_of[grid]), told, whole[grid])
     if wanted.of in (None, "units"):
         asked_us = _micros(coverage.window.upper) - _micros(coverage.window.lower)
-        for step, gaps in coverage.gaps_of_units(layer).items():
+        for step, gaps in coverage.gaps_of_units(layer, cover_alone=wanted.of is None).items():
             for unit, *told in _rows(gaps):
                 if (own is None or unit in own) and unit in units:
                     yield _gap(layer.code, step, units[unit], units[unit], told, asked_us)
