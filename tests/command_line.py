@@ -19,11 +19,11 @@ LOADED = [
     *("typer.rich_utils", "uvicorn", "spatial.tables"),
 ]
 processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(LOADED)
 
 
 def run_verb(*arguments: object, env: Mapping[str, str], timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """Run a verb with an environment, and return its exit code and what it said."""
-    processes.set_forkserver_preload(LOADED)
     verb = [str(one) for one in arguments]
     with tempfile.TemporaryDirectory() as folder:
         outputs = [Path(folder, name) for name in ("stdout", "stderr")]

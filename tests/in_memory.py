@@ -15,7 +15,7 @@ from sqlalchemy import Connection, create_engine, text
 from spatial.local_postgis import LocalPostgis
 
 MEMORY = Path("/dev/shm")  # noqa: S108
-ROOM = 8 << 30  # bytes: several cities at once
+ROOM = 4 << 30  # bytes: several cities at once
 NAME = "memory"
 COPIES = "t_"  # how the names of copies begin
 
