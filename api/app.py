@@ -160,7 +160,6 @@ def create_app(database: Database, settings: Settings, traces: "TracerProvider |
         redoc_url=None,
         lifespan=watching,
         redirect_slashes=False,  # an address has one form
-        dependencies=[Depends(refuse_malformed), Depends(refuse_cross_site)],
         telemetry=of_app(traces),
     )
     app.state.database = database
@@ -177,7 +176,7 @@ def create_app(database: Database, settings: Settings, traces: "TracerProvider |
     app.state.showings = Spool(settings.data_dir)
     app.state.parameters = {}  # of each route that was asked for
     errors.install(app)
-    _include_slices(app)
+    app.router.routes.extend(routes().routes)
     pages.mount_static(app)
     return app
 
@@ -186,16 +185,24 @@ def create_app(database: Database, settings: Settings, traces: "TracerProvider |
 def contract() -> dict[str, Any]:
     """Return the contract of the HTTP interface: made once, as that takes long."""
     app = FastAPI(title="Twingrid 双网", version=VERSION, description=DESCRIPTION)
-    _include_slices(app)
+    _include_slices(app.router)
     made = app.openapi()
     errors.complete(made)
     return made
 
 
-def _include_slices(app: FastAPI) -> None:
+@cache
+def routes() -> APIRouter:
+    """Return the routes of all slices: made once for all services of a process, as their first use takes long."""
+    router = APIRouter(dependencies=[Depends(refuse_malformed), Depends(refuse_cross_site)])
+    _include_slices(router)
+    return router
+
+
+def _include_slices(router: APIRouter) -> None:
     for slice_ in SLICES:
         require_permissions(slice_.router)
-        app.include_router(slice_.router)
+        router.include_router(slice_.router)
 
 
 def require_permissions(router: APIRouter) -> None:

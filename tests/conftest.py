@@ -22,6 +22,7 @@ from spatial.postgresql import API
 from spatial.settings import ROOT, Settings
 from spatial.tables import SRID
 from spatial.time import now
+from tests import in_memory
 
 if TYPE_CHECKING:
     from tests.access_world import Precinct
@@ -195,10 +196,11 @@ def _quiet(_share: float, _message: str) -> None:
 @contextmanager
 def copy_of(cluster: LocalPostgis, template: str) -> Iterator[Database]:
     """Yield a copy of a template, dropped at the end."""
-    name = f"t_{uuid.uuid4().hex[:12]}"
+    name = f"{in_memory.COPIES}{uuid.uuid4().hex[:12]}"
+    where = in_memory.tablespace(cluster)
     with (cluster.home / f"{template}.copy").open("wb") as lock:  # two copies at once of one template collide
         fcntl.flock(lock, fcntl.LOCK_EX)
-        url = cluster.create_database(name, template=template)
+        url = cluster.create_database(name, template=template, tablespace=where)
     database = Database(make_engine(url))
     yield database
     database.engine.dispose()

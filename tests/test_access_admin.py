@@ -26,7 +26,7 @@ from spatial.settings import Settings
 from spatial.tables import ROLES, Audit, Token
 from spatial.time import now
 from tests.access_world import Precinct
-from tests.service import TWINGRID
+from tests.command_line import run_verb
 
 TITLE = {"zh-CN": "甲", "en": "a"}
 WITHIN_S = 2.0
@@ -347,7 +347,7 @@ def test_the_command_line_does_the_same(admin: TestClient, shared_precinct: Prec
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         own = {"TWINGRID_DATABASE_URL": url, "TWINGRID_LANGUAGE": "en"}
-        return subprocess.run([TWINGRID, *arguments], env=bare | own, capture_output=True, text=True, check=False)
+        return run_verb(*arguments, env=bare | own)
 
     assert run("principal", "add", "ann", "--title", "Ann").returncode == 0
     assert run("principal", "grant", "ann", "viewer", "--unit", "S1", "--layer", "police").returncode == 0

@@ -24,6 +24,7 @@ from spatial.db import Database
 from spatial.errors import Conflict, InputError, SetupError
 from spatial.local_postgis import LocalPostgis
 from spatial.time import now
+from tests.command_line import run_verb
 from tests.conftest import copy_of
 from tests.content import AUDIT
 from tests.service import TWINGRID
@@ -68,9 +69,7 @@ def change_something(database: Database) -> None:
 
 def verb(database: Database, tmp_path: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run `twingrid db` on a database of the tests."""
-    return subprocess.run(
-        [TWINGRID, "db", *arguments], env=environment(database, tmp_path), capture_output=True, text=True
-    )
+    return run_verb("db", *arguments, env=environment(database, tmp_path))
 
 
 def environment(database: Database, tmp_path: Path) -> dict[str, str]:

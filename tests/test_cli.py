@@ -20,7 +20,7 @@ from spatial import jobs
 from spatial.db import Database
 from spatial.settings import Settings
 from spatial.time import now
-from tests.service import TWINGRID
+from tests.command_line import run_verb
 
 AT = "2025-03-05T10:00:00+08:00"
 SLOW = ("alembic", "fastapi", "folium", "fixtures", "pandas", "pyproj", "scipy", "shapely", "sqlalchemy.orm", "uvicorn")
@@ -29,9 +29,7 @@ SLOW = ("alembic", "fastapi", "folium", "fixtures", "pandas", "pyproj", "scipy",
 def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a verb with nothing set but what is given."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith("TWINGRID_")}
-    return subprocess.run(
-        [TWINGRID, *arguments], env=bare | settings, capture_output=True, text=True, check=False, timeout=120
-    )
+    return run_verb(*arguments, env=bare | settings)
 
 
 def url_of(database: Database) -> str:

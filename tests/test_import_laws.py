@@ -28,6 +28,7 @@ from spatial.imports.write import FORMATS, kind_of
 from spatial.lookup import stored
 from spatial.lookup.model import Question
 from spatial.settings import ROOT
+from tests.command_line import run_verb
 from tests.importing import (
     ACTOR,
     FOUR,
@@ -227,8 +228,7 @@ def twingrid(database: Database, *arguments: str) -> subprocess.CompletedProcess
     """Run the command line on a database, in English."""
     url = database.engine.url.render_as_string(hide_password=False)
     env = {**os.environ, "TWINGRID_DATABASE_URL": url, "TWINGRID_LANGUAGE": "en", "COLUMNS": "200"}
-    command = [sys.executable, "-c", "from api.cli import main; main()", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60)
+    return run_verb(*arguments, env=env)
 
 
 @pytest.mark.proof

@@ -1,6 +1,5 @@
 """Long work: run once, retried after a failure, taken over after a kill, cancelled on request."""
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -22,6 +21,7 @@ from spatial.jobs import Cancelled, Handler, Progress
 from spatial.jobs.rules import back_off
 from spatial.tables import Job
 from spatial.time import now
+from tests.command_line import processes
 from tests.conftest import ClientAs
 from tests.importing import rows
 
@@ -287,7 +287,7 @@ def test_a_killed_worker_leaves_nothing_and_the_next_takes_over(database: Databa
     """After kill -9 in the middle, another worker runs the job from its start, and the effect is there once."""
     job_id = add(database, "linger")
     url = database.engine.url.render_as_string(hide_password=False)
-    worker = multiprocessing.get_context("spawn").Process(target=_work_elsewhere, args=(url,))
+    worker = processes.Process(target=_work_elsewhere, args=(url,))
     worker.start()
     while look(database, job_id).progress < 0.6:
         time.sleep(0.05)  # until the worker is in the middle

@@ -2,7 +2,6 @@
 
 import csv
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,8 +22,8 @@ from spatial.history import Moment
 from spatial.local_postgis import LocalPostgis
 from spatial.lookup import stored
 from spatial.lookup.model import LayerAnswer, Question
+from tests.command_line import run_verb
 from tests.conftest import copy_of
-from tests.service import TWINGRID
 
 AT = datetime(2016, 3, 25, 20, tzinfo=UTC)
 LAYERS = {
@@ -52,8 +51,8 @@ def seattle(cluster: LocalPostgis, empty_template: str, realdata: Path) -> Itera
         for layer, (name, column) in LAYERS.items():
             file = realdata / "seattle" / f"{name}.geojson"
             columns = ["--layer", layer, "--code", column, "--create-layer", "--effective", "2016-01-01T00:00:00Z"]
-            command = [TWINGRID, "import", "grids", file, *columns, "--commit"]
-            subprocess.run(command, env=os.environ | {"TWINGRID_DATABASE_URL": url}, check=True, capture_output=True)
+            own = {"TWINGRID_DATABASE_URL": url}
+            run_verb("import", "grids", file, *columns, "--commit", env=os.environ | own).check_returncode()
         yield database
 
 

@@ -1,6 +1,5 @@
 """Kill -9 of the service while a file arrives, and of the worker while it is taken in: whole, or nothing."""
 
-import multiprocessing
 import os
 import signal
 import socket
@@ -22,6 +21,7 @@ from spatial.db import Database, make_engine
 from spatial.settings import Settings, settings
 from spatial.time import now
 from spatial.uploads import Uploads
+from tests.command_line import processes
 from tests.importing import rows
 from tests.service import TWINGRID
 from tests.test_uploads import asking_as, left, send, tried
@@ -118,7 +118,7 @@ def test_a_worker_killed_while_a_file_is_taken_in_leaves_nothing_and_the_next_do
         found = tried(client, empty_database, many)
         assert client.post(f"/imports/{found['id']}/commit").status_code == 202
     url = empty_database.engine.url.render_as_string(hide_password=False)
-    process = multiprocessing.get_context("spawn").Process(target=_work_elsewhere, args=(url, str(tmp_path)))
+    process = processes.Process(target=_work_elsewhere, args=(url, str(tmp_path)))
     process.start()
     wait_until(lambda: rows(empty_database, state) != [("queued",)])
     time.sleep(after_s)
