@@ -9,11 +9,16 @@ import orjson
 import pytest
 from fastapi.testclient import TestClient
 
+from spatial.access import operator
 from spatial.db import Database
 from spatial.duty.coverage import Coverage
 from spatial.duty.listing import Gap, Wanted, gap_list
-from spatial.time import since
+from spatial.redraw import operations as asked
+from spatial.redraw import queries, service
+from spatial.redraw.draft import Draft
+from spatial.time import now, since
 from tests.conftest import TEST_DATA, City
+from tests.test_redraw_findings import bring_into_force
 
 ZONE = ZoneInfo("Asia/Shanghai")
 ClientAs = Callable[..., TestClient]
@@ -80,6 +85,28 @@ def test_they_are_told_over_http(town: Database, truth: dict[str, Any], client_a
     assert set(planned["hours_by_cause"]) <= {"unplanned", "redraw", "leave", "break"}
     assert duty.get("/coverage/gaps", params={"start": last.isoformat(), "end": first.isoformat()}).status_code == 400
     assert duty.get("/coverage/gaps", params={"unit": "nobody's"}).status_code == 404
+
+
+def test_what_a_redraw_leaves_behind_is_told_as_such(town_copy: Database, truth: dict[str, Any]) -> None:
+    """A piece cut off a grid while its worker is there is without them till the end of the shift; then unplanned."""
+    night = next(one for one in truth["gaps"] if one["kind"] == "no-squad")
+    at, end = span_of(night)
+    with town_copy.trial() as session:
+        plan = service.create(session, operator("a"), "draft", ["police", "governance"], at=at, now=now())
+        layer = next(one for one in queries.layers_of(session) if one.code == "governance")
+        draft = Draft(session, plan.id, queries.base_of(session, plan), [])
+        one = next(grid for grid in draft.of_layer(layer.id) if grid.code == night["governance"][0])
+        west, south, east, north = one.shape.bounds
+        line = [(west - 1e-3, (south + north) / 2), (east + 1e-3, (south + north) / 2)]
+        op = asked.Split(layer="governance", grid=one.code, line=line, code="339901001001900")
+        service.edit(session, operator("a"), plan.id, op, revision=None, now=now())
+        bring_into_force(session, plan, at)
+        window = since(at - timedelta(hours=3), end)
+        found = gap_list(Coverage(session, window, ZONE, planned=False), Wanted(["governance"], of="grids"))
+        (left, after) = sorted((gap for gap in found if gap.code == op.code), key=lambda gap: gap.start)
+        assert (left.cause, left.start, left.end) == ("redraw", at, at + timedelta(hours=1))
+        assert (after.cause, after.start, after.end) == ("unplanned", left.end, end)
+        assert [gap.start for gap in found if gap.code == one.code] == [left.end], "whose worker is still there"
 
 
 @pytest.mark.proof

@@ -5,10 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shapely
 from fastapi.testclient import TestClient
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from spatial.access import operator
+from spatial.access.rules import Actor, Grant
+from spatial.access.scopes import reach_of
 from spatial.db import Database
 from spatial.errors import TwingridError
 from spatial.findings.findings import Findings, Wanted
@@ -20,11 +24,15 @@ from spatial.redraw.draft import Draft
 from spatial.redraw.judging import Judging
 from spatial.redraw.model import DraftGrid
 from spatial.redraw.publishing import publish
-from spatial.tables import Plan
+from spatial.tables import Layer, Plan, UnitVersion
 from spatial.time import now
-from tests.test_redraw import approver, do, made, planner
+from tests.build import T0, World, build
+from tests.drafts import PLANE
+from tests.drafts import drawn as drawn_m
+from tests.test_redraw import do, made, planner
+from tests.test_snapshot import reaching
 
-__all__ = ["approver", "planner"]
+__all__ = ["planner"]
 AT = datetime.fromisoformat("2025-03-07T20:00:00+08:00")
 LIMITS = Limits(most_dwellings={"police": 900, "governance": 300})
 
@@ -54,7 +62,7 @@ def drawn(layer: str, one: DraftGrid, other: DraftGrid, n: int, share: float) ->
     y = south + (north - south) * share
     match n % 6:
         case 0:
-            return asked.Split(layer=layer, grid=one.code, line=[(west - 1, y), (east + 1, y)], code=f"N{n}")
+            return asked.Split(layer=layer, grid=one.code, line=[(west - 1e-3, y), (east + 1e-3, y)], code=f"N{n}")
         case 1:
             return asked.Merge(layer=layer, grids=[one.code, other.code], into=one.code)
         case 2:
@@ -87,16 +95,16 @@ def redraw(session: Session, plan: Plan, seed: int, count: int) -> int:
     return done
 
 
-def bring_into_force(session: Session, plan: Plan) -> None:
+def bring_into_force(session: Session, plan: Plan, at: datetime = AT) -> None:
     """Hand a plan in, approve and publish it."""
     instant = now()
     review.submit(session, operator("a"), plan.id, revision=None, now=instant)
     plan.state = "approved"
     session.flush()
     queries.note(
-        session, plan, "approved", "b", instant, {"correction": {"reason": "test", "effective": AT.isoformat()}}
+        session, plan, "approved", "b", instant, {"correction": {"reason": "test", "effective": at.isoformat()}}
     )
-    publish(session, operator("b"), plan.id, AT, now=instant)
+    publish(session, operator("b"), plan.id, at, now=instant)
 
 
 def require_told_alike(session: Session, plan: Plan) -> None:
@@ -161,3 +169,29 @@ def test_a_layer_that_is_not_redrawn_has_none(planner: TestClient) -> None:
         answer = planner.get(f"/plans/{plan}/findings", params={"layer": "none"}, headers=asking)
         assert answer.status_code == 400
         assert words in answer.json()["faults"][0]["detail"]
+
+
+def test_who_sees_a_part_is_told_of_no_hole_where_it_ends(empty_database: Database) -> None:
+    """A station all around others, whose middle it does not see, finds nothing wrong there, before a merge or after."""
+    side = range(5)
+
+    def lay(world: World) -> None:
+        world.deployment(lon_0=PLANE.lon_0)
+        layer, inner, outer = world.layer("police"), world.unit("inner"), world.unit("outer")
+        world.session.execute(update(Layer).values(visibility="internal"))
+        shapes = drawn_m([shapely.box(100 * x, 100 * y, 100 * x + 100, 100 * y + 100) for x in side for y in side])
+        for n, shape in enumerate(shapes):
+            is_inner = {n // 5, n % 5} <= {1, 2, 3}
+            world.grid(layer, f"{n // 5}{n % 5}", shape, inner if is_inner else outer)
+
+    build(empty_database, lay)
+    with empty_database.trial() as session:
+        unit = session.scalar(select(UnitVersion.unit_id).where(UnitVersion.code == "outer"))
+        plan = service.create(session, operator("a"), "draft", ["police"], unit="outer", at=T0, now=now())
+        merge = asked.Merge(layer="police", grids=["00", "01"], into="00")
+        service.edit(session, operator("a"), plan.id, merge, revision=None, now=now())
+        reach = reach_of(session, Actor("somebody", {}, (Grant("planner", unit),)), "plans.edit")
+        with reaching(session, reach):
+            assert len(Draft(session, plan.id, queries.base_of(session, plan), []).of_layer(plan.layers[0])) == 24
+            judged = Judging(session, plan, LIMITS).judged(Wanted(("tiling",)))
+        assert judged == []
