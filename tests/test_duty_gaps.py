@@ -110,7 +110,7 @@ def test_a_gap_is_when_a_look_up_names_nobody(empty_database: Database, seed: in
 
 
 @pytest.mark.proof
-@seeds(40)
+@seeds(20)
 def test_a_gap_is_when_a_look_up_names_nobody_in_many_worlds(empty_database: Database, seed: int) -> None:
     """The same in more of them."""
     hold(empty_database, seed)
@@ -152,7 +152,7 @@ def test_the_cause_is_the_first_that_leaves_nobody(empty_database: Database, see
 
 
 @pytest.mark.proof
-@seeds(25)
+@seeds(12)
 def test_the_cause_is_the_first_that_leaves_nobody_in_many_worlds(empty_database: Database, seed: int) -> None:
     """The same in more of them."""
     hold_causes(empty_database, seed)
