@@ -10,6 +10,7 @@ from types import ModuleType
 from benchmarks import (
     bulk,
     city,
+    duty,
     geotag,
     http,
     imports,
@@ -37,7 +38,7 @@ owners in both layers on one core, files from end to end, and growth.
 RULE = "|---|---|---|---|---|\n"
 
 
-MODULES: tuple[ModuleType, ...] = (town, city, lookup, http, bulk, geotag, imports, intake, map, overlaps, redraw)
+MODULES: tuple[ModuleType, ...] = (town, city, lookup, http, bulk, geotag, imports, intake, map, overlaps, redraw, duty)
 NAMES = {module.__name__.rpartition(".")[2]: module for module in MODULES}
 
 

@@ -135,6 +135,7 @@ VERBS = {
     "check repair": ("check", "repair", "0" * 32),
     "check acknowledge": ("check", "acknowledge", "0" * 32, "--reason", "a bridge", "--until", TOMORROW),
     "check withdraw": ("check", "withdraw", "0" * 32),
+    "duty gaps": ("duty", "gaps"),
     "plan list": ("plan", "list"),
     "plan new": ("plan", "new", "draft", "--layer", "police"),
     "geotag": ("geotag", "places.csv", "tagged.csv", "--overwrite"),

@@ -20,6 +20,7 @@ from spatial.history import Moment
 from spatial.lookup.duty import duties
 from spatial.lookup.model import Candidate, GridRef
 from spatial.lookup.stored import StoredFacts
+from spatial.settings import ROOT
 from spatial.tables import DutyEvent, GridVersion, Layer, Leave, Shift, StaffingRule, TeamMember
 from spatial.time import now, since
 from tests.build import HOUR
@@ -132,6 +133,37 @@ def hold(empty_database: Database, seed: int) -> None:
                 for layer in layers:
                     said = covered(session, layer, when, found[layer.id])
                     assert there(session, layer, when) == said, (layer.code, when)
+
+
+TRUTH = text((ROOT / "benchmarks" / "theirs" / "gaps.sql").read_text(encoding="utf-8"))
+
+
+@seeds(4)
+def test_gaps_are_what_sql_says(empty_database: Database, seed: int) -> None:
+    """From the same rows by multiranges: the same gaps to the microsecond, with the same causes."""
+    hold_to_sql(empty_database, seed)
+
+
+@pytest.mark.proof
+@seeds(60)
+def test_gaps_are_what_sql_says_in_many_worlds(empty_database: Database, seed: int) -> None:
+    """The same in more of them."""
+    hold_to_sql(empty_database, seed)
+
+
+def hold_to_sql(empty_database: Database, seed: int) -> None:
+    """Compare the gaps of a world with what SQL makes of it."""
+    base = now().replace(minute=0, second=0, microsecond=0)
+    with empty_database.trial() as session:
+        Busy(session, Random(seed), base).fill()
+        start, end = base - 20 * HOUR, base + 60 * HOUR
+        coverage = Coverage(session, since(start, end), ZONE, planned=False)
+        for layer in session.scalars(select(Layer)):
+            told: Found = {}
+            asked = {"start": start, "end": end, "layer": layer.id, "zone": ZONE.key}
+            for row in session.execute(TRUTH, asked):
+                told.setdefault(row.grid_id, []).append((row.start, row.end, row.cause))
+            assert by_grid(coverage.gaps(layer)) == told
 
 
 # what falls away last, first: what takes it out of a database, and the cause before it

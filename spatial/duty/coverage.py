@@ -14,7 +14,20 @@ from spatial.db import reach_in
 from spatial.duty import queries
 from spatial.duty.cover import Pieces, pieces
 from spatial.duty.gaps import gaps, gaps_of_units
-from spatial.duty.model import CAUSES, EVENTS, FORESEEN, NOBODY, SHIFT_KINDS, Cause, Chain, Filter, Gaps, Grids, Posts
+from spatial.duty.model import (
+    CAUSES,
+    EVENTS,
+    FORESEEN,
+    NOBODY,
+    SHIFT_KINDS,
+    Cause,
+    Chain,
+    Filter,
+    Gaps,
+    Grids,
+    Off,
+    Posts,
+)
 from spatial.duty.spans import NONE, Spans, joined, merged
 from spatial.grids.units import UnitTree, unit_tree
 from spatial.history import Moment, Reading
@@ -43,8 +56,12 @@ class Coverage:
     @cached_property
     def pieces(self) -> Pieces:
         """When people are on their posts, and what took them off."""
-        off = queries.off(self.session, self.window, self.known_at)
-        return pieces(self.posts, off, AS_PLANNED if self.planned else AS_DONE)
+        return pieces(self.posts, self.off, AS_PLANNED if self.planned else AS_DONE)
+
+    @cached_property
+    def off(self) -> Off:
+        """What takes people off their posts."""
+        return queries.off(self.session, self.window, self.known_at)
 
     @cached_property
     def posts(self) -> Posts:
