@@ -14,6 +14,7 @@ from benchmarks.city import load
 from benchmarks.town import empty
 from spatial.duty.coverage import Coverage
 from spatial.duty.model import CAUSES
+from spatial.duty.spans import micros
 from spatial.grids.listing import layer_named
 from spatial.local_postgis import LocalPostgis
 from spatial.time import since
@@ -23,7 +24,6 @@ ZONE = ZoneInfo("Asia/Shanghai")
 START = datetime(2025, 2, 18, tzinfo=UTC)
 WINDOW = since(START, START + timedelta(days=28))
 LAYERS = ("police", "governance")
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Rows = list[Any]  # of numbers: grid, cause, start and end, in that order
 
 
@@ -68,10 +68,6 @@ def same(ours: Rows, theirs: Rows) -> bool:
     place = {cause: n for n, cause in enumerate(CAUSES)}
     return all(
         sorted(map(tuple, one.tolist()))
-        == sorted((row.grid_id, place[row.cause], _micros(row.start), _micros(row.end)) for row in other)
+        == sorted((row.grid_id, place[row.cause], micros(row.start), micros(row.end)) for row in other)
         for one, other in zip(ours, theirs, strict=True)
     )
-
-
-def _micros(at: datetime) -> int:
-    return (at - EPOCH) // timedelta(microseconds=1)

@@ -1,7 +1,7 @@
 """When nobody is there: the same to the instant as whom a look-up names, for all grids and a whole time at once."""
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from spatial.db import Database, open_version
 from spatial.duty.coverage import Coverage
 from spatial.duty.model import CAUSES, Gaps
+from spatial.duty.spans import instant
 from spatial.errors import Conflict
 from spatial.geometry import Plane
 from spatial.history import Moment
@@ -28,11 +29,6 @@ from tests.test_snapshot import STATIONS, Planner, seeds
 
 ZONE = ZoneInfo("Asia/Shanghai")
 Found = dict[int, list[tuple[datetime, datetime, str]]]
-
-
-def instant(us: int) -> datetime:
-    """Return an instant of microseconds since 1970."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
 
 
 def by_grid(found: Gaps) -> Found:

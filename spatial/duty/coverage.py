@@ -28,7 +28,7 @@ from spatial.duty.model import (
     Off,
     Posts,
 )
-from spatial.duty.spans import NONE, Spans, joined, merged
+from spatial.duty.spans import NONE, Spans, joined, merged, micros
 from spatial.grids.units import UnitTree, unit_tree
 from spatial.history import Moment, Reading
 from spatial.roster import gather
@@ -85,12 +85,13 @@ class Coverage:
             for its, steps in self._epochs(layer, grids)
         )
 
-    def gaps_of_units(self, layer: Layer, *, cover_alone: bool) -> dict[str, Gaps]:
+    def gaps_of_units(self, layer: Layer, *, cover_alone: bool) -> dict[str, tuple[Spans, Gaps]]:
         """Return when the steps of a layer's chain that look for somebody at a unit find nobody, by step, and why.
 
-        `cover_alone`: of those that are cover, and not of desks that are open by day or leaders who are called.
+        With the time over which they look. `cover_alone`: steps that are cover, and not desks that are open by day, or
+        leaders who are called.
         """
-        found: dict[str, list[Gaps]] = {}
+        found: dict[str, list[tuple[Spans, Gaps]]] = {}
         for its, steps in self._epochs(layer, self.grids(layer)):
             for step, leads in steps:
                 if step.source == "unit_shift" and (step.is_cover or not cover_alone):
@@ -98,8 +99,11 @@ class Coverage:
                     unit = np.array([leads[one] for one in its.unit[grid].tolist()], np.int64)
                     asked = merged(replace(its.spans[grid], subject=unit))
                     made = gaps_of_units(asked, _filter(step), self.posts, self.pieces, is_cover=step.is_cover)
-                    found.setdefault(step.key, []).append(made)
-        return {key: _together(several) for key, several in found.items()}
+                    found.setdefault(step.key, []).append((asked, made))
+        return {
+            key: (merged(joined(asked for asked, _ in several)), _together(made for _, made in several))
+            for key, several in found.items()
+        }
 
     def _epochs(self, layer: Layer, grids: Grids) -> Iterator[tuple[Grids, Steps]]:
         """Yield grids while neither their layer's chain nor the links of units change, with the steps of the chain."""
@@ -156,15 +160,9 @@ def _filter(step: Step) -> Filter:
     return Filter(shifts, step.teams_only, tuple(sorted(map(OFFICER_KINDS.index, step.officer_kinds))))
 
 
-def micros(span: Span) -> tuple[int, int]:
-    """Return where a bounded span begins and ends, in microseconds since 1970."""
-    start, end = (round(at.timestamp() * 1_000_000) for at in (span.lower, span.upper) if at is not None)
-    return start, end
-
-
 def _during(grids: Grids, epoch: Span) -> Grids:
     """Return grids as they are in an epoch."""
-    begins, ends = micros(epoch)
+    begins, ends = (micros(at) for at in (epoch.lower, epoch.upper) if at is not None)
     start, end = np.maximum(grids.spans.start, begins), np.minimum(grids.spans.end, ends)
     real = start < end
     return Grids(Spans(grids.spans.subject[real], start[real], end[real]), grids.unit[real])

@@ -2,14 +2,12 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-
-import numpy as np
+from datetime import datetime, timedelta
 
 from spatial.duty import queries
 from spatial.duty.coverage import Coverage
-from spatial.duty.model import CAUSES, Cause, Gaps, Grids
-from spatial.duty.spans import Longs
+from spatial.duty.model import CAUSES, Cause, Gaps
+from spatial.duty.spans import instant, lengths
 from spatial.errors import NotFound
 from spatial.grids.listing import layer_codes, layer_named
 from spatial.grids.queries import unit_codes
@@ -19,14 +17,12 @@ from spatial.paging import Key
 from spatial.roster.stored import StoredRoster
 from spatial.tables import Layer
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 @dataclass(frozen=True)
 class Gap:
     """When nobody covers a grid, or a step of its layer's chain finds nobody at a unit, and why.
 
-    `step`: key of the step; none: of a grid, by all that is cover. `is_whole`: over all the time that is asked of.
+    `step`: key of the step; none: of a grid, by all that is cover. `is_whole`: there is nobody in all that is asked of.
     """
 
     layer: str
@@ -101,36 +97,19 @@ def _of_layer(
     unit_of = dict(zip(grids.spans.subject.tolist(), grids.unit.tolist(), strict=True))
     if wanted.of in (None, "grids"):
         names = queries.codes(coverage.session, layer.id, coverage.window, coverage.known_at)
-        whole = _lengths(grids)
-        for grid, *told in _rows(coverage.gaps(layer)):
+        for grid, told in _rows(coverage.gaps(layer), lengths(grids.spans)):
             if own is None or unit_of[grid] in own:
-                yield _gap(layer.code, None, names[grid], units.get(unit_of[grid]), told, whole[grid])
+                yield Gap(layer.code, None, names[grid], units.get(unit_of[grid]), *told)
     if wanted.of in (None, "units"):
-        asked_us = _micros(coverage.window.upper) - _micros(coverage.window.lower)
-        for step, gaps in coverage.gaps_of_units(layer, cover_alone=wanted.of is None).items():
-            for unit, *told in _rows(gaps):
+        for step, (asked, gaps) in coverage.gaps_of_units(layer, cover_alone=wanted.of is None).items():
+            for unit, told in _rows(gaps, lengths(asked)):
                 if (own is None or unit in own) and unit in units:
-                    yield _gap(layer.code, step, units[unit], units[unit], told, asked_us)
+                    yield Gap(layer.code, step, units[unit], units[unit], *told)
 
 
-def _gap(layer: str, step: str | None, code: str, unit: str | None, told: Sequence[int], whole_us: int) -> Gap:
-    start, end, cause = told
-    first, last = (EPOCH + timedelta(microseconds=at) for at in (start, end))
-    return Gap(layer, step, code, unit, CAUSES[cause], first, last, is_whole=end - start >= whole_us)
-
-
-def _rows(gaps: Gaps) -> Iterator[tuple[int, ...]]:
+def _rows(gaps: Gaps, asked_us: Mapping[int, int]) -> Iterator[tuple[int, tuple[Cause, datetime, datetime, bool]]]:
+    """Yield gaps by the id of whose they are; `asked_us`: over how long something is asked of each."""
+    never = {one for one, length in lengths(gaps.spans).items() if length >= asked_us[one]}
     columns = (gaps.spans.subject, gaps.spans.start, gaps.spans.end, gaps.cause)
-    return zip(*(one.tolist() for one in columns), strict=True)
-
-
-def _lengths(grids: Grids) -> dict[int, int]:
-    """Return how long each grid is there."""
-    subject, number = np.unique(grids.spans.subject, return_inverse=True)
-    length: Longs = np.zeros(len(subject), np.int64)
-    np.add.at(length, number, grids.spans.length)
-    return dict(zip(subject.tolist(), length.tolist(), strict=True))
-
-
-def _micros(at: datetime | None) -> int:
-    return 0 if at is None else (at - EPOCH) // timedelta(microseconds=1)
+    for one, start, end, cause in zip(*(column.tolist() for column in columns), strict=True):
+        yield one, (CAUSES[cause], instant(start), instant(end), one in never)

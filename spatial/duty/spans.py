@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 import numpy as np
@@ -9,6 +10,17 @@ from numpy.typing import NDArray
 
 Longs = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+
+
+def micros(at: datetime) -> int:
+    """Return an instant in microseconds since 1970."""
+    return (at - EPOCH) // MICROSECOND
+
+
+def instant(us: int) -> datetime:
+    """Return the instant of so many microseconds since 1970."""
+    return EPOCH + us * MICROSECOND
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,14 @@ def _swept(one: Spans, other: Spans) -> tuple[Spans, Flags, Flags]:
     segments = Spans(subject[:-1], at[:-1], at[1:])
     real = (subject[:-1] == subject[1:]) & (at[:-1] < at[1:])
     return segments[real], inside[real, 0], inside[real, 1]
+
+
+def lengths(spans: Spans) -> dict[int, int]:
+    """Return how long the spans of each subject are together, in microseconds."""
+    subject, number = np.unique(spans.subject, return_inverse=True)
+    found = np.zeros(len(subject), np.int64)
+    np.add.at(found, number, spans.length)
+    return dict(zip(subject.tolist(), found.tolist(), strict=True))
 
 
 def pairs(one: Longs, other: Longs) -> tuple[Longs, Longs]:
