@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session
 
 from api.asking import PlainText
-from api.deps import Actor, InstantText, Page, ReadSession, WriteSession, needs
+from api.deps import Actor, AppSettings, InstantText, Page, ReadSession, WriteSession, needs
 from api.errors import problem_responses
 from api.faults import refuse_unprintable
+from api.findings_asked import limits_of
 from api.plans_out import (
     DoneOut,
     DraftGridOut,
@@ -156,6 +157,7 @@ def ops(session: ReadSession, page: Page, plan_id: PlanId) -> Listing[OpOut]:
 def operate(
     session: WriteSession,
     actor: Actor,
+    config: AppSettings,
     response: Response,
     plan_id: PlanId,
     seen: Seen,
@@ -185,9 +187,10 @@ def operate(
     """
     refuse_unprintable(**texts_of(body))
     if preview:
-        done = service.preview(session, plan_id, body)
+        done = service.preview(session, plan_id, body, limits=limits_of(config))
     else:
-        done = service.edit(session, actor, plan_id, body, revision=seen, now=now())
+        limits = limits_of(config)
+        done = service.edit(session, actor, plan_id, body, revision=seen, now=now(), limits=limits)
     response.headers["ETag"] = f'"{done.revision}"'
     return done_out(done, *names(session, plan_id))
 

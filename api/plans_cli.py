@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from api.acting import Caller, calling
 from api.console import notice
 from api.faults import refuse_unprintable, refused
+from api.findings_asked import limits_of
 from api.options import DEFAULT_LANGUAGE, Lang
 from api.plans import names
 from api.plans_difference import What, record_export, rows, writing
@@ -103,7 +104,8 @@ def edit(
     """Perform an operation, and say what it does to the grids; the service's /docs list all of them."""
     op = _operation(operation)
     with calling("plans.edit", notice) as caller, caller.change(commit=commit) as session:
-        done = service.edit(session, caller.actor, plan_id, op, revision=revision, now=now())
+        limits = limits_of(settings())
+        done = service.edit(session, caller.actor, plan_id, op, revision=revision, now=now(), limits=limits)
         out = done_out(done, *names(session, plan_id))
     if as_json:
         print_json(out.model_dump(mode="json"))

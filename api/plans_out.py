@@ -298,7 +298,7 @@ def _balance(one: Balance | None) -> BalanceOut | None:
 
 
 def _notice(one: Notice, layers: dict[int, str]) -> NoticeOut:
-    found = one.finding
+    found = one.flaw
     lon, lat = found.place or (None, None)
     size = None if found.area_m2 is None else round(found.area_m2, 2)
     return NoticeOut(

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 import shapely
 from fastapi.testclient import TestClient
@@ -159,6 +160,19 @@ def test_it_is_listed_over_http(planner: TestClient) -> None:
     assert [each["id"] for each in listed if each["properties"]["is_added"]] == [one["id"]]
     severity = [("fault", "warning", "info").index(each["properties"]["severity"]) for each in listed]
     assert severity == sorted(severity)
+
+
+def test_each_operation_tells_what_it_makes_so(planner: TestClient) -> None:
+    """A piece that nobody holds, a code that begins with another unit's; and nothing again that was so before."""
+    plan, codes = made(planner), ["339901001006007", "339901001007900", "339901001006900"]
+    shown = planner.get(f"/grids/governance/{codes[0]}", params={"at": AT.isoformat()}).json()
+    west, south, east, north = shapely.from_geojson(orjson.dumps(shown["geometry"])).bounds
+    line = [[west - 1e-3, (south + north) / 2], [east + 1e-3, (south + north) / 2]]
+    told = do(planner, plan, "split", grid=codes[0], line=line, code=codes[2])["findings"]
+    assert [(one["kind"], one["grids"], one["lon"] is not None) for one in told] == [("nobody", [codes[2]], True)]
+    told = do(planner, plan, "renumber", grid=codes[0], code=codes[1])["findings"]
+    assert [(one["kind"], one["grids"]) for one in told] == [("code-of-another-unit", [codes[1]])]
+    assert do(planner, plan, "describe", grid=codes[1], name="改名")["findings"] == []
 
 
 def test_a_layer_that_is_not_redrawn_has_none(planner: TestClient) -> None:

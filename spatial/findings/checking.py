@@ -31,10 +31,7 @@ def tiling(state: State, layer: Layer, limits: Limits) -> list[Flaw]:
     if layer.kind != "tiling":
         return []
     grids, outline = state.network(layer), outline_of(state, layer)
-    found = [
-        Flaw(one.kind, one.severity, one.grids, area_m2=one.area_m2, shape=one.shape, detail=one.detail)
-        for one in findings(grids.codes, grids.shapes, outline, limits.gap_area_m2)
-    ]
+    found = [Flaw.of(one) for one in findings(grids.codes, grids.shapes, outline, limits.gap_area_m2)]
     coded = grids.named
     return [
         replace(flaw, owners=owners_of(flaw, coded), since=latest(coded[code] for code in flaw.grids if code in coded))

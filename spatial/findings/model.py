@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import orjson
@@ -12,7 +12,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from spatial.geometry import Geometries, point_inside
-from spatial.grids.tiling import REPORTED_M2, TILING_KINDS, Severity
+from spatial.grids.tiling import REPORTED_M2, TILING_KINDS, Severity, TilingFinding
 from spatial.overlaps.model import Thresholds
 from spatial.tables import Span
 
@@ -71,6 +71,11 @@ class Flaw:
     detail: dict[str, Any] = field(default_factory=dict)
     other: str | None = None
     others: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, one: TilingFinding) -> Self:
+        """Return what was found of a tiling."""
+        return cls(one.kind, one.severity, one.grids, area_m2=one.area_m2, shape=one.shape, detail=one.detail)
 
     @property
     def place(self) -> tuple[float, float] | None:

@@ -287,8 +287,7 @@ def _repair(sheet: Sheet, op: asked.Repair, _units: Units) -> None:
     if not near:
         raise invalid("at", "no-fault-here")
     one = min(near, key=lambda one: one.shape.distance(here) if one.shape is not None else HERE)
-    flaw = Flaw(one.kind, one.severity, one.grids, area_m2=one.area_m2, shape=one.shape, detail=one.detail)
-    repair = proposed(flaw, codes, shapes, sheet.plane, outline)
+    repair = proposed(Flaw.of(one), codes, shapes, sheet.plane, outline)
     if repair is None:
         raise GeometryFault([Fault("at", "no-repair-known", {"grids": list(one.grids)})])
     sheet.moves_union = True

@@ -12,6 +12,7 @@ from spatial import audit
 from spatial.access import Actor
 from spatial.db import reach_in, versions
 from spatial.errors import Conflict, Fault, InputError, NotFound, invalid
+from spatial.findings.model import Limits
 from spatial.grids import about as deployment
 from spatial.grids.queries import unit_codes
 from spatial.redraw import operations as asked
@@ -21,12 +22,14 @@ from spatial.redraw.draft import Base, Draft, changes_on, touched_by
 from spatial.redraw.edits import perform
 from spatial.redraw.measures import Measures, count_base, counted_after, held_after, measured
 from spatial.redraw.model import Change, DraftGrid, Held, Place
+from spatial.redraw.noticing import of_grids
 from spatial.redraw.sheet import Notice, Settled, Sheet
 from spatial.tables import Plan, PlanOp
 from spatial.time import since
 
 COUNTED = timedelta(days=365)  # of incidents before a plan, whose number and minutes its measures tell
 OPEN_STATES = ("draft", "returned")
+USUAL = Limits()
 
 States = tuple[DraftGrid | None, DraftGrid | None, DraftGrid | None]  # ancestor, ours, theirs
 
@@ -88,7 +91,14 @@ def create(
 
 
 def edit(
-    session: Session, actor: Actor, plan_id: uuid.UUID, op: asked.Operation, *, revision: int | None, now: datetime
+    session: Session,
+    actor: Actor,
+    plan_id: uuid.UUID,
+    op: asked.Operation,
+    *,
+    revision: int | None,
+    now: datetime,
+    limits: Limits = USUAL,
 ) -> Done:
     """Perform an operation on a plan; whatever it would tear is an error, and nothing is kept.
 
@@ -107,7 +117,7 @@ def edit(
         _require_apart(session, plan, op, revision, found)
     body = op.model_dump(mode="json", exclude_none=True)
     n, measures = keep(session, actor, plan, op.kind, body, found, now=now)
-    return Done(n, plan.revision, found, measures, tried.notices)
+    return Done(n, plan.revision, found, measures, noticed(session, plan, tried, measures, limits))
 
 
 def keep(
@@ -130,11 +140,19 @@ def keep(
     return n, measures
 
 
-def preview(session: Session, plan_id: uuid.UUID, op: asked.Operation) -> Done:
+def preview(session: Session, plan_id: uuid.UUID, op: asked.Operation, *, limits: Limits = USUAL) -> Done:
     """Return what an operation would do where a plan stands; nothing is kept."""
     plan = queries.find(session, plan_id)
     tried = _tried(session, plan, op, plan.head)
-    return Done(0, plan.revision, tried.changes, _measured(session, plan, tried.changes)[0], tried.notices)
+    measures, _holds, _beside = _measured(session, plan, tried.changes)
+    return Done(0, plan.revision, tried.changes, measures, noticed(session, plan, tried, measures, limits))
+
+
+def noticed(session: Session, plan: Plan, settled: Settled, measures: Measures, limits: Limits) -> list[Notice]:
+    """Return what is to be said of an operation: of tilings, and of the codes, people and addresses of its grids."""
+    base, layers = queries.base_of(session, plan), {layer.id: layer for layer in queries.layers_of(session)}
+    units = unit_codes(session, base.at, base.known_at)
+    return [*settled.notices, *of_grids(settled.changes, measures, layers, units, limits)]
 
 
 def _measured(

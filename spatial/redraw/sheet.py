@@ -10,9 +10,10 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from spatial.errors import Conflict, Fault, GeometryFault, InputError, invalid
+from spatial.findings.model import Flaw
 from spatial.geometry import Geometries, Plane
 from spatial.grids.schemes import codes_outside
-from spatial.grids.tiling import TilingFinding, canonical, rounded, stored
+from spatial.grids.tiling import canonical, rounded, stored
 from spatial.redraw.checks import require_sound
 from spatial.redraw.model import Change, DraftGrid, DraftLayer, Place, array_of, is_same, shapes_of
 from spatial.redraw.rim import carried_on, new_on_rim
@@ -25,7 +26,7 @@ class Notice:
     """Something about a layer that an edit makes so, and that is allowed."""
 
     layer_id: int
-    finding: TilingFinding
+    flaw: Flaw
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class Sheet:
                 before, after = self._states(layer_id, self.before), self._states(layer_id, self.after)
                 code, moves_union = self.layers[layer_id].code, self.moves_union
                 found = require_sound(code, before, after, self.plane, moves_union=moves_union)
-                notices += [Notice(layer_id, one) for one in found]
+                notices += [Notice(layer_id, Flaw.of(one)) for one in found]
         if not changes:
             raise InputError([Fault("operation", "changes-nothing")])
         return Settled(changes, notices)
