@@ -105,7 +105,7 @@ def test_shares_are_what_postgis_measures(town: Database, data: st.DataObject) -
         place = data.draw(st.tuples(st.floats(west, east), st.floats(south, north)))
         area = circle(*place, data.draw(st.floats(1, 2000)))
         at = now()
-        found = stored.area_shares(session, AreaQuestion(area, at, most=100))
+        found = stored.area_shares(session, AreaQuestion(area, at, most=1000))
         for layer in found.layers:
             rows = session.execute(
                 text(PARTS),
