@@ -11,9 +11,9 @@ from api.duty import window
 from api.errors import problem_responses
 from api.shapes import cursor
 from spatial.duty.coverage import Coverage
-from spatial.duty.listing import Gap, Wanted, gap_list, place_in_list, totals
+from spatial.duty.listing import Gap, GapList, Wanted, gap_list, place_in_list
 from spatial.duty.model import Cause
-from spatial.paging import page_of
+from spatial.paging import page_in_order
 from spatial.tables import LONGEST_CODE
 from spatial.time import since
 
@@ -80,9 +80,9 @@ def gaps(
     return gaps_out(coverage, gap_list(coverage, wanted), page)
 
 
-def gaps_out(coverage: Coverage, found: list[Gap], page: Page) -> GapsOut:
+def gaps_out(coverage: Coverage, found: GapList, page: Page) -> GapsOut:
     """Return a page of gaps, and what all come to, as they are sent."""
-    shown = page_of(found, place_in_list, page)
+    shown = page_in_order(found, place_in_list, page)
     first, last = coverage.window.lower, coverage.window.upper
     assert first is not None and last is not None  # noqa: PT018, S101  # it is bounded
     return GapsOut(
@@ -90,7 +90,7 @@ def gaps_out(coverage: Coverage, found: list[Gap], page: Page) -> GapsOut:
         end=last,
         view="planned" if coverage.planned else "done",
         count=len(found),
-        hours_by_cause={cause: _hours(length) for cause, length in totals(found).items() if length},
+        hours_by_cause={cause: _hours(length) for cause, length in found.totals.items() if length},
         items=[_gap(one) for one in shown.rows],
         next=cursor(shown.next_after),
     )

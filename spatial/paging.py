@@ -47,6 +47,14 @@ def page_of(rows: Iterable[Row_], key: Callable[[Row_], Key], page: Page) -> Pag
     return Paged([row for _, row in found], orjson.dumps(found[-1][0]).decode() if more else None)
 
 
+def page_in_order(rows: Sequence[Row_], key: Callable[[Row_], Key], page: Page) -> Paged[Row_]:
+    """Return one page of rows that are in the order of `key` already, unique for each; few of them are looked at."""
+    first = 0 if page.after is None else bisect_right(rows, _key_of(page.after), key=key)
+    found = list(rows[first : first + page.limit])
+    more = len(rows) > first + page.limit
+    return Paged(found, orjson.dumps(key(found[-1])).decode() if more else None)
+
+
 def _key_of(after: str) -> Key:
     try:
         told = orjson.loads(after)

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from spatial.access import operator
 from spatial.db import Database
 from spatial.duty.coverage import Coverage
-from spatial.duty.listing import Gap, Wanted, gap_list
+from spatial.duty.listing import Gap, Wanted, gap_list, place_in_list
 from spatial.redraw import operations as asked
 from spatial.redraw import queries, service
 from spatial.redraw.draft import Draft
@@ -39,7 +39,7 @@ def span_of(one: dict[str, Any]) -> tuple[datetime, datetime]:
 def gaps(database: Database, first: datetime, last: datetime, wanted: Wanted, *, planned: bool = False) -> list[Gap]:
     """Return the gaps of a time."""
     with database.read() as session:
-        return gap_list(Coverage(session, since(first, last), ZONE, planned=planned), wanted)
+        return list(gap_list(Coverage(session, since(first, last), ZONE, planned=planned), wanted))
 
 
 def test_the_towns_gaps_are_found(town: Database, truth: dict[str, Any]) -> None:
@@ -60,6 +60,20 @@ def test_the_towns_gaps_are_found(town: Database, truth: dict[str, Any]) -> None
     assert sorted(one.code for one in police) == sorted(night["police"])
     (crew,) = [one for one in gaps(town, first, last, Wanted(["police"], of="units")) if one.step == "duty-crew"]
     assert (crew.code, crew.cause, crew.start, crew.end) == (hole["unit"], "unplanned", *span_of(hole))
+
+
+def test_the_list_is_in_order(town: Database, truth: dict[str, Any]) -> None:
+    """Never covered first, then the longest, each at its place once; a slice is what single places are."""
+    first, last = span_of(truth["rosters"])
+    for wanted in (Wanted(), Wanted(of="units"), Wanted(["governance"], longer_than=timedelta(hours=12))):
+        found = gaps(town, first, last, wanted)
+        keys = [place_in_list(one) for one in found]
+        assert keys == sorted(set(keys))
+        assert all(one.length > wanted.longer_than for one in found)
+    with town.read() as session:
+        listed = gap_list(Coverage(session, since(first, last), ZONE, planned=False), Wanted(of="units"))
+        assert listed[10:14] == [listed[n] for n in range(10, 14)]
+        assert sum(listed.totals.values(), timedelta()) == sum((one.length for one in listed), timedelta())
 
 
 def test_they_are_told_over_http(town: Database, truth: dict[str, Any], client_as: ClientAs) -> None:

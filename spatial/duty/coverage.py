@@ -177,4 +177,4 @@ def _together(several: Iterable[Gaps]) -> Gaps:
     whole = merged(joined(replace(one.spans, subject=one.spans.subject * kinds + one.cause) for one in given))
     spans, cause = replace(whole, subject=whole.subject // kinds), whole.subject % kinds
     order = np.lexsort((spans.start, spans.subject))
-    return Gaps(spans[order], cause[order])
+    return Gaps(spans, cause)[order]

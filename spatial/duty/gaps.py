@@ -72,7 +72,7 @@ def _attributed(open_: Spans, lost: Callable[[int], Spans]) -> Gaps:
     spans = joined(part for part, _ in found)
     cause = np.concatenate([np.full(len(part), place) for part, place in found])
     order = np.lexsort((spans.start, spans.subject))
-    return Gaps(spans[order], cause[order])
+    return Gaps(spans, cause)[order]
 
 
 def covering(grids: Grids, chain: Chain, posts: Posts) -> Covering:

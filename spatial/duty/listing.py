@@ -1,13 +1,16 @@
 """Gaps as a list: of grids and of units, the loudest first, and what they come to by cause."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any, overload
+
+import numpy as np
 
 from spatial.duty import queries
 from spatial.duty.coverage import Coverage
 from spatial.duty.model import CAUSES, Cause, Gaps
-from spatial.duty.spans import instant, lengths
+from spatial.duty.spans import MICROSECOND, Flags, Longs, Spans, instant, joined, lengths
 from spatial.errors import NotFound
 from spatial.grids.listing import layer_codes, layer_named
 from spatial.grids.queries import unit_codes
@@ -16,6 +19,8 @@ from spatial.history import Moment, Reading
 from spatial.paging import Key
 from spatial.roster.stored import StoredRoster
 from spatial.tables import Layer
+
+Whose = Mapping[int, tuple[str, str | None]]  # codes of grids or units, and of the units they are of, by id
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,81 @@ class Wanted:
     longer_than: timedelta = timedelta(0)
 
 
-def gap_list(coverage: Coverage, wanted: Wanted) -> list[Gap]:
+@dataclass(frozen=True)
+class Block:
+    """Gaps of one kind of a layer, with the code and the unit of whose they are."""
+
+    layer: str
+    step: str | None
+    gaps: Gaps
+    whose: Whose
+    is_whole: Flags
+
+    def only(self, wanted: Wanted) -> "Block":
+        """Return those of a cause and a length."""
+        chosen = self.gaps.spans.length > wanted.longer_than // MICROSECOND
+        if wanted.cause is not None:
+            chosen &= self.gaps.cause == CAUSES.index(wanted.cause)
+        return replace(
+            self, gaps=Gaps(self.gaps.spans[chosen], self.gaps.cause[chosen]), is_whole=self.is_whole[chosen]
+        )
+
+    def gap(self, row: int) -> Gap:
+        """Return one of them."""
+        spans, cause = self.gaps.spans, CAUSES[self.gaps.cause[row]]
+        code, unit = self.whose[int(spans.subject[row])]
+        start, end = instant(int(spans.start[row])), instant(int(spans.end[row]))
+        return Gap(self.layer, self.step, code, unit, cause, start, end, is_whole=bool(self.is_whole[row]))
+
+
+class GapList(Sequence[Gap]):
+    """Gaps in the order of `place_in_list`, each made when it is asked for: a city has hundreds of thousands."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        given = list(blocks)
+        self._blocks = given
+        block = np.repeat(np.arange(len(given)), [len(one.gaps) for one in given])
+        row = np.concatenate([np.arange(len(one.gaps)) for one in given]) if given else np.empty(0, np.int64)
+        spans = joined(one.gaps.spans for one in given)
+        code = np.array([one.whose[subject][0] for one in given for subject in one.gaps.spans.subject.tolist()], object)
+        whole = np.concatenate([one.is_whole for one in given]) if given else np.empty(0, bool)
+        cause = np.concatenate([one.gaps.cause for one in given]) if given else np.empty(0, np.int64)
+        ranks = _ranks([(one.layer, one.step or "") for one in given])[block]
+        by_cause = _ranks(CAUSES)[cause]
+        order = np.lexsort((by_cause, _ranks(code.tolist()), ranks, spans.start, -spans.length, ~whole))
+        self._places = np.column_stack([block, row])[order]
+        self._length, self._cause = spans.length, cause
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, place: int) -> Gap: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Gap]: ...
+
+    def __getitem__(self, place: int | slice) -> Gap | list[Gap]:
+        if isinstance(place, slice):
+            return [self._blocks[block].gap(row) for block, row in self._places[place].tolist()]
+        block, row = self._places[place]
+        found: Gap = self._blocks[int(block)].gap(int(row))
+        return found
+
+    @property
+    def totals(self) -> dict[Cause, timedelta]:
+        """How long gaps are together, by cause; of several grids each counts."""
+        sums = [int(self._length[self._cause == n].sum()) for n in range(len(CAUSES))]
+        return {cause: us * MICROSECOND for cause, us in zip(CAUSES, sums, strict=True)}
+
+
+def _ranks(words: Sequence[Any]) -> Longs:
+    """Return where each word stands among all in their order."""
+    number = {word: n for n, word in enumerate(sorted(set(words)))}
+    return np.array([number[word] for word in words], np.int64)
+
+
+def gap_list(coverage: Coverage, wanted: Wanted) -> GapList:
     """Return gaps: what is never covered first, then the longest."""
     session = coverage.session
     at, known_at = coverage.window.lower, coverage.known_at
@@ -62,13 +141,10 @@ def gap_list(coverage: Coverage, wanted: Wanted) -> list[Gap]:
         if wanted.unit not in units.values():
             raise NotFound("no-such-unit", code=wanted.unit)
         own = below(StoredRoster(session, Moment(at, known_at)), Reading(at), units, wanted.unit)
-    found = [
-        gap
-        for layer in (layer_named(session, code) for code in wanted.layers or layer_codes(session))
-        for gap in _of_layer(coverage, layer, units, own, wanted)
-        if wanted.cause in (None, gap.cause) and gap.length > wanted.longer_than
-    ]
-    return sorted(found, key=place_in_list)
+    layers = [layer_named(session, code) for code in wanted.layers or layer_codes(session)]
+    return GapList(
+        block.only(wanted) for layer in layers for block in _of_layer(coverage, layer, units, own, wanted.of)
+    )
 
 
 def place_in_list(gap: Gap) -> Key:
@@ -76,7 +152,7 @@ def place_in_list(gap: Gap) -> Key:
     shorter = timedelta(days=100_000) - gap.length
     return (
         "0" if gap.is_whole else "1",
-        f"{shorter // timedelta(microseconds=1):022d}",
+        f"{shorter // MICROSECOND:022d}",
         gap.start.isoformat(),
         gap.layer,
         gap.step or "",
@@ -85,31 +161,24 @@ def place_in_list(gap: Gap) -> Key:
     )
 
 
-def totals(gaps: Sequence[Gap]) -> dict[Cause, timedelta]:
-    """Return how long gaps are together, by cause; of several grids each counts."""
-    return {cause: sum((one.length for one in gaps if one.cause == cause), timedelta()) for cause in CAUSES}
-
-
 def _of_layer(
-    coverage: Coverage, layer: Layer, units: Mapping[int, str], own: Collection[int] | None, wanted: Wanted
-) -> Iterator[Gap]:
-    grids = coverage.grids(layer)
-    unit_of = dict(zip(grids.spans.subject.tolist(), grids.unit.tolist(), strict=True))
-    if wanted.of in (None, "grids"):
-        names = queries.codes(coverage.session, layer.id, coverage.window, coverage.known_at)
-        for grid, told in _rows(coverage.gaps(layer), lengths(grids.spans)):
-            if own is None or unit_of[grid] in own:
-                yield Gap(layer.code, None, names[grid], units.get(unit_of[grid]), *told)
-    if wanted.of in (None, "units"):
-        for step, (asked, gaps) in coverage.gaps_of_units(layer, cover_alone=wanted.of is None).items():
-            for unit, told in _rows(gaps, lengths(asked)):
-                if (own is None or unit in own) and unit in units:
-                    yield Gap(layer.code, step, units[unit], units[unit], *told)
+    coverage: Coverage, layer: Layer, units: Mapping[int, str], own: Collection[int] | None, of: str | None
+) -> Iterator[Block]:
+    if of in (None, "grids"):
+        grids = coverage.grids(layer)
+        codes = queries.codes(coverage.session, layer.id, coverage.window, coverage.known_at)
+        of_grids = zip(grids.spans.subject.tolist(), grids.unit.tolist(), strict=True)
+        whose = {grid: (codes[grid], units.get(unit)) for grid, unit in of_grids if own is None or unit in own}
+        yield _block(layer.code, None, coverage.gaps(layer), whose, grids.spans)
+    if of in (None, "units"):
+        whose = {unit: (code, code) for unit, code in units.items() if own is None or unit in own}
+        for step, (asked, gaps) in coverage.gaps_of_units(layer, cover_alone=of is None).items():
+            yield _block(layer.code, step, gaps, whose, asked)
 
 
-def _rows(gaps: Gaps, asked_us: Mapping[int, int]) -> Iterator[tuple[int, tuple[Cause, datetime, datetime, bool]]]:
-    """Yield gaps by the id of whose they are; `asked_us`: over how long something is asked of each."""
-    never = {one for one, length in lengths(gaps.spans).items() if length >= asked_us[one]}
-    columns = (gaps.spans.subject, gaps.spans.start, gaps.spans.end, gaps.cause)
-    for one, start, end, cause in zip(*(column.tolist() for column in columns), strict=True):
-        yield one, (CAUSES[cause], instant(start), instant(end), one in never)
+def _block(layer: str, step: str | None, gaps: Gaps, whose: Whose, asked: Spans) -> Block:
+    """Return the gaps of those who are named; `asked`: over which time something is asked of each."""
+    asked_us = lengths(asked)
+    never = [one for one, length in lengths(gaps.spans).items() if length >= asked_us[one]]
+    its = gaps[np.isin(gaps.spans.subject, list(whose))]
+    return Block(layer, step, its, whose, np.isin(its.spans.subject, never))

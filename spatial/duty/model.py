@@ -115,3 +115,6 @@ class Gaps:
 
     def __len__(self) -> int:
         return len(self.cause)
+
+    def __getitem__(self, chosen: Flags | Longs | slice) -> "Gaps":
+        return Gaps(self.spans[chosen], self.cause[chosen])
