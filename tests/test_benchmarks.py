@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bulk, geotag, http
+from benchmarks import bulk, duty, geotag, http
 from benchmarks.__main__ import MODULES
 from benchmarks.case import Result
 from spatial.local_postgis import LocalPostgis
@@ -21,6 +21,7 @@ def test_both_ways_of_every_case_give_the_same(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(bulk, "GROWTH", (1, 2))
     monkeypatch.setattr(geotag, "ROWS", 300_000)
     monkeypatch.setattr(http, "REQUESTS", 200)
+    monkeypatch.setattr(duty, "DAYS", 1)
     with tempfile.TemporaryDirectory(prefix="twingrid-bench-", dir="/var/tmp") as folder:
         Path(folder).chmod(0o755)
         with LocalPostgis(Path(folder), durable=False) as postgis:

@@ -40,8 +40,12 @@ WITH RECURSIVE asked AS MATERIALIZED (
        AND upper_inf(member.recorded) AND upper_inf(version.recorded) AND member.valid && version.valid
 ), off AS MATERIALIZED (
     SELECT officer_id, range_agg(valid) AS span FROM leave WHERE upper_inf(recorded) GROUP BY officer_id
-), event AS MATERIALIZED (
-    SELECT shift_id, kind, range_agg(span) AS span FROM duty_event WHERE upper_inf(recorded) GROUP BY shift_id, kind
+), happened AS MATERIALIZED (
+    SELECT shift_id, coalesce(range_agg(span) FILTER (WHERE kind = 'break'), '{}') AS break,
+           coalesce(range_agg(span) FILTER (WHERE kind = 'no_show'), '{}') AS no_show,
+           coalesce(range_agg(span) FILTER (WHERE kind = 'committed'), '{}') AS committed,
+           coalesce(range_agg(span) FILTER (WHERE kind = 'unreachable'), '{}') AS unreachable
+      FROM duty_event WHERE upper_inf(recorded) GROUP BY shift_id
 ), post AS MATERIALIZED (
     SELECT row_number() OVER () AS n, shift.id, shift.parent_shift, shift.kind, shift.team_id, person.officer,
            version.kind AS officer_kind, cover.grid_id, cover.unit_id, shift.planned, shift.actual,
@@ -59,18 +63,8 @@ WITH RECURSIVE asked AS MATERIALIZED (
            coalesce(own.committed, '{}') + coalesce(whole.committed, '{}') AS committed,
            coalesce(own.unreachable, '{}') + coalesce(whole.unreachable, '{}') AS unreachable
       FROM post LEFT JOIN off ON off.officer_id = post.officer
-      LEFT JOIN LATERAL (
-          SELECT range_agg(span) FILTER (WHERE event.kind = 'break') AS break,
-                 range_agg(span) FILTER (WHERE event.kind = 'no_show') AS no_show,
-                 range_agg(span) FILTER (WHERE event.kind = 'committed') AS committed,
-                 range_agg(span) FILTER (WHERE event.kind = 'unreachable') AS unreachable
-            FROM event WHERE event.shift_id = post.id) AS own ON true
-      LEFT JOIN LATERAL (
-          SELECT range_agg(span) FILTER (WHERE event.kind = 'break') AS break,
-                 range_agg(span) FILTER (WHERE event.kind = 'no_show') AS no_show,
-                 range_agg(span) FILTER (WHERE event.kind = 'committed') AS committed,
-                 range_agg(span) FILTER (WHERE event.kind = 'unreachable') AS unreachable
-            FROM event WHERE event.shift_id = post.parent_shift) AS whole ON true
+      LEFT JOIN happened AS own ON own.shift_id = post.id
+      LEFT JOIN happened AS whole ON whole.shift_id = post.parent_shift
 ), piece AS MATERIALIZED (
     SELECT n, label, span FROM falling
      CROSS JOIN LATERAL (SELECT standing - leave AS r1) AS a
