@@ -410,7 +410,7 @@ fixtures.load(
 )
 print(next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")).split()[1])
 """
-OF_ROSTERS = ("unplanned", "break")
+OF_ROSTERS = ("unplanned",)  # breaks are events of a day, and are not extended
 KILLS = 10
 MOST_MEMORY_BYTES = 900 << 20
 OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
