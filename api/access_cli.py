@@ -6,14 +6,13 @@ from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
-import orjson
 import typer
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from api.console import notice
+from api.console import notice, print_json
 from api.options import DEFAULT_LANGUAGE, Lang, language
 from api.principals_out import PrincipalOut, TokenOut, principal_out, token_out
 from api.runtime import open_database
@@ -154,7 +153,7 @@ def revoke_token(name: Name, token_id: Annotated[UUID, typer.Argument(help="id o
 
 def _print_json(found: Sequence[BaseModel]) -> None:
     body = {"items": [one.model_dump(mode="json") for one in found], "next": None}
-    typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+    print_json(body)
 
 
 def _show_principals(found: Sequence[PrincipalOut], lang: str) -> None:

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
@@ -15,6 +14,7 @@ from rich.progress import Progress as Bar
 from api.acting import calling
 from api.audit import audit_out, span_asked
 from api.audit_text import show_rows, verdict_out, verdict_text
+from api.console import print_json
 from api.deps import page_after
 from api.options import DEFAULT_LANGUAGE, Lang
 from api.runtime import open_database
@@ -54,7 +54,7 @@ def list_rows(
     with calling("audit") as caller, caller.read() as session:
         found = listing(audit_rows(session, page_after(limit, cursor), wanted), audit_out)
     if as_json:
-        typer.echo(orjson.dumps(found.model_dump(mode="json"), option=orjson.OPT_INDENT_2).decode())
+        print_json(found.model_dump(mode="json"))
     else:
         show_rows(found, lang, settings().zone)
 
@@ -105,7 +105,7 @@ def check(
             with open_database(settings()) as database:
                 verdict = check_audit(database, settings().data_dir, progress)
     if as_json:
-        typer.echo(orjson.dumps(verdict_out(verdict, lang), option=orjson.OPT_INDENT_2).decode())
+        print_json(verdict_out(verdict, lang))
     else:
         typer.echo(verdict_text(verdict, lang, settings().zone))
     if not verdict.holds:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rich.text import Text
 from typer.core import TyperGroup
 
-from api.console import console, notice
+from api.console import console, notice, print_json
 from api.faults import refuse_unprintable, refused
 from api.options import DEFAULT_LANGUAGE, Lang, language
 from maps.texts import say
@@ -208,7 +208,7 @@ def sources(
         found = [source_out(row, now(), lang) for row in source_rows(session)]
     if as_json:
         body = {"items": [one.model_dump(mode="json") for one in found], "next": None}
-        typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+        print_json(body)
     else:
         show_sources(found, lang, settings().zone)
 
@@ -231,7 +231,7 @@ def find(
         found = told_out(told(session, text, limit), lang)
     if as_json:
         body = found.model_dump(mode="json", by_alias=True)
-        typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+        print_json(body)
     else:
         show_places(found, lang)
 

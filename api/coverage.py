@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from api.deps import AppSettings, AskedMoment, InstantText, Page, ReadSession, needs
-from api.duty import window
+from api.deps import AppSettings, AskedMoment, Page, ReadSession, needs
+from api.duty import End, Start, window
 from api.errors import problem_responses
 from api.shapes import cursor
 from spatial.duty.coverage import Coverage
@@ -15,7 +15,7 @@ from spatial.duty.listing import Gap, GapList, Wanted, gap_list, place_in_list
 from spatial.duty.model import Cause
 from spatial.paging import page_in_order
 from spatial.tables import LONGEST_CODE
-from spatial.time import since
+from spatial.time import Period
 
 router = APIRouter(tags=["duty"], dependencies=[needs("duty.read")])
 View = Literal["planned", "done"]
@@ -57,10 +57,8 @@ def gaps(
     config: AppSettings,
     moment: AskedMoment,
     page: Page,
-    start: Annotated[InstantText | None, Query(description="RFC 3339; default `at`")] = None,
-    end: Annotated[
-        InstantText | None, Query(description="RFC 3339; default 24 h after the start, at most 31 d")
-    ] = None,
+    start: Start = None,
+    end: End = None,
     view: Annotated[View, Query(description="planned: roster, leave, breaks; done: as it came")] = "done",
     layer: Annotated[str | None, Query(max_length=LONGEST_CODE, description="code of a layer; default all")] = None,
     unit: Annotated[
@@ -74,8 +72,8 @@ def gaps(
     longer_than_min: Annotated[int, Query(ge=0, le=44_640, description="longer than so many minutes")] = 0,
 ) -> GapsOut:
     """Return when grids are covered by nobody, and units are without crew, leader or desk: never covered first."""
-    first, last = window(start, end, moment.at)
-    coverage = Coverage(session, since(first, last), config.zone, planned=view == "planned", known_at=moment.known_at)
+    period = Period(*window(start, end, moment.at))
+    coverage = Coverage(session, period, config.zone, planned=view == "planned", known_at=moment.known_at)
     wanted = Wanted([layer] if layer else [], unit, cause, of, timedelta(minutes=longer_than_min))
     return gaps_out(coverage, gap_list(coverage, wanted), page)
 
@@ -83,11 +81,9 @@ def gaps(
 def gaps_out(coverage: Coverage, found: GapList, page: Page) -> GapsOut:
     """Return a page of gaps, and what all come to, as they are sent."""
     shown = page_in_order(found, place_in_list, page)
-    first, last = coverage.window.lower, coverage.window.upper
-    assert first is not None and last is not None  # noqa: PT018, S101  # it is bounded
     return GapsOut(
-        start=first,
-        end=last,
+        start=coverage.period.start,
+        end=coverage.period.end,
         view="planned" if coverage.planned else "done",
         count=len(found),
         hours_by_cause={cause: _hours(length) for cause, length in found.totals.items() if length},

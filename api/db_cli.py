@@ -4,10 +4,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
-from api.console import notice, operator_name
+from api.console import notice, operator_name, print_json
 from api.options import DEFAULT_LANGUAGE, Lang
 from spatial.errors import invalid
 from spatial.settings import settings
@@ -70,7 +69,7 @@ def verify(
         _drill(backup, found.kind)
     if as_json:
         body = {**found.model_dump(mode="json"), "content": found.content, "drilled": drill}
-        typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+        print_json(body)
     else:
         show_manifest(found, lang, settings().zone)
         notice(f"backup-{'drilled' if drill else 'whole'}", path=str(backup))

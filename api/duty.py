@@ -18,6 +18,8 @@ from spatial.time import parse_instant
 
 router = APIRouter(tags=["duty"], dependencies=[needs("duty.read")])
 LONGEST_WINDOW = timedelta(days=31)
+Start = Annotated[InstantText | None, Query(description="RFC 3339; default `at`")]
+End = Annotated[InstantText | None, Query(description="RFC 3339; default 24 h after the start, at most 31 d")]
 
 
 class OfficerDetails(BaseModel):
@@ -140,10 +142,8 @@ def shifts(
     session: ReadSession,
     moment: AskedMoment,
     page: Page,
-    start: Annotated[InstantText | None, Query(description="RFC 3339; default `at`")] = None,
-    end: Annotated[
-        InstantText | None, Query(description="RFC 3339; default 24 h after the start, at most 31 d")
-    ] = None,
+    start: Start = None,
+    end: End = None,
     unit: Annotated[str | None, Query(max_length=LONGEST_CODE, description="code of the unit whose roster")] = None,
     officer: Annotated[str | None, Query(max_length=LONGEST_CODE, description="number of an officer")] = None,
 ) -> Listing[ShiftDetails]:

@@ -7,20 +7,19 @@ from typing import Annotated
 import typer
 
 from api.acting import calling
-from api.console import notice
+from api.console import notice, print_json
 from api.coverage import Of, View, gaps_out
 from api.duty import window
 from api.duty_text import show_gaps
 from api.faults import refuse_unprintable
 from api.instants import read_moment
 from api.options import DEFAULT_LANGUAGE, Lang
-from api.plans_cli import print_json
 from spatial.duty.coverage import Coverage
 from spatial.duty.listing import Wanted, gap_list
 from spatial.duty.model import Cause
 from spatial.paging import Page
 from spatial.settings import settings
-from spatial.time import since
+from spatial.time import Period
 
 app_duty = typer.Typer(no_args_is_help=True, help="Rosters: is anybody there?")
 EVERYTHING = 2**31
@@ -48,11 +47,11 @@ def gaps(
     """Say when nobody covers grids, or units are without crew; with gaps the exit code is 1."""
     refuse_unprintable(layer=layer or [], unit=[unit or ""])
     moment = read_moment(None, known_at)
-    first, last = window(start, end, moment.at)
+    period = Period(*window(start, end, moment.at))
     wanted = Wanted(layer or [], unit, cause, of, timedelta(minutes=longer_than_min))
     with calling("duty.read", notice) as caller, caller.read(moment.known_at) as session:
         zone = settings().zone
-        coverage = Coverage(session, since(first, last), zone, planned=view == "planned", known_at=moment.known_at)
+        coverage = Coverage(session, period, zone, planned=view == "planned", known_at=moment.known_at)
         out = gaps_out(coverage, gap_list(coverage, wanted), Page(EVERYTHING, None))
     if as_json:
         print_json(out.model_dump(mode="json"))

@@ -4,11 +4,11 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 
 from api.acting import calling
 from api.audit_cli import AsJson, app_check
+from api.console import print_json
 from api.faults import refuse_unprintable
 from api.findings_asked import Narrowed, checks_seen, limits_of, read_until, record_export, writing
 from api.findings_out import finding_out, repair_out
@@ -65,7 +65,7 @@ def _verb(check: Check, permission: str, about: str) -> None:
         told = [finding_out(one) for one in found]
         if as_json:
             body = [one.model_dump(mode="json") for one in told]
-            typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+            print_json(body)
         else:
             show_findings(told, lang, settings().zone)
         if any(one.severity == "fault" and one.acknowledged is None for one in told):
@@ -93,7 +93,7 @@ def repair(
     told = None if found is None else repair_out(found)
     if as_json:
         body = None if told is None else told.model_dump(mode="json")
-        typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+        print_json(body)
     else:
         show_repair(told, lang)
 

@@ -5,13 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
-import orjson
 import typer
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from api.acting import calling
-from api.console import console, notice
+from api.console import console, notice, print_json
 from api.faults import refuse_unprintable
 from api.instants import read_moment
 from api.options import DEFAULT_LANGUAGE, Lang
@@ -83,7 +82,7 @@ def geotag(
         )
     if as_json:
         told = {"rows": done.rows, "invalid": done.invalid, "resumed": done.resumed}
-        typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+        print_json(told)
     else:
         _show(done, target, lang)
 

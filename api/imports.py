@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 from rich.console import Console
 
 from api.acting import calling
+from api.console import print_json
 from api.grids_asked import GridsAsked
 from api.imports_rows_text import teller
 from api.imports_text import plan_out, show_plan
@@ -75,7 +75,7 @@ def import_grids(file: Path, asked: GridsAsked, run: Run) -> None:
 def _show(plan: Plan, file: str, run: Run) -> None:
     if run.as_json:
         told = plan_out(plan, committed=run.commit)
-        typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+        print_json(told)
     else:
         show_plan(Console(), plan, file, run.lang, committed=run.commit)
 

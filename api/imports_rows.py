@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api.acting import calling
+from api.console import print_json
 from api.imports import app_export, app_import
 from api.imports_asked import RowsAsked
 from api.imports_rows_text import outcome_out, show_outcome, teller
@@ -61,7 +61,7 @@ def _add_import(app: typer.Typer, subject: Subject) -> None:
             write_mapping(run.save_mapping, replace(wanted, columns=dict(outcome.columns)))
         if run.as_json:
             told = outcome_out(outcome, run.lang, committed=run.commit)
-            typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2).decode())
+            print_json(told)
         else:
             show_outcome(Console(), outcome, file.name, run.lang, committed=run.commit)
         if outcome.fault_count:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 
 from api.deps import AskedMoment, InstantText, Page, ReadSession, needs
-from api.duty import window
+from api.duty import End, window
 from api.errors import problem_responses
 from api.shapes import Feature, FeatureCollection, SpanOut, feature, features, span_out
 from spatial.crs import Bounds
@@ -57,9 +57,7 @@ def incidents(
     moment: AskedMoment,
     page: Page,
     start: Annotated[InstantText | None, Query(description="RFC 3339; default 24 h before `at`")] = None,
-    end: Annotated[
-        InstantText | None, Query(description="RFC 3339; default 24 h after the start, at most 31 d")
-    ] = None,
+    end: End = None,
     category: Annotated[
         str | None, Query(max_length=LONGEST_CODE, description="code of a kind of matter, with all below")
     ] = None,

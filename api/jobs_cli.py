@@ -1,13 +1,12 @@
 """Long work on the command line: `twingrid jobs`."""
 
 import socket
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-import orjson
 import typer
 
-from api.console import notice, operator_name
+from api.console import notice, operator_name, print_json
 from api.jobs import job_out, schedule_out, worker_out
 from api.jobs_text import show_job, show_jobs, show_schedules, show_workers
 from api.options import DEFAULT_LANGUAGE, Lang
@@ -39,7 +38,7 @@ def list_(
         found = jobs.job_rows(session, Page(MOST, None), kind=kind, state=state)
         out = [job_out(row.Job) for row in found.rows]
     if as_json:
-        _print({"items": [one.model_dump(mode="json") for one in out], "next": None})
+        print_json({"items": [one.model_dump(mode="json") for one in out], "next": None})
     else:
         show_jobs(out, lang, settings().zone)
 
@@ -50,7 +49,7 @@ def show(job_id: JobId, lang: Lang = DEFAULT_LANGUAGE, as_json: AsJson = False) 
     with open_database(settings(), notice) as database, database.read() as session:
         out = job_out(jobs.find(session, job_id))
     if as_json:
-        _print(out.model_dump(mode="json"))
+        print_json(out.model_dump(mode="json"))
     else:
         show_job(out, lang, settings().zone)
 
@@ -75,7 +74,7 @@ def schedule(lang: Lang = DEFAULT_LANGUAGE, as_json: AsJson = False) -> None:
         found = jobs.standings(session, schedules(config), config.zone, now())
     out = [schedule_out(one) for one in found]
     if as_json:
-        _print([one.model_dump(mode="json") for one in out])
+        print_json([one.model_dump(mode="json") for one in out])
     else:
         show_schedules(out, lang, config.zone)
 
@@ -90,7 +89,7 @@ def workers(
     with open_database(settings(), notice, migrate=False) as database, database.read() as session:
         out = [worker_out(one) for one in jobs.alive(session, now(), socket.gethostname() if here else None)]
     if as_json:
-        _print([one.model_dump(mode="json") for one in out])
+        print_json([one.model_dump(mode="json") for one in out])
     else:
         show_workers(out, lang, settings().zone)
     if not out:
@@ -106,7 +105,3 @@ def _change(verb: str, job_id: UUID, *, commit: bool, lang: str) -> None:
     show_job(out, lang, settings().zone)
     if not commit:
         typer.echo(say(f"job.would.{verb}", lang))
-
-
-def _print(body: Any) -> None:
-    typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())

@@ -8,9 +8,10 @@ from api.instants import read_instants
 from api.overlaps_out import embedded_out, overlap_out, relation_out, shared_out, snap_out
 from spatial.errors import Fault, InputError
 from spatial.geometry import Geometries
-from spatial.overlaps.model import Period, Piece
+from spatial.overlaps.model import Piece
 from spatial.overlaps.overlaps import Overlaps
 from spatial.paging import Key
+from spatial.time import Period
 
 YEAR, LONGEST = timedelta(days=365), timedelta(days=3660)
 What = Literal["pieces", "relations", "units", "snaps", "cells"]

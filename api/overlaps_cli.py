@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
 from rich.console import Console
 
 from api.acting import calling
-from api.console import notice
+from api.console import notice, print_json
 from api.faults import refuse_unprintable
 from api.instants import read_moment
 from api.options import DEFAULT_LANGUAGE, Lang
@@ -64,6 +63,6 @@ def overlaps(
         told = [row.out for row in rows(found, what, asked, shapes=False)[0]]
     if as_json:
         body = [one.model_dump(mode="json", by_alias=True) for one in told]
-        typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())
+        print_json(body)
     else:
         show_rows(what, told, lang)

@@ -2,16 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-import orjson
 import typer
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from api.acting import Caller, calling
-from api.console import notice
+from api.console import notice, print_json
 from api.faults import refuse_unprintable, refused
 from api.findings_asked import limits_of
 from api.options import DEFAULT_LANGUAGE, Lang
@@ -237,8 +236,3 @@ def say_dry(lang: str, *, commit: bool) -> None:
     """Say that nothing was done, where nothing was."""
     if not commit:
         typer.echo(say("plan.dry", lang))
-
-
-def print_json(body: Any) -> None:
-    """Print a body as programs read it."""
-    typer.echo(orjson.dumps(body, option=orjson.OPT_INDENT_2).decode())

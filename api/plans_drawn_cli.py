@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from api.acting import calling
-from api.console import notice
+from api.console import notice, print_json
 from api.faults import refuse_unprintable
 from api.grids_asked import GridsAsked
 from api.imports import faults_told
 from api.imports_verbs import Run, verb
 from api.plans import names
-from api.plans_cli import print_json, say_dry
+from api.plans_cli import say_dry
 from api.plans_findings_cli import app_plan
 from api.plans_out import done_out, plan_out
 from api.plans_text import show_done, show_plan

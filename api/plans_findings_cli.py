@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from api.acting import calling
-from api.console import notice
+from api.console import notice, print_json
 from api.faults import refuse_unprintable
 from api.findings_asked import Narrowed, limits_of
 from api.findings_text import show_findings
 from api.options import DEFAULT_LANGUAGE, Lang
-from api.plans_cli import AsJson, PlanId, print_json
+from api.plans_cli import AsJson, PlanId
 from api.plans_findings import draft_finding_out, judged
 from api.plans_review_cli import app_plan
 from spatial.findings.model import Check

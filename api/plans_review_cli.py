@@ -7,12 +7,12 @@ import typer
 from sqlalchemy.orm import Session
 
 from api.acting import Caller, calling
-from api.console import notice
+from api.console import notice, print_json
 from api.faults import refuse_unprintable
 from api.findings_asked import limits_of
 from api.options import DEFAULT_LANGUAGE, Lang
 from api.plan_jobs import queue_publication
-from api.plans_cli import AsJson, Commit, PlanId, Revision, app_plan, change_plan, print_json, say_dry
+from api.plans_cli import AsJson, Commit, PlanId, Revision, app_plan, change_plan, say_dry
 from api.plans_review import review_out
 from api.plans_text import show_review
 from maps.texts import say

@@ -17,7 +17,7 @@ from spatial.duty.model import CAUSES
 from spatial.duty.spans import micros
 from spatial.grids.listing import layer_named
 from spatial.local_postgis import LocalPostgis
-from spatial.time import since
+from spatial.time import Period
 
 THEIRS = text((Path(__file__).parent / "theirs" / "gaps.sql").read_text(encoding="utf-8"))
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -28,18 +28,18 @@ Rows = list[Any]  # of numbers: grid, cause, start and end, in that order
 
 def cases(postgis: LocalPostgis) -> Iterator[Case]:
     """Yield the case: ours with the roster in memory, as whoever asks what would be if does."""
-    database, window = empty(postgis), since(START, START + timedelta(days=DAYS))
+    database, period = empty(postgis), Period(START, START + timedelta(days=DAYS))
     load(database)
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
     with database.read() as session:
-        warm = Coverage(session, window, ZONE, planned=False)
+        warm = Coverage(session, period, ZONE, planned=False)
         posts, off = warm.posts, warm.off
 
     def ours() -> Rows:
         found = []
         with database.read() as session:
-            coverage = Coverage(session, window, ZONE, planned=False)
+            coverage = Coverage(session, period, ZONE, planned=False)
             coverage.posts, coverage.off = posts, off
             for code in LAYERS:
                 gaps = coverage.gaps(layer_named(session, code))
@@ -52,7 +52,7 @@ def cases(postgis: LocalPostgis) -> Iterator[Case]:
             # what is made on the way has no statistics, and is joined row by row where that is not ruled out
             session.execute(text("SET LOCAL statement_timeout = 0; SET LOCAL enable_nestloop = off"))
             for code in LAYERS:
-                asked = {"start": window.lower, "end": window.upper, "layer": layer_named(session, code).id}
+                asked = {"start": period.start, "end": period.end, "layer": layer_named(session, code).id}
                 found.append(session.execute(THEIRS, asked | {"zone": ZONE.key}).all())
         return found
 

@@ -20,13 +20,12 @@ from spatial.grids.queries import findings_from
 from spatial.history import Moment
 from spatial.local_postgis import LocalPostgis
 from spatial.overlaps import queries as counted
-from spatial.overlaps.model import Period
 from spatial.redraw import operations as asked
 from spatial.redraw import queries, review, service
 from spatial.redraw.publishing import publish
 from spatial.redraw.whole import whole_change
 from spatial.tables import Plan
-from spatial.time import now
+from spatial.time import Period, now
 
 AT = datetime(2025, 3, 5, 2, tzinfo=UTC)
 PLANNER, APPROVER = (Actor(role, {}, (Grant(role),)) for role in ("planner", "approver"))

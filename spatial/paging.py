@@ -3,7 +3,6 @@
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -40,11 +39,7 @@ def by_time(instant: Any, name: Any) -> ColumnElement[str]:
 
 def page_of(rows: Iterable[Row_], key: Callable[[Row_], Key], page: Page) -> Paged[Row_]:
     """Return one page of rows that are all at hand, in the order of `key`, unique for each."""
-    keyed = sorted(((key(row), row) for row in rows), key=itemgetter(0))
-    first = 0 if page.after is None else bisect_right(keyed, _key_of(page.after), key=itemgetter(0))
-    found = keyed[first : first + page.limit]
-    more = len(keyed) > first + page.limit
-    return Paged([row for _, row in found], orjson.dumps(found[-1][0]).decode() if more else None)
+    return page_in_order(sorted(rows, key=key), key, page)
 
 
 def page_in_order(rows: Sequence[Row_], key: Callable[[Row_], Key], page: Page) -> Paged[Row_]:

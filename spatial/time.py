@@ -1,6 +1,7 @@
 """Instants, spans and days: UTC inside, one IANA zone per deployment outside."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.dialects.postgresql import Range
@@ -11,6 +12,13 @@ EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 Span = Range[datetime]
+
+
+class Period(NamedTuple):
+    """A time `[start, end)`."""
+
+    start: datetime
+    end: datetime
 
 
 def now() -> datetime:
@@ -45,9 +53,9 @@ def since(start: datetime | None, end: datetime | None = None) -> Span:
     return Range(start, end, bounds="[)")
 
 
-def local_span(day: date, minute_from: int, minute_to: int, zone: ZoneInfo) -> Span:
-    """Return the span between two wall-clock times of a local day, in minutes from midnight; 1440 is the next."""
+def local_period(day: date, minute_from: int, minute_to: int, zone: ZoneInfo) -> Period:
+    """Return the time between two wall-clock times of a local day, in minutes from midnight; 1440 is the next."""
     midnight = datetime.combine(day, time(), tzinfo=zone)
     # wall-clock arithmetic: on a day of 23 or 25 hours eight o'clock is still eight o'clock
     start, end = (midnight + timedelta(minutes=minute) for minute in (minute_from, minute_to))
-    return since(start.astimezone(UTC), end.astimezone(UTC))
+    return Period(start.astimezone(UTC), end.astimezone(UTC))

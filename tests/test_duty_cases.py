@@ -13,7 +13,7 @@ from spatial.db import Database, open_version
 from spatial.duty.coverage import Coverage
 from spatial.duty.listing import Gap, Wanted, gap_list
 from spatial.tables import StaffingRule
-from spatial.time import since
+from spatial.time import Period, since
 from tests.build import HOUR, T0, World, cell
 
 DAY = timedelta(days=1)
@@ -48,7 +48,7 @@ def post(empty_database: Database) -> Iterator[Post]:
 
 def gaps(post: Post, *, end: datetime = T0 + DAY, planned: bool = False, zone: str = "Asia/Shanghai") -> list[Gap]:
     """Return the gaps of the grid over a day, the first one first."""
-    coverage = Coverage(post.session, since(T0, end), ZoneInfo(zone), planned=planned)
+    coverage = Coverage(post.session, Period(T0, end), ZoneInfo(zone), planned=planned)
     return sorted(gap_list(coverage, Wanted(of="grids")), key=lambda gap: gap.start)
 
 

@@ -23,7 +23,7 @@ from spatial.lookup.model import Candidate, GridRef
 from spatial.lookup.stored import StoredFacts
 from spatial.settings import ROOT
 from spatial.tables import DutyEvent, GridVersion, Layer, Leave, Shift, StaffingRule, TeamMember
-from spatial.time import now, since
+from spatial.time import Period, now, since
 from tests.build import HOUR
 from tests.test_snapshot import STATIONS, Planner, seeds
 
@@ -119,8 +119,8 @@ def hold(empty_database: Database, seed: int) -> None:
     base = now().replace(minute=0, second=0, microsecond=0)
     with empty_database.trial() as session:
         Busy(session, dice, base).fill()
-        window = since(base - 20 * HOUR, base + 60 * HOUR)
-        coverage = Coverage(session, window, ZONE, planned=False)
+        period = Period(base - 20 * HOUR, base + 60 * HOUR)
+        coverage = Coverage(session, period, ZONE, planned=False)
         layers = list(session.scalars(select(Layer)))
         found = {layer.id: by_grid(coverage.gaps(layer)) for layer in layers}
         points = turning_points(session, base - 20 * HOUR, base + 60 * HOUR)
@@ -153,7 +153,7 @@ def hold_to_sql(empty_database: Database, seed: int) -> None:
     with empty_database.trial() as session:
         Busy(session, Random(seed), base).fill()
         start, end = base - 20 * HOUR, base + 60 * HOUR
-        coverage = Coverage(session, since(start, end), ZONE, planned=False)
+        coverage = Coverage(session, Period(start, end), ZONE, planned=False)
         for layer in session.scalars(select(Layer)):
             told: Found = {}
             asked = {"start": start, "end": end, "layer": layer.id, "zone": ZONE.key}
@@ -194,7 +194,7 @@ def hold_causes(empty_database: Database, seed: int) -> None:
         Busy(session, dice, base).fill()
         start, end = base - 20 * HOUR, base + 60 * HOUR
         layers = list(session.scalars(select(Layer)))
-        coverage = Coverage(session, since(start, end), ZONE, planned=False)
+        coverage = Coverage(session, Period(start, end), ZONE, planned=False)
         found = {layer.id: by_grid(coverage.gaps(layer)) for layer in layers}
         points = dice.sample(turning_points(session, start, end), 12)
         session.execute(text("SET LOCAL session_replication_role = replica"))  # history is not deleted otherwise

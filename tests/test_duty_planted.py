@@ -16,7 +16,7 @@ from spatial.duty.listing import Gap, Wanted, gap_list, place_in_list
 from spatial.redraw import operations as asked
 from spatial.redraw import queries, service
 from spatial.redraw.draft import Draft
-from spatial.time import now, since
+from spatial.time import Period, now
 from tests.conftest import TEST_DATA, City
 from tests.test_redraw_findings import bring_into_force
 
@@ -39,7 +39,7 @@ def span_of(one: dict[str, Any]) -> tuple[datetime, datetime]:
 def gaps(database: Database, first: datetime, last: datetime, wanted: Wanted, *, planned: bool = False) -> list[Gap]:
     """Return the gaps of a time."""
     with database.read() as session:
-        return list(gap_list(Coverage(session, since(first, last), ZONE, planned=planned), wanted))
+        return list(gap_list(Coverage(session, Period(first, last), ZONE, planned=planned), wanted))
 
 
 def test_the_towns_gaps_are_found(town: Database, truth: dict[str, Any]) -> None:
@@ -71,7 +71,7 @@ def test_the_list_is_in_order(town: Database, truth: dict[str, Any]) -> None:
         assert keys == sorted(set(keys))
         assert all(one.length > wanted.longer_than for one in found)
     with town.read() as session:
-        listed = gap_list(Coverage(session, since(first, last), ZONE, planned=False), Wanted(of="units"))
+        listed = gap_list(Coverage(session, Period(first, last), ZONE, planned=False), Wanted(of="units"))
         assert listed[10:14] == [listed[n] for n in range(10, 14)]
         assert sum(listed.totals.values(), timedelta()) == sum((one.length for one in listed), timedelta())
 
@@ -115,8 +115,8 @@ def test_what_a_redraw_leaves_behind_is_told_as_such(town_copy: Database, truth:
         op = asked.Split(layer="governance", grid=one.code, line=line, code="339901001001900")
         service.edit(session, operator("a"), plan.id, op, revision=None, now=now())
         bring_into_force(session, plan, at)
-        window = since(at - timedelta(hours=3), end)
-        found = gap_list(Coverage(session, window, ZONE, planned=False), Wanted(["governance"], of="grids"))
+        period = Period(at - timedelta(hours=3), end)
+        found = gap_list(Coverage(session, period, ZONE, planned=False), Wanted(["governance"], of="grids"))
         (left, after) = sorted((gap for gap in found if gap.code == op.code), key=lambda gap: gap.start)
         assert (left.cause, left.start, left.end) == ("redraw", at, at + timedelta(hours=1))
         assert (after.cause, after.start, after.end) == ("unplanned", left.end, end)

@@ -19,11 +19,12 @@ from api.app import create_app
 from spatial.db import Database
 from spatial.geometry import area_m2
 from spatial.history import Moment
-from spatial.overlaps.model import Counted, Matrix, Period, Piece, Side, Thresholds
+from spatial.overlaps.model import Counted, Matrix, Piece, Side, Thresholds
 from spatial.overlaps.overlaps import Overlaps
 from spatial.overlaps.rules import embedded, relations, snaps
 from spatial.postgresql import API
 from spatial.settings import Settings
+from spatial.time import Period
 from tests.access_world import NOON, Precinct
 from tests.build import CELL, LAT, LON, T0, World, build, cell
 from tests.conftest import City

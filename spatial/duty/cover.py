@@ -1,11 +1,11 @@
 """When people are on their posts, and what took them off: each post in pieces, by what became of it. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from spatial.duty.model import CAUSES, Cause, Off, Posts
-from spatial.duty.spans import NONE, Flags, Longs, Spans, common, joined, merged, minus, pairs
+from spatial.duty.spans import NONE, Longs, Spans, common, joined, merged, minus, pairs
 
 THERE = len(CAUSES)  # what becomes of a piece of a post that nothing takes away
 Pieces = Mapping[int, Spans]  # sets of time, of posts, by what became of them: a place in `CAUSES`, or `THERE`
@@ -55,11 +55,3 @@ def of_subjects(part: Spans, subject: Longs, post: Longs) -> Spans:
     """Return pieces of posts as those of subjects, which are given with a post of theirs each."""
     one, piece = pairs(post, part.subject)
     return Spans(subject[one], part.start[piece], part.end[piece])
-
-
-def chosen(flags: Iterable[Flags], length: int) -> Flags:
-    """Return where any of some flags is set."""
-    found = np.zeros(length, bool)
-    for one in flags:
-        found |= one
-    return found

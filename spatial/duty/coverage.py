@@ -1,7 +1,7 @@
 """The coverage of a deployment over a time, as far as a session reaches: read once, asked layer by layer."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from itertools import pairwise
@@ -27,6 +27,7 @@ from spatial.duty.model import (
     Grids,
     Off,
     Posts,
+    Redrawn,
 )
 from spatial.duty.spans import NONE, Spans, joined, merged, micros
 from spatial.grids.units import UnitTree, unit_tree
@@ -34,24 +35,36 @@ from spatial.history import Moment, Reading
 from spatial.roster import gather
 from spatial.roster.hours import within
 from spatial.roster.model import Step
+from spatial.roster.source import SufficeRow
 from spatial.roster.stored import StoredRoster
-from spatial.tables import Layer, Span
+from spatial.tables import Layer
 from spatial.tables.duty import OFFICER_KINDS
-from spatial.time import since
+from spatial.time import EARLIEST, LATEST, Period
 
 Steps = Sequence[tuple[Step, Mapping[int, int]]]  # with the unit that each leads to, by that of a grid
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The grids that are asked of in a layer; and the same while neither its chain nor the links of units change."""
+
+    grids: Grids
+    epochs: Sequence[tuple[Grids, Steps]]
+
+
 AS_PLANNED: Sequence[Cause] = FORESEEN
 AS_DONE: Sequence[Cause] = ("leave", *EVENTS)
 
 
 class Coverage:
-    """Who covers what over `[start, end)`, as planned or as it was done; `zone`: of the hours of staffing rules."""
+    """Who covers what over a period, as planned or as it was done; `zone`: of the hours of staffing rules."""
 
     def __init__(
-        self, session: Session, window: Span, zone: ZoneInfo, *, planned: bool, known_at: datetime | None = None
+        self, session: Session, period: Period, zone: ZoneInfo, *, planned: bool, known_at: datetime | None = None
     ) -> None:
-        self.session, self.window, self.zone, self.known_at = session, window, zone, known_at
+        self.session, self.period, self.zone, self.known_at = session, period, zone, known_at
         self.planned = planned
+        self._asked: dict[int, Asked] = {}
 
     @cached_property
     def pieces(self) -> Pieces:
@@ -61,28 +74,32 @@ class Coverage:
     @cached_property
     def off(self) -> Off:
         """What takes people off their posts."""
-        return queries.off(self.session, self.window, self.known_at)
+        return queries.off(self.session, self.period, self.known_at)
 
     @cached_property
     def posts(self) -> Posts:
         """Who is on which shift for what."""
-        return queries.posts(self.session, self.window, self.known_at)
+        return queries.posts(self.session, self.period, self.known_at)
+
+    @cached_property
+    def _redrawn(self) -> Redrawn:
+        return queries.redrawn(self.session, self.period)
+
+    @cached_property
+    def _suffices(self) -> Sequence[SufficeRow]:
+        return StoredRoster(self.session, Moment(self.period.start, self.known_at)).suffices()
 
     def grids(self, layer: Layer) -> Grids:
         """Return the grids of a layer whose people are seen, with the unit of each."""
-        found, reach = queries.grids(self.session, layer.id, self.window, self.known_at), reach_in(self.session)
-        if reach is None or reach.units is None:
-            return found
-        own = np.isin(found.unit, list(reach.units))
-        return Grids(found.spans[own], found.unit[own])
+        return self._of(layer).grids
 
     def gaps(self, layer: Layer) -> Gaps:
         """Return when nobody covers grids of a layer, and why."""
-        grids, redrawn = self.grids(layer), queries.redrawn(self.session, self.window)
-        aided = self._aided(layer, grids)
+        asked = self._of(layer)
+        aided = self._aided(layer, asked.grids)
         return _together(
-            gaps(its, _chain(steps), self.posts, self.pieces, aided=aided, redrawn=redrawn)
-            for its, steps in self._epochs(layer, grids)
+            gaps(its, _chain(steps), self.posts, self.pieces, aided=aided, redrawn=self._redrawn)
+            for its, steps in asked.epochs
         )
 
     def gaps_of_units(self, layer: Layer, *, cover_alone: bool) -> dict[str, tuple[Spans, Gaps]]:
@@ -92,7 +109,7 @@ class Coverage:
         leaders who are called.
         """
         found: dict[str, list[tuple[Spans, Gaps]]] = {}
-        for its, steps in self._epochs(layer, self.grids(layer)):
+        for its, steps in self._of(layer).epochs:
             for step, leads in steps:
                 if step.source == "unit_shift" and (step.is_cover or not cover_alone):
                     grid = np.flatnonzero(np.isin(its.unit, list(leads)))
@@ -105,13 +122,18 @@ class Coverage:
             for key, several in found.items()
         }
 
-    def _epochs(self, layer: Layer, grids: Grids) -> Iterator[tuple[Grids, Steps]]:
-        """Yield grids while neither their layer's chain nor the links of units change, with the steps of the chain."""
-        turns = queries.turns(self.session, layer.id, self.window, self.known_at)
-        for start, end in pairwise([self.window.lower, *turns, self.window.upper]):
-            its = _during(grids, since(start, end))
-            if start is not None and len(its):
-                yield its, self._steps(layer, its, start)
+    def _of(self, layer: Layer) -> Asked:
+        """Return what is asked of a layer, read once."""
+        if layer.id not in self._asked:
+            grids, reach = queries.grids(self.session, layer.id, self.period, self.known_at), reach_in(self.session)
+            if reach is not None and reach.units is not None:
+                grids = grids[np.isin(grids.unit, list(reach.units))]
+            turns = queries.turns(self.session, layer.id, self.period, self.known_at)
+            ends = pairwise([self.period.start, *turns, self.period.end])
+            epochs = ((start, _during(grids, Period(start, end))) for start, end in ends)
+            told = [(its, self._steps(layer, its, start)) for start, its in epochs if len(its)]
+            self._asked[layer.id] = Asked(grids, told)
+        return self._asked[layer.id]
 
     def _steps(self, layer: Layer, grids: Grids, at: datetime) -> Steps:
         """Return the steps of a layer's chain at an instant, each with where it leads from the units of grids."""
@@ -123,19 +145,16 @@ class Coverage:
 
     def _aided(self, layer: Layer, grids: Grids) -> Spans:
         """Return when auxiliaries suffice, by grid."""
-        start = self.window.lower
-        assert start is not None  # noqa: S101  # it is bounded
         found = []
-        for rule in StoredRoster(self.session, Moment(start, self.known_at)).suffices():
+        for rule in self._suffices:
             meant = {
                 "grid": grids.spans.subject == rule.subject_id,
                 "unit": grids.unit == rule.subject_id,
                 "layer": np.full(len(grids), layer.id == rule.subject_id),
             }[rule.kind]
-            valid = since(rule.since, rule.until).intersection(self.window)
-            if meant.any() and not valid.is_empty:
-                its = Grids(grids.spans[meant], grids.unit[meant])
-                found += [_during(its, hours).spans for hours in within(rule, valid, self.zone)]
+            valid = Period(max(rule.since or EARLIEST, self.period.start), min(rule.until or LATEST, self.period.end))
+            if meant.any() and valid.start < valid.end:
+                found += [_during(grids[meant], hours).spans for hours in within(rule, valid, self.zone)]
         return merged(joined(found))
 
 
@@ -160,12 +179,10 @@ def _filter(step: Step) -> Filter:
     return Filter(shifts, step.teams_only, tuple(sorted(map(OFFICER_KINDS.index, step.officer_kinds))))
 
 
-def _during(grids: Grids, epoch: Span) -> Grids:
-    """Return grids as they are in an epoch."""
-    begins, ends = (micros(at) for at in (epoch.lower, epoch.upper) if at is not None)
-    start, end = np.maximum(grids.spans.start, begins), np.minimum(grids.spans.end, ends)
-    real = start < end
-    return Grids(Spans(grids.spans.subject[real], start[real], end[real]), grids.unit[real])
+def _during(grids: Grids, period: Period) -> Grids:
+    """Return grids as they are in a period."""
+    spans = grids.spans.cut_to(*map(micros, period))
+    return Grids(spans, grids.unit)[spans.length > 0]
 
 
 def _together(several: Iterable[Gaps]) -> Gaps:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spatial.duty.cover import THERE, Pieces, chosen, of_subjects
+from spatial.duty.cover import THERE, Pieces, of_subjects
 from spatial.duty.model import AUXILIARY, CAUSES, NOBODY, Chain, Filter, Gaps, Grids, Posts, Redrawn
 from spatial.duty.spans import NONE, Flags, Longs, Spans, common, joined, merged, minus, pairs
 
@@ -77,10 +77,11 @@ def _attributed(open_: Spans, lost: Callable[[int], Spans]) -> Gaps:
 
 def covering(grids: Grids, chain: Chain, posts: Posts) -> Covering:
     """Return which posts cover which units of grids, and which grids."""
-    waits = chosen((one.counts(posts) for one in chain.at_units), len(posts))
+    nobody = np.zeros(len(posts), bool)
+    waits = np.logical_or.reduce([nobody, *(one.counts(posts) for one in chain.at_units)])
     at_grids = [(one, one.counts(posts)) for one in chain.at_grids]
-    fitting = chosen((counts & one.fits(posts) for one, counts in at_grids), len(posts))
-    helping = chosen((counts for _, counts in at_grids), len(posts)) & (posts.officer_kind == AUXILIARY)
+    fitting = np.logical_or.reduce([nobody, *(counts & one.fits(posts) for one, counts in at_grids)])
+    helping = np.logical_or.reduce([nobody, *(counts for _, counts in at_grids)]) & (posts.officer_kind == AUXILIARY)
     of_grid = posts.grid != NOBODY
     own = {unit: unit for unit in np.unique(grids.unit).tolist() if unit != NOBODY}
     units = [_reached(own, posts, fitting & ~waits)]
@@ -125,10 +126,8 @@ def _of_grids(there: Covering, pieces: Pieces, what: int) -> Spans:
 def _spread(grids: Grids, of_units: Spans) -> Spans:
     """Return what is so of units as it is of their grids, while they are theirs."""
     grid, span = pairs(grids.unit, of_units.subject)
-    start = np.maximum(grids.spans.start[grid], of_units.start[span])
-    end = np.minimum(grids.spans.end[grid], of_units.end[span])
-    real = start < end
-    return Spans(grids.spans.subject[grid][real], start[real], end[real])
+    found = grids.spans[grid].cut_to(of_units.start[span], of_units.end[span])
+    return found[found.length > 0]
 
 
 def _passed(grids: Grids, there: Covering, posts: Posts, redrawn: Redrawn) -> Spans:

@@ -10,7 +10,7 @@ import numpy as np
 from spatial.duty import queries
 from spatial.duty.coverage import Coverage
 from spatial.duty.model import CAUSES, Cause, Gaps
-from spatial.duty.spans import MICROSECOND, Flags, Longs, Spans, instant, joined, lengths
+from spatial.duty.spans import MICROSECOND, NONE, Flags, Longs, Spans, instant, joined, lengths
 from spatial.errors import NotFound
 from spatial.grids.listing import layer_codes, layer_named
 from spatial.grids.queries import unit_codes
@@ -71,9 +71,7 @@ class Block:
         chosen = self.gaps.spans.length > wanted.longer_than // MICROSECOND
         if wanted.cause is not None:
             chosen &= self.gaps.cause == CAUSES.index(wanted.cause)
-        return replace(
-            self, gaps=Gaps(self.gaps.spans[chosen], self.gaps.cause[chosen]), is_whole=self.is_whole[chosen]
-        )
+        return replace(self, gaps=self.gaps[chosen], is_whole=self.is_whole[chosen])
 
     def gap(self, row: int) -> Gap:
         """Return one of them."""
@@ -90,16 +88,15 @@ class GapList(Sequence[Gap]):
         given = list(blocks)
         self._blocks = given
         block = np.repeat(np.arange(len(given)), [len(one.gaps) for one in given])
-        row = np.concatenate([np.arange(len(one.gaps)) for one in given]) if given else np.empty(0, np.int64)
-        spans = joined(one.gaps.spans for one in given)
-        code = np.array([one.whose[subject][0] for one in given for subject in one.gaps.spans.subject.tolist()], object)
-        whole = np.concatenate([one.is_whole for one in given]) if given else np.empty(0, bool)
-        cause = np.concatenate([one.gaps.cause for one in given]) if given else np.empty(0, np.int64)
-        ranks = _ranks([(one.layer, one.step or "") for one in given])[block]
-        by_cause = _ranks(CAUSES)[cause]
-        order = np.lexsort((by_cause, _ranks(code.tolist()), ranks, spans.start, -spans.length, ~whole))
+        row = np.concatenate([NONE.subject, *(np.arange(len(one.gaps)) for one in given)])
+        self._cause = np.concatenate([NONE.subject, *(one.gaps.cause for one in given)])
+        self._spans = joined(one.gaps.spans for one in given)
+        named = [one.whose[subject][0] for one in given for subject in one.gaps.spans.subject.tolist()]
+        whole = np.concatenate([np.empty(0, bool), *(one.is_whole for one in given)])
+        kinds = _ranks([(one.layer, one.step or "") for one in given])[block]
+        causes = _ranks(CAUSES)[self._cause]
+        order = np.lexsort((causes, _ranks(named), kinds, self._spans.start, -self._spans.length, ~whole))
         self._places = np.column_stack([block, row])[order]
-        self._length, self._cause = spans.length, cause
 
     def __len__(self) -> int:
         return len(self._places)
@@ -120,7 +117,7 @@ class GapList(Sequence[Gap]):
     @property
     def totals(self) -> dict[Cause, timedelta]:
         """How long gaps are together, by cause; of several grids each counts."""
-        sums = [int(self._length[self._cause == n].sum()) for n in range(len(CAUSES))]
+        sums = [int(self._spans.length[self._cause == n].sum()) for n in range(len(CAUSES))]
         return {cause: us * MICROSECOND for cause, us in zip(CAUSES, sums, strict=True)}
 
 
@@ -132,9 +129,7 @@ def _ranks(words: Sequence[Any]) -> Longs:
 
 def gap_list(coverage: Coverage, wanted: Wanted) -> GapList:
     """Return gaps: what is never covered first, then the longest."""
-    session = coverage.session
-    at, known_at = coverage.window.lower, coverage.known_at
-    assert at is not None  # noqa: S101  # it is bounded
+    session, at, known_at = coverage.session, coverage.period.start, coverage.known_at
     units = unit_codes(session, at, known_at)
     own: Collection[int] | None = None
     if wanted.unit is not None:
@@ -166,7 +161,7 @@ def _of_layer(
 ) -> Iterator[Block]:
     if of in (None, "grids"):
         grids = coverage.grids(layer)
-        codes = queries.codes(coverage.session, layer.id, coverage.window, coverage.known_at)
+        codes = queries.codes(coverage.session, layer.id, coverage.period, coverage.known_at)
         of_grids = zip(grids.spans.subject.tolist(), grids.unit.tolist(), strict=True)
         whose = {grid: (codes[grid], units.get(unit)) for grid, unit in of_grids if own is None or unit in own}
         yield _block(layer.code, None, coverage.gaps(layer), whose, grids.spans)

@@ -93,6 +93,9 @@ class Grids:
     def __len__(self) -> int:
         return len(self.unit)
 
+    def __getitem__(self, chosen: Flags) -> "Grids":
+        return Grids(self.spans[chosen], self.unit[chosen])
+
 
 @dataclass(frozen=True)
 class Redrawn:
@@ -116,5 +119,5 @@ class Gaps:
     def __len__(self) -> int:
         return len(self.cause)
 
-    def __getitem__(self, chosen: Flags | Longs | slice) -> "Gaps":
+    def __getitem__(self, chosen: Flags | Longs) -> "Gaps":
         return Gaps(self.spans[chosen], self.cause[chosen])

@@ -1,11 +1,13 @@
 """Posts from the rows of a roster: who is on which shift for what, over the time that all of them share. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from spatial.duty.model import NOBODY, Posts
-from spatial.duty.spans import Flags, Longs, Spans, pairs
+from spatial.duty.spans import Flags, Longs, Spans, joined, pairs
+
+FIRST, LAST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -46,37 +48,31 @@ def posts_of(shifts: Shifts, covers: Covers, people: People) -> Posts:
     alone = np.flatnonzero(shifts.officer != NOBODY)
     served, serving = pairs(shifts.team, people.serving.subject)  # no team has the id of nobody
     shift = np.concatenate([alone, served])
-    officer = np.concatenate([shifts.officer[alone], people.member[serving]])
-    far = np.iinfo(np.int64)
-    start = np.concatenate([np.full(len(alone), far.min), people.serving.start[serving]])
-    end = np.concatenate([np.full(len(alone), far.max), people.serving.end[serving]])
-    one, version = pairs(officer, people.spans.subject)
-    shift, officer, kind = shift[one], officer[one], people.kind[version]
-    start = np.maximum(start[one], people.spans.start[version])
-    end = np.minimum(end[one], people.spans.end[version])
+    always = Spans(shifts.officer[alone], *(np.full(len(alone), at) for at in (FIRST, LAST)))
+    there = people.serving[serving]
+    person = joined([always, Spans(people.member[serving], there.start, there.end)])
+    one, version = pairs(person.subject, people.spans.subject)
+    shift, kind = shift[one], people.kind[version]
+    person = person[one].cut_to(people.spans.start[version], people.spans.end[version])
     one, cover = pairs(shifts.id[shift], covers.spans.subject)
-    shift, officer, kind = shift[one], officer[one], kind[one]
-    start = np.maximum(start[one], covers.spans.start[cover])
-    end = np.minimum(end[one], covers.spans.end[cover])
-    real = np.flatnonzero(start < end)
-    return _posts(shifts, covers, shift[real], officer[real], kind[real], cover[real], start[real], end[real])
+    shift, kind = shift[one], kind[one]
+    person = person[one].cut_to(covers.spans.start[cover], covers.spans.end[cover])
+    real = np.flatnonzero(person.length)
+    return _posts(shifts, covers, person[real], shift[real], kind[real], cover[real])
 
 
-def _posts(
-    shifts: Shifts, covers: Covers, shift: Longs, officer: Longs, kind: Longs, cover: Longs, start: Longs, end: Longs
-) -> Posts:
-    number = np.arange(len(shift))
+def _posts(shifts: Shifts, covers: Covers, person: Spans, shift: Longs, kind: Longs, cover: Longs) -> Posts:
+    """Return posts of persons, each with the place of the shift and of the cover."""
 
     def here(spans: Spans) -> Spans:
-        begun, ended = np.maximum(spans.start[shift], start), np.minimum(spans.end[shift], end)
-        return Spans(number, begun, np.maximum(begun, ended))
+        return replace(spans[shift], subject=np.arange(len(shift))).cut_to(person.start, person.end)
 
     return Posts(
         shift=shifts.id[shift],
         parent=shifts.parent[shift],
         kind=shifts.kind[shift],
         is_team=shifts.team[shift] != NOBODY,
-        officer=officer,
+        officer=person.subject,
         officer_kind=kind,
         grid=covers.grid[cover],
         unit=covers.unit[cover],

@@ -40,6 +40,11 @@ class Spans:
     def __getitem__(self, chosen: Flags | Longs | slice) -> Self:
         return type(self)(self.subject[chosen], self.start[chosen], self.end[chosen])
 
+    def cut_to(self, start: Longs | int, end: Longs | int) -> Self:
+        """Return each as far as it is within one given for it, or for all; what is left may be empty."""
+        begun = np.maximum(self.start, start)
+        return type(self)(self.subject, begun, np.maximum(begun, np.minimum(self.end, end)))
+
     @property
     def length(self) -> Longs:
         """How long each is, in microseconds."""

@@ -13,7 +13,8 @@ from spatial.lookup.model import Candidate
 from spatial.lookup.source import LayerRow
 from spatial.lookup.stored import StoredFacts
 from spatial.overlaps import queries
-from spatial.overlaps.model import Counted, Counts, Longs, Period
+from spatial.overlaps.model import Counted, Counts, Longs
+from spatial.time import Period
 
 
 def counts(

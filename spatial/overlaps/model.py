@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Literal
 
 import numpy as np
@@ -119,14 +118,6 @@ class Piece:
     def width_m(self) -> float:
         """Its mean width: twice its area by its border."""
         return 2 * self.area_m2 / (self.left_inside_m + self.right_inside_m + self.together_m)
-
-
-@dataclass(frozen=True)
-class Period:
-    """A time `[start, end)` whose incidents are counted."""
-
-    start: datetime
-    end: datetime
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from spatial.overlaps.model import (
     Counts,
     Embedded,
     Matrix,
-    Period,
     Piece,
     Relation,
     Shared,
@@ -32,6 +31,7 @@ from spatial.overlaps.model import (
     Thresholds,
 )
 from spatial.tables import Layer
+from spatial.time import Period
 
 HALLS = ("station", "street")  # kinds of units that people mean when they ask who shares what
 

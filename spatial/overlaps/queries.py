@@ -16,7 +16,7 @@ from spatial.crs import Bounds
 from spatial.geometry import Floats
 from spatial.grids.units import among
 from spatial.history import Moment, in_force, known
-from spatial.overlaps.model import Longs, Matrix, Period, Piece, Pieces, Shapes, Side
+from spatial.overlaps.model import Longs, Matrix, Piece, Pieces, Shapes, Side
 from spatial.tables import (
     SRID,
     Address,
@@ -30,6 +30,7 @@ from spatial.tables import (
     Layer,
     Overlap,
 )
+from spatial.time import Period
 
 _MEASURED = (Overlap.area_m2, Overlap.left_inside_m, Overlap.right_inside_m, Overlap.together_m)
 

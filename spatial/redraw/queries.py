@@ -19,7 +19,7 @@ from spatial.errors import Conflict, NotFound
 from spatial.grids.units import among
 from spatial.history import Moment, in_force
 from spatial.overlaps import queries as counted
-from spatial.overlaps.model import Counted, Period
+from spatial.overlaps.model import Counted
 from spatial.redraw.draft import Base
 from spatial.redraw.model import Change, DraftGrid, DraftLayer, Held, Place
 from spatial.redraw.passing import Points
@@ -39,6 +39,7 @@ from spatial.tables import (
     PlanOp,
     UnitVersion,
 )
+from spatial.time import Period
 
 # the operations a plan stands on, from the one it stands at down to the base
 CHAIN = text(

@@ -1,11 +1,13 @@
 """Hours of the week: when a staffing rule applies, and when that changes next. Pure."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from spatial.time import Span, local_span
+from spatial.time import Period, local_period
+
+LONGEST = timedelta(days=2)  # they may last past midnight
 
 
 class Hours(Protocol):
@@ -26,32 +28,32 @@ class Hours(Protocol):
 
 def applies(hours: Hours, at: datetime, zone: ZoneInfo) -> bool:
     """Whether an instant lies within the hours."""
-    return any(at in span for span in _spans(hours, at, zone))
+    return any(one.start <= at < one.end for one in _about(hours, at, zone))
 
 
 def next_edge(hours: Hours, at: datetime, zone: ZoneInfo) -> datetime | None:
     """Return when the hours next begin or end after an instant; None: within a fortnight never."""
-    edges = (edge for span in _spans(hours, at, zone) for edge in (span.lower, span.upper))
-    return min((edge for edge in edges if edge is not None and edge > at), default=None)
+    return min((edge for one in _about(hours, at, zone) for edge in one if edge > at), default=None)
 
 
-def within(hours: Hours, window: Span, zone: ZoneInfo) -> Iterator[Span]:
-    """Yield the spans of the hours that share anything with a bounded window, as far as they do."""
-    assert window.lower is not None and window.upper is not None  # noqa: PT018, S101  # as is said
-    day, last = (at.astimezone(zone).date() for at in (window.lower, window.upper))
-    day -= timedelta(days=2)  # they may last past midnight
-    while day <= last:
-        if hours.weekdays >> day.weekday() & 1:
-            shared = local_span(day, hours.minute_from, hours.minute_to, zone).intersection(window)
-            if not shared.is_empty:
-                yield shared
-        day += timedelta(days=1)
+def within(hours: Hours, period: Period, zone: ZoneInfo) -> Iterator[Period]:
+    """Yield when the hours are within a period."""
+    first, last = (at.astimezone(zone).date() for at in period)
+    for span in _begun_on(hours, first - LONGEST, last, zone):
+        start, end = max(span.start, period.start), min(span.end, period.end)
+        if start < end:
+            yield Period(start, end)
 
 
-def _spans(hours: Hours, at: datetime, zone: ZoneInfo) -> Iterator[Span]:
-    """Yield the spans of the hours about an instant: from two days before, for they may last past midnight."""
+def _about(hours: Hours, at: datetime, zone: ZoneInfo) -> Iterator[Period]:
+    """Yield when the hours are about an instant, a week ahead."""
     today = at.astimezone(zone).date()
-    for offset in range(-2, 9):
-        day = today + timedelta(days=offset)
+    return _begun_on(hours, today - LONGEST, today + timedelta(days=8), zone)
+
+
+def _begun_on(hours: Hours, first: date, last: date, zone: ZoneInfo) -> Iterator[Period]:
+    """Yield the hours that begin on some days."""
+    for n in range((last - first).days + 1):
+        day = first + timedelta(days=n)
         if hours.weekdays >> day.weekday() & 1:
-            yield local_span(day, hours.minute_from, hours.minute_to, zone)
+            yield local_period(day, hours.minute_from, hours.minute_to, zone)
