@@ -186,20 +186,13 @@ def operate(
     then 409 tells what each grid was (`ancestor`), is (`ours`) and would be (`theirs`).
     """
     refuse_unprintable(**texts_of(body))
+    limits = limits_of(config)
     if preview:
-        done = service.preview(session, plan_id, body, limits=limits_of(config))
+        done = service.preview(session, plan_id, body, limits=limits)
     else:
-        limits = limits_of(config)
         done = service.edit(session, actor, plan_id, body, revision=seen, now=now(), limits=limits)
     response.headers["ETag"] = f'"{done.revision}"'
-    return done_out(done, *names(session, plan_id))
-
-
-def names(session: Session, plan_id: UUID) -> tuple[dict[int, str], dict[int, str]]:
-    """Return the codes of layers and units, as of a plan's base."""
-    base = queries.base_of(session, queries.find(session, plan_id))
-    layers = queries.layer_codes(session)
-    return layers, unit_codes(session, base.at, base.known_at)
+    return done_out(done)
 
 
 @router.post(
@@ -286,8 +279,9 @@ def history(session: ReadSession, page: Page, plan_id: PlanId) -> Listing[EventO
 @router.get("/plans/{plan_id}/grids", summary="What a draft makes of grids", responses=problem_responses(404))
 def grids(session: ReadSession, page: Page, plan_id: PlanId) -> FeatureCollection[DraftGridOut]:
     """Return the grids that a draft changes, as GeoJSON: each as it was before, and as it is after."""
-    layers, units = names(session, plan_id)
-    found = lists.draft_grids(session, queries.find(session, plan_id))
+    plan = queries.find(session, plan_id)
+    base, layers = queries.base_of(session, plan), queries.layer_codes(session)
+    units, found = unit_codes(session, base.at, base.known_at), lists.draft_grids(session, plan)
     made = [
         draft_grid_out(grid, was, side, layers, units)
         for was, becomes in found.values()

@@ -14,7 +14,6 @@ from api.console import notice, print_json
 from api.faults import refuse_unprintable, refused
 from api.findings_asked import limits_of
 from api.options import DEFAULT_LANGUAGE, Lang
-from api.plans import names
 from api.plans_difference import What, record_export, rows, writing
 from api.plans_out import done_out, event_out, op_out, plan_out
 from api.plans_text import show_difference, show_done, show_plan, show_plans
@@ -105,7 +104,7 @@ def edit(
     with calling("plans.edit", notice) as caller, caller.change(commit=commit) as session:
         limits = limits_of(settings())
         done = service.edit(session, caller.actor, plan_id, op, revision=revision, now=now(), limits=limits)
-        out = done_out(done, *names(session, plan_id))
+        out = done_out(done)
     if as_json:
         print_json(out.model_dump(mode="json"))
     else:

@@ -8,7 +8,6 @@ from api.faults import refuse_unprintable
 from api.grids_asked import GridsAsked
 from api.imports import faults_told
 from api.imports_verbs import Run, verb
-from api.plans import names
 from api.plans_cli import say_dry
 from api.plans_findings_cli import app_plan
 from api.plans_out import done_out, plan_out
@@ -40,7 +39,7 @@ def import_drawing(file: Path, asked: GridsAsked, run: Run) -> None:
             assert request.drawing is not None  # noqa: S101  # it has a name
             made = draft_from(session, caller.actor, table, request, settings(), request.drawing)
             out = plan_out(lists.plan_row(session, made.plan, now()))
-            done = done_out(made.done, *names(session, made.plan.id))
+            done = done_out(made.done)
     if run.as_json:
         print_json(out.model_dump(mode="json") | {"done": done.model_dump(mode="json")})
     else:

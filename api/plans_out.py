@@ -1,5 +1,6 @@
 """Plans as they are sent."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -219,8 +220,9 @@ def event_out(event: PlanEvent) -> EventOut:
     )
 
 
-def done_out(done: Done, layers: dict[int, str], units: dict[int, str]) -> DoneOut:
+def done_out(done: Done) -> DoneOut:
     """Return what an operation does as it is sent."""
+    layers, units = done.layers, done.units
     return DoneOut(
         n=done.n,
         revision=done.revision,
@@ -247,7 +249,7 @@ def obstacle_out(one: Obstacle) -> ObstacleOut:
 
 
 def draft_grid_out(
-    grid: DraftGrid, was: DraftGrid | None, side: str, layers: dict[int, str], units: dict[int, str]
+    grid: DraftGrid, was: DraftGrid | None, side: str, layers: Mapping[int, str], units: Mapping[int, str]
 ) -> Feature[DraftGridOut]:
     """Return a grid of a draft as it is sent."""
     layer = layers[grid.place.layer_id]
@@ -269,7 +271,7 @@ def counted_out(counted: Counted) -> HeldOut:
     return HeldOut.model_validate(counted)
 
 
-def _measured(one: Measured, layers: dict[int, str]) -> MeasuredOut:
+def _measured(one: Measured, layers: Mapping[int, str]) -> MeasuredOut:
     return MeasuredOut(
         layer=layers[one.place.layer_id], code=one.code, before=_measure(one.before), after=_measure(one.after)
     )
@@ -288,7 +290,7 @@ def _measure(one: Measure | None) -> MeasureOut | None:
     )
 
 
-def _balanced(one: Balanced, layers: dict[int, str], units: dict[int, str]) -> BalancedOut:
+def _balanced(one: Balanced, layers: Mapping[int, str], units: Mapping[int, str]) -> BalancedOut:
     unit = units.get(one.unit_id) if one.unit_id is not None else None
     return BalancedOut(layer=layers[one.layer_id], unit=unit, before=_balance(one.before), after=_balance(one.after))
 
@@ -297,7 +299,7 @@ def _balance(one: Balance | None) -> BalanceOut | None:
     return None if one is None else BalanceOut.model_validate(one)
 
 
-def _notice(one: Notice, layers: dict[int, str]) -> NoticeOut:
+def _notice(one: Notice, layers: Mapping[int, str]) -> NoticeOut:
     found = one.flaw
     lon, lat = found.place or (None, None)
     size = None if found.area_m2 is None else round(found.area_m2, 2)

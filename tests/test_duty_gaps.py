@@ -1,6 +1,8 @@
 """When nobody is there: the same to the instant as whom a look-up names, for all grids and a whole time at once."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -113,22 +115,47 @@ def test_a_gap_is_when_a_look_up_names_nobody_in_many_worlds(empty_database: Dat
     hold(empty_database, seed)
 
 
-def hold(empty_database: Database, seed: int) -> None:
-    """Compare the gaps of a world with its look-ups."""
-    dice = Random(seed)
+@dataclass
+class Told:
+    """A world made by dice, and the gaps of its layers over some days."""
+
+    session: Session
+    dice: Random
+    period: Period
+    found: dict[int, Found]  # by the id of the layer
+
+    @property
+    def layers(self) -> list[Layer]:
+        """All layers."""
+        return list(self.session.scalars(select(Layer)))
+
+    def points(self, most: int) -> list[datetime]:
+        """Return some of the instants at which anything begins or ends."""
+        points = turning_points(self.session, *self.period)
+        return self.dice.sample(points, min(len(points), most))
+
+
+@contextmanager
+def told(database: Database, seed: int) -> Iterator[Told]:
+    """Yield a world, in a transaction that is taken back."""
     base = now().replace(minute=0, second=0, microsecond=0)
-    with empty_database.trial() as session:
+    with database.trial() as session:
+        dice = Random(seed)
         Busy(session, dice, base).fill()
         period = Period(base - 20 * HOUR, base + 60 * HOUR)
         coverage = Coverage(session, period, ZONE, planned=False)
-        layers = list(session.scalars(select(Layer)))
-        found = {layer.id: by_grid(coverage.gaps(layer)) for layer in layers}
-        points = turning_points(session, base - 20 * HOUR, base + 60 * HOUR)
-        for at in dice.sample(points, min(len(points), 40)):
+        found = {layer.id: by_grid(coverage.gaps(layer)) for layer in session.scalars(select(Layer)).all()}
+        yield Told(session, dice, period, found)
+
+
+def hold(empty_database: Database, seed: int) -> None:
+    """Compare the gaps of a world with its look-ups."""
+    with told(empty_database, seed) as world:
+        for at in world.points(40):
             for when in (at, at + timedelta(seconds=1)):
-                for layer in layers:
-                    said = covered(session, layer, when, found[layer.id])
-                    assert there(session, layer, when) == said, (layer.code, when)
+                for layer in world.layers:
+                    said = covered(world.session, layer, when, world.found[layer.id])
+                    assert there(world.session, layer, when) == said, (layer.code, when)
 
 
 TRUTH = text((ROOT / "benchmarks" / "theirs" / "gaps.sql").read_text(encoding="utf-8"))
@@ -149,17 +176,13 @@ def test_gaps_are_what_sql_says_in_many_worlds(empty_database: Database, seed: i
 
 def hold_to_sql(empty_database: Database, seed: int) -> None:
     """Compare the gaps of a world with what SQL makes of it."""
-    base = now().replace(minute=0, second=0, microsecond=0)
-    with empty_database.trial() as session:
-        Busy(session, Random(seed), base).fill()
-        start, end = base - 20 * HOUR, base + 60 * HOUR
-        coverage = Coverage(session, Period(start, end), ZONE, planned=False)
-        for layer in session.scalars(select(Layer)):
-            told: Found = {}
-            asked = {"start": start, "end": end, "layer": layer.id, "zone": ZONE.key}
-            for row in session.execute(TRUTH, asked):
-                told.setdefault(row.grid_id, []).append((row.start, row.end, row.cause))
-            assert by_grid(coverage.gaps(layer)) == told
+    with told(empty_database, seed) as world:
+        asked = {"start": world.period.start, "end": world.period.end, "zone": ZONE.key}
+        for layer in world.layers:
+            said: Found = {}
+            for row in world.session.execute(TRUTH, asked | {"layer": layer.id}):
+                said.setdefault(row.grid_id, []).append((row.start, row.end, row.cause))
+            assert world.found[layer.id] == said
 
 
 # what falls away last, first: what takes it out of a database, and the cause before it
@@ -188,21 +211,15 @@ def test_the_cause_is_the_first_that_leaves_nobody_in_many_worlds(empty_database
 
 def hold_causes(empty_database: Database, seed: int) -> None:
     """Compare the causes of the gaps of a world with its look-ups while less and less is taken away."""
-    dice = Random(seed)
-    base = now().replace(minute=0, second=0, microsecond=0)
-    with empty_database.trial() as session:
-        Busy(session, dice, base).fill()
-        start, end = base - 20 * HOUR, base + 60 * HOUR
-        layers = list(session.scalars(select(Layer)))
-        coverage = Coverage(session, Period(start, end), ZONE, planned=False)
-        found = {layer.id: by_grid(coverage.gaps(layer)) for layer in layers}
-        points = dice.sample(turning_points(session, start, end), 12)
+    with told(empty_database, seed) as world:
+        session, points = world.session, world.points(12)
         session.execute(text("SET LOCAL session_replication_role = replica"))  # history is not deleted otherwise
         for cause, statement in BEFORE.items():
             session.execute(text(statement))
             left = CAUSES[: CAUSES.index(cause) + 1]
-            for layer, at in ((layer, at) for layer in layers for at in points):
-                of_these = {grid: [one for one in its if one[2] in left] for grid, its in found[layer.id].items()}
+            for layer, at in ((layer, at) for layer in world.layers for at in points):
+                found = world.found[layer.id]
+                of_these = {grid: [one for one in its if one[2] in left] for grid, its in found.items()}
                 assert there(session, layer, at) == covered(session, layer, at, of_these), (layer.code, at, cause)
 
 

@@ -32,7 +32,7 @@ def tiling(state: State, layer: Layer, limits: Limits) -> list[Flaw]:
         return []
     grids, outline = state.network(layer), outline_of(state, layer)
     found = [Flaw.of(one) for one in findings(grids.codes, grids.shapes, outline, limits.gap_area_m2)]
-    coded = grids.named
+    coded = named(state, layer)
     return [
         replace(flaw, owners=owners_of(flaw, coded), since=latest(coded[code] for code in flaw.grids if code in coded))
         for flaw in found
@@ -41,9 +41,18 @@ def tiling(state: State, layer: Layer, limits: Limits) -> list[Flaw]:
 
 def outline_of(state: State, layer: Layer) -> BaseGeometry | None:
     """Return the area that a layer's grids should cover together; none where that is not said."""
-    above = None if layer.parent_layer_id is None else state.session.get(Layer, layer.parent_layer_id)
+    above = _above(state, layer)
     around = None if above is None else state.network(above).shapes
     return None if around is None or len(around) == 0 else shapely.union_all(around)
+
+
+def _above(state: State, layer: Layer) -> Layer | None:
+    return None if layer.parent_layer_id is None else state.session.get(Layer, layer.parent_layer_id)
+
+
+def named(state: State, layer: Layer) -> dict[str, Coded]:
+    """Return the grids of a layer whose people are seen, by code."""
+    return {one.code: one for one in state.coded(layer).values()}
 
 
 def owners_of(flaw: Flaw, grids: Mapping[str, Coded]) -> tuple[str, ...]:
@@ -54,28 +63,27 @@ def owners_of(flaw: Flaw, grids: Mapping[str, Coded]) -> tuple[str, ...]:
 
 def codes(state: State, layer: Layer, _limits: Limits) -> list[Flaw]:
     """Return what is wrong with the codes and names of a layer's grids."""
-    return code_flaws(layer.code_scheme, list(state.network(layer).coded.values()))
+    return code_flaws(layer.code_scheme, list(state.coded(layer).values()))
 
 
 def roster(state: State, layer: Layer, _limits: Limits) -> list[Flaw]:
     """Return which grids of a layer nobody holds or leads, and which officers lead several or hold none."""
     held = state.officers(layer)
-    of_grids = [Held(grid, tuple(held.get(grid_id, ()))) for grid_id, grid in state.network(layer).coded.items()]
+    of_grids = [Held(grid, tuple(held.get(grid_id, ()))) for grid_id, grid in state.coded(layer).items()]
     return roster_flaws(of_grids, state.beatless(layer))
 
 
 def parent(state: State, layer: Layer, limits: Limits) -> list[Flaw]:
     """Return which grids of a layer lie beyond the layer above it, or across the borders of that."""
-    above = state.session.get(Layer, layer.parent_layer_id) if layer.parent_layer_id is not None else None
+    above = _above(state, layer)
     if above is None:
         return []
-    grids = state.network(layer)
-    told = (relations(state.pair(layer, above).matrix, limits.pieces), grids.named, above.code)
+    told = (relations(state.pair(layer, above).matrix, limits.pieces), named(state, layer), above.code)
     found = parent_flaws(*told, is_tiling=layer.kind == "tiling", least_m2=limits.pieces.area_m2)
     beyond = {one.grids[0] for one in found if one.kind == "outside-parent"}
     if not beyond:
         return found
-    area = outline_of(state, layer)
+    grids, area = state.network(layer), outline_of(state, layer)
     shapes = dict(zip(grids.codes, grids.shapes.tolist(), strict=True))
     outside = {code: _areas(shapes[code] if area is None else shapes[code] - area) for code in beyond}
     return [replace(one, shape=outside[one.grids[0]]) if one.kind == "outside-parent" else one for one in found]
@@ -91,7 +99,7 @@ def alignment(state: State, layer: Layer, _limits: Limits) -> list[Flaw]:
     """Return how a tiling does not fit the others: that of its cells if it has one, else those drawn apart from it."""
     if layer.kind != "tiling":
         return []
-    coded = state.network(layer).named
+    coded = named(state, layer)
     found: list[Flaw] = []
     tilings = select(Layer).where(Layer.kind == "tiling").order_by(Layer.position, Layer.code)
     for other in state.session.scalars(tilings):
@@ -108,7 +116,7 @@ def alignment(state: State, layer: Layer, _limits: Limits) -> list[Flaw]:
 def dwellings(state: State, layer: Layer, limits: Limits) -> list[Flaw]:
     """Return which grids have more dwellings than the deployment wants them to have."""
     most = limits.most_dwellings.get(layer.code)
-    return [] if most is None else dwelling_flaws(state.dwellings(layer), state.network(layer).named, most)
+    return [] if most is None else dwelling_flaws(state.dwellings(layer), named(state, layer), most)
 
 
 Look = Callable[[State, Layer, Limits], list[Flaw]]

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from spatial.errors import NotFound
 from spatial.findings import queries
-from spatial.findings.checking import LOOKS, outline_of, owners_of
+from spatial.findings.checking import LOOKS, named, outline_of, owners_of
 from spatial.findings.model import KINDS, WORST, Check, Found, Limits, key_of
 from spatial.findings.repairs import Repair, proposed
 from spatial.findings.rules import latest
@@ -127,7 +127,7 @@ class Findings:
 
     def _recorded(self, layer: Layer, kinds: Collection[str]) -> Iterator[Found]:
         rows = queries.recorded(self.session, layer, self.moment, kinds)
-        grids = {one.code: one for one in queries.own_grids(self.session, layer, self.moment).values()} if rows else {}
+        grids = named(self.state, layer) if rows else {}
         for row in rows:
             changed = latest(grids[code] for code in row.flaw.grids if code in grids)
             flaw = replace(row.flaw, owners=owners_of(row.flaw, grids), since=changed or row.valid.lower)

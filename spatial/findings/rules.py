@@ -7,9 +7,11 @@ from datetime import datetime
 
 from spatial.findings.model import Beatless, Coded, Flaw, Held
 from spatial.grids.schemes import codes_outside
-from spatial.grids.tiling import Severity
+from spatial.grids.tiling import Severity, TilingFinding
 from spatial.overlaps.model import Embedded, Matrix, Relation
 
+LARGER_M2 = 1.0  # by so much; what is less is rounding
+COUNTS = ("parts", "dwellings")  # of what is larger than it was
 PREFIXED = "unit15"  # the scheme in which a grid's code begins with its unit's
 
 
@@ -120,6 +122,16 @@ def _of(
     owners = _units(one.unit for one in grids)
     codes = tuple(sorted(one.code for one in grids))
     return Flaw(kind, severity, codes, tuple(officers), owners, since=latest(grids), detail=detail)
+
+
+def is_more(one: Flaw | TilingFinding, before: Iterable[Flaw | TilingFinding]) -> bool:
+    """Whether something was not there before, or is larger than it was: in m², in parts, in dwellings."""
+    known = list(before)
+    if not known:
+        return True
+    if one.area_m2 is not None and one.area_m2 > max(was.area_m2 or 0.0 for was in known) + LARGER_M2:
+        return True
+    return any(one.detail.get(name, 0) > max(was.detail.get(name, 0) for was in known) for name in COUNTS)
 
 
 def latest(grids: Iterable[Coded]) -> datetime | None:

@@ -24,19 +24,10 @@ Holders = Mapping[int, Sequence[tuple[str, str]]]  # numbers of officers, each w
 
 @dataclass(frozen=True)
 class Network:
-    """The grids of a layer, in the order of codes, with their shapes in degrees.
-
-    `coded`: by id, those alone whose people whoever asks sees; of the others nothing but the shape is checked.
-    """
+    """The grids of a layer, in the order of codes, with their shapes in degrees."""
 
     codes: Sequence[str]
     shapes: Geometries
-    coded: Mapping[int, Coded]
-
-    @property
-    def named(self) -> dict[str, Coded]:
-        """The same by code."""
-        return {one.code: one for one in self.coded.values()}
 
 
 class State(Protocol):
@@ -46,6 +37,9 @@ class State(Protocol):
 
     def network(self, layer: Layer) -> Network:
         """Return the grids of a layer."""
+
+    def coded(self, layer: Layer) -> Mapping[int, Coded]:
+        """Return those whose people whoever asks sees, by id; of the others nothing but the shape is checked."""
 
     def officers(self, layer: Layer) -> Holders:
         """Return who holds each grid of a layer."""
@@ -71,14 +65,20 @@ class OnRecord:
         self.moment = moment
         self.pieces = pieces
         self._networks: dict[int, Network] = {}
+        self._coded: dict[int, Mapping[int, Coded]] = {}
 
     def network(self, layer: Layer) -> Network:
         """Return the grids of a layer."""
         if layer.id not in self._networks:
             grids = records_in_force(self.session, layer.id, self.moment.at, self.moment.known_at)
-            coded = queries.own_grids(self.session, layer, self.moment)
-            self._networks[layer.id] = Network([one.code for one in grids], shapes_of(grids), coded)
+            self._networks[layer.id] = Network([one.code for one in grids], shapes_of(grids))
         return self._networks[layer.id]
+
+    def coded(self, layer: Layer) -> Mapping[int, Coded]:
+        """Return those whose people whoever asks sees, by id."""
+        if layer.id not in self._coded:
+            self._coded[layer.id] = queries.own_grids(self.session, layer, self.moment)
+        return self._coded[layer.id]
 
     def officers(self, layer: Layer) -> Holders:
         """Return who holds each grid of a layer."""

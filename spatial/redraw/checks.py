@@ -1,11 +1,13 @@
 """What an edit may not do to a tiling: tear it, fold it, or move what it covers. Pure."""
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from spatial.errors import Fault, GeometryFault
+from spatial.findings.rules import is_more
 from spatial.geometry import Plane, point_inside
 from spatial.grids.tiling import DUST_M2, TilingFinding, findings
 from spatial.redraw.model import DraftGrid, shapes_of
@@ -13,7 +15,6 @@ from spatial.redraw.rim import ROUNDED_DEGREES, Edge, Vertex, rim
 
 NEVER = ("invalid", "overlap", "gap", "unnoded", "sliver")
 RIM_MOVES_M = 0.015  # a vertex new on the rim lies on the grid of 1 cm, and so up to this far from the old edge
-LEAST_M2 = 1.0  # so much larger is larger
 
 
 def require_sound(
@@ -34,15 +35,10 @@ def require_sound(
 
 def noticed(before: Sequence[TilingFinding], after: Sequence[TilingFinding]) -> list[TilingFinding]:
     """Return what is to be said of a tiling after an edit and was not before: it may be meant."""
-    known = {(one.kind, one.grids): one for one in before}
-    return [one for one in after if _kind(one) not in NEVER and _is_more(one, known.get((one.kind, one.grids)))]
-
-
-def _is_more(one: TilingFinding, before: TilingFinding | None) -> bool:
-    """Whether there are more parts that are apart, or larger ones, than there were."""
-    if before is None or one.detail.get("parts", 0) > before.detail.get("parts", 0):
-        return True
-    return (one.area_m2 or 0.0) > (before.area_m2 or 0.0) + LEAST_M2
+    known: dict[tuple[str, tuple[str, ...]], list[TilingFinding]] = defaultdict(list)
+    for one in before:
+        known[one.kind, one.grids].append(one)
+    return [one for one in after if _kind(one) not in NEVER and is_more(one, known[one.kind, one.grids])]
 
 
 def added_faults(before: Sequence[TilingFinding], after: Sequence[TilingFinding]) -> list[TilingFinding]:

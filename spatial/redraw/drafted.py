@@ -67,9 +67,21 @@ class Drafted:
             return self.record.network(layer)
         if layer.id not in self._networks:
             grids = sorted(self.draft.of_layer(layer.id), key=lambda grid: grid.code)
-            coded = dict(self._coded(grids, self.record.network(layer).coded))
-            self._networks[layer.id] = Network([grid.code for grid in grids], shapes_of(grids), coded)
+            self._networks[layer.id] = Network([grid.code for grid in grids], shapes_of(grids))
         return self._networks[layer.id]
+
+    def coded(self, layer: Layer) -> Mapping[int, Coded]:
+        """Return those whose people whoever asks sees, by id; since when one is as the plan makes it is not known."""
+        found = dict(self.record.coded(layer))
+        units, reach = unit_codes(self.session, self.base.at, self.base.known_at), reach_in(self.session)
+        for one in self.whole.changes:
+            if one.place.layer_id == layer.id:
+                found.pop(one.place.key, None)
+                grid = one.becomes
+                if grid is not None and (reach is None or reach.sees_people_of(grid.unit_id)):
+                    unit = None if grid.unit_id is None else units.get(grid.unit_id)
+                    found[one.place.key] = Coded(grid.code, grid.name, unit, None)
+        return found
 
     def officers(self, layer: Layer) -> Holders:
         """Return who holds each grid of a layer: of one that ends, whoever holds the one that gets most of it."""
@@ -105,18 +117,6 @@ class Drafted:
     def changes_layer(self, layer: Layer) -> bool:
         """Whether the plan changes any grid of a layer."""
         return any(one.place.layer_id == layer.id for one in self.whole.changes)
-
-    def _coded(self, grids: Iterable[DraftGrid], recorded: Mapping[int, Coded]) -> Iterable[tuple[int, Coded]]:
-        """Yield the grids whose people are seen; since when a grid is as the plan makes it is not known."""
-        units, reach = unit_codes(self.session, self.base.at, self.base.known_at), reach_in(self.session)
-        changed = {one.place for one in self.whole.changes}
-        for grid in grids:
-            key = grid.place.key
-            if grid.place not in changed and key in recorded:
-                yield key, recorded[key]
-            elif grid.place in changed and (reach is None or reach.sees_people_of(grid.unit_id)):
-                unit = None if grid.unit_id is None else units.get(grid.unit_id)
-                yield key, Coded(grid.code, grid.name, unit, None)
 
 
 def _dwellings(session: Session, plan: Plan, ops: Sequence[int], draft: Draft, layer_id: int) -> dict[str, int]:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from spatial.findings.findings import Findings, Wanted
 from spatial.findings.model import Flaw, Found, Limits
+from spatial.findings.rules import is_more
 from spatial.geometry import point_inside
 from spatial.grids import about as deployment
 from spatial.grids.tiling import TILING_KINDS
@@ -50,7 +51,7 @@ class Judging:
         known: Known = {}
         for one in before:
             known.setdefault(_identity(one), []).append(one.flaw)
-        return [Judged(one, _is_added(one.flaw, known.get(_identity(one), ()))) for one in after]
+        return [Judged(one, is_more(one.flaw, known.get(_identity(one), ()))) for one in after]
 
     def placed(self, judged: Sequence[Judged]) -> list[Judged]:
         """Return findings each with a place: where it has none of its own, points inside of its grids."""
@@ -113,16 +114,6 @@ class Judging:
 def _identity(one: Found) -> tuple[object, ...]:
     flaw = one.flaw
     return one.layer, flaw.kind, flaw.grids, flaw.officers, flaw.other, tuple(sorted(flaw.others))
-
-
-def _is_added(flaw: Flaw, before: Sequence[Flaw]) -> bool:
-    """Whether something is larger than it was, or was not there."""
-    if not before:
-        return True
-    larger = flaw.area_m2 is not None and flaw.area_m2 > max(one.area_m2 or 0.0 for one in before) + LEAST_M2
-    return larger or any(
-        flaw.detail.get(name, 0) > max(one.detail.get(name, 0) for one in before) for name in ("parts", "dwellings")
-    )
 
 
 def _is_to_be_known(flaw: Flaw) -> bool:

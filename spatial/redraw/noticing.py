@@ -6,7 +6,7 @@ from dataclasses import replace
 import shapely
 
 from spatial.findings.model import Coded, Flaw, Held, Limits
-from spatial.findings.rules import code_flaws, dwelling_flaws, roster_flaws
+from spatial.findings.rules import code_flaws, dwelling_flaws, is_more, roster_flaws
 from spatial.redraw.measures import Measure, Measured, Measures
 from spatial.redraw.model import Change, DraftGrid, DraftLayer
 from spatial.redraw.sheet import Notice
@@ -33,8 +33,7 @@ def _added(change: Change, measured: Measured, layer: DraftLayer, units: Units, 
         [] if grid is None else list(_flaws(grid, measure, layer, units, limits))
         for grid, measure in ((change.was, measured.before), (change.becomes, measured.after))
     )
-    known = {one.kind: one.detail.get("dwellings", 0) for one in before}
-    yield from (one for one in after if one.kind not in known or one.detail.get("dwellings", 0) > known[one.kind])
+    yield from (one for one in after if is_more(one, (was for was in before if was.kind == one.kind)))
 
 
 def _flaws(grid: DraftGrid, measure: Measure | None, layer: DraftLayer, units: Units, limits: Limits) -> Iterator[Flaw]:

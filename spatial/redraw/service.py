@@ -36,13 +36,18 @@ States = tuple[DraftGrid | None, DraftGrid | None, DraftGrid | None]  # ancestor
 
 @dataclass(frozen=True)
 class Done:
-    """What an operation did: its number, the plan's revision after it, and each grid before and after."""
+    """What an operation did: its number, the plan's revision after it, and each grid before and after.
+
+    `layers`, `units`: their codes by id, as of the plan's base.
+    """
 
     n: int
     revision: int
     changes: Sequence[Change]
     measures: Measures
     notices: Sequence[Notice]
+    layers: Mapping[int, str]
+    units: Mapping[int, str]
 
 
 def create(
@@ -117,7 +122,7 @@ def edit(
         _require_apart(session, plan, op, revision, found)
     body = op.model_dump(mode="json", exclude_none=True)
     n, measures = keep(session, actor, plan, op.kind, body, found, now=now)
-    return Done(n, plan.revision, found, measures, noticed(session, plan, tried, measures, limits))
+    return done(session, plan, n, tried, measures, limits)
 
 
 def keep(
@@ -145,14 +150,16 @@ def preview(session: Session, plan_id: uuid.UUID, op: asked.Operation, *, limits
     plan = queries.find(session, plan_id)
     tried = _tried(session, plan, op, plan.head)
     measures, _holds, _beside = _measured(session, plan, tried.changes)
-    return Done(0, plan.revision, tried.changes, measures, noticed(session, plan, tried, measures, limits))
+    return done(session, plan, 0, tried, measures, limits)
 
 
-def noticed(session: Session, plan: Plan, settled: Settled, measures: Measures, limits: Limits) -> list[Notice]:
-    """Return what is to be said of an operation: of tilings, and of the codes, people and addresses of its grids."""
+def done(session: Session, plan: Plan, n: int, settled: Settled, measures: Measures, limits: Limits = USUAL) -> Done:
+    """Return what an operation did, and what is to be said: of tilings, of codes, people and addresses of grids."""
     base, layers = queries.base_of(session, plan), {layer.id: layer for layer in queries.layers_of(session)}
     units = unit_codes(session, base.at, base.known_at)
-    return [*settled.notices, *of_grids(settled.changes, measures, layers, units, limits)]
+    notices = [*settled.notices, *of_grids(settled.changes, measures, layers, units, limits)]
+    codes = {layer_id: layer.code for layer_id, layer in layers.items()}
+    return Done(n, plan.revision, settled.changes, measures, notices, codes, units)
 
 
 def _measured(

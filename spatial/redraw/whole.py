@@ -12,7 +12,7 @@ from spatial.crs import Bounds
 from spatial.geometry import area_m2
 from spatial.redraw import queries
 from spatial.redraw.draft import Base, Draft, changes_on
-from spatial.redraw.model import Change, DraftGrid, Place, array_of, clusters
+from spatial.redraw.model import Change, DraftGrid, DraftLayer, Place, array_of, clusters
 from spatial.redraw.passing import LEAST_M2, Passing, heirs, passings
 from spatial.tables import Plan
 
@@ -49,17 +49,17 @@ class Whole:
         return whole_change(self.session, self.plan)
 
     @cached_property
+    def _layers(self) -> Mapping[int, DraftLayer]:
+        return {layer.id: layer for layer in queries.layers_of(self.session)}
+
+    @cached_property
     def layers(self) -> Mapping[int, str]:
         """Codes of layers by their ids."""
-        return queries.layer_codes(self.session)
+        return {layer_id: layer.code for layer_id, layer in self._layers.items()}
 
     def is_tiling(self, layer_id: int) -> bool:
         """Whether the grids of a layer cover an area without gaps or overlaps."""
-        return layer_id in self._tilings
-
-    @cached_property
-    def _tilings(self) -> set[int]:
-        return {layer.id for layer in queries.layers_of(self.session) if layer.kind == "tiling"}
+        return self._layers[layer_id].kind == "tiling"
 
     @cached_property
     def grounds(self) -> list[Ground]:

@@ -69,8 +69,7 @@ def draft_from(
     settled = sheet.settle()
     body = {"layer": request.layer, "features": read.features, "crs": read.crs[:200]}
     n, measures = service.keep(session, actor, plan, "import", body, settled.changes, now=drawing.now)
-    notices = service.noticed(session, plan, settled, measures, service.USUAL)
-    return Drafted(plan, Done(n, plan.revision, settled.changes, measures, notices), read)
+    return Drafted(plan, service.done(session, plan, n, settled, measures), read)
 
 
 def take_grids(
